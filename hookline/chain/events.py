@@ -1,0 +1,256 @@
+"""The events of design section 2, as frozen models. A field `*_at` is Unix milliseconds UTC, `*_s` seconds, `*_ms` milliseconds.
+
+Readers ignore unknown fields; an optional field may be added to a `.v1`; anything else is a `.v2`.
+JSON Schemas in `schemas/` are generated from these classes (`scripts/schemas`).
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+__all__ = [
+    "EVENTS",
+    "AttemptError",
+    "CallbackReceived",
+    "CancelRequested",
+    "ChainCompleted",
+    "ChainEvent",
+    "ChainHalted",
+    "Decision",
+    "Event",
+    "Fence",
+    "HaltReason",
+    "HookAttemptFailed",
+    "HookDelivered",
+    "HookPlan",
+    "Payload",
+    "Plan",
+    "PushReceived",
+    "Quarantined",
+    "ReadTo",
+    "RedeliveryRequested",
+    "StepClosing",
+    "Verdict",
+]
+
+Payload: TypeAlias = dict[str, JsonValue]
+"""A JSON object in the shape of Docker Hub's webhook body."""
+
+Step: TypeAlias = Annotated[int, Field(ge=1, description="position of a hook in its plan, from 1")]
+Offset: TypeAlias = Annotated[int, Field(ge=0)]
+Millis: TypeAlias = Annotated[int, Field(description="Unix milliseconds, UTC")]
+
+
+class Verdict(StrEnum):
+    """What a callback says."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ERROR = "error"
+
+
+class AttemptError(StrEnum):
+    """Why an attempt failed."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    BLOCKED = "blocked"
+    STATUS = "status"
+    BROKEN = "broken"
+
+
+class HaltReason(StrEnum):
+    """Why a chain halted (design section 3)."""
+
+    CALLBACK_FAILURE = "callback_failure"
+    CALLBACK_ERROR = "callback_error"
+    CALLBACK_TIMEOUT = "callback_timeout"
+    DELIVERY_FAILED = "delivery_failed"
+    GONE = "gone"
+    BLOCKED_ADDRESS = "blocked_address"
+    CANCELLED = "cancelled"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class HookPlan(_Model):
+    """One hook as it was when the push came. `version` and `key` (a master key's id) name the secret it is signed with."""
+
+    id: str
+    version: int
+    key: str
+    name: str
+    url: str
+
+
+class Plan(_Model):
+    """A pipeline as it was when the push came; never secrets."""
+
+    n: int
+    pipeline_id: str
+    name: str
+    slug: str
+    expect_final_callback: bool
+    callback_deadline_s: int
+    timeout_s: int
+    retry_delays_s: tuple[int, ...]
+    hooks: tuple[HookPlan, ...]
+
+
+class ReadTo(_Model):
+    """The deciding worker's positions (next offset) in the other three logs."""
+
+    pushes: Offset
+    callbacks: Offset
+    commands: Offset
+
+
+class PushReceived(_Model):
+    """ingress: a registry pushed; with the plan of every pipeline that matched."""
+
+    push_id: str
+    source: str
+    producer_id: str | None = None
+    received_at: Millis
+    dedupe_window_s: int
+    pushed_at: Millis
+    registry: str | None = None
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+    media_type: str | None = None
+    pusher: str | None = None
+    payload: Payload
+    raw: str
+    raw_encoding: Literal["utf-8", "base64"] = "utf-8"
+    headers: dict[str, str] = {}
+    upstream_callback_url: str | None = None
+    settings_offset: int = Field(description="next offset of `pipelines` that the plans were made from")
+    plans: tuple[Plan, ...]
+
+
+class _OfChain(_Model):
+    """`cause`: offset in `pushes` of the chain's PushReceived, for a later run in `commands` of its RedeliveryRequested."""
+
+    cause: Offset
+    chain_id: str
+
+
+class CallbackReceived(_OfChain):
+    """callbacks: a receiver's verdict on a step."""
+
+    step: Step
+    state: Verdict
+    description: str | None = None
+    context: str | None = None
+    target_url: str | None = None
+    received_at: Millis
+    remote_ip: str
+
+
+class _Decision(_OfChain):
+    step: Step
+    read_to: ReadTo
+    decided_at: Millis
+
+
+class HookAttemptFailed(_Decision):
+    """dispatcher: one POST failed. `next_attempt_at` null means no more: the step is being closed (design section 3)."""
+
+    attempt: int
+    started_at: Millis
+    took_ms: int
+    error: AttemptError
+    status: int | None = None
+    answer: str | None = Field(default=None, description="the first 1 KiB")
+    next_attempt_at: Millis | None = None
+
+
+class HookDelivered(_Decision):
+    """dispatcher: the receiver answered 2xx or 3xx; its verdict is awaited until `expires_at`."""
+
+    attempt: int
+    started_at: Millis
+    took_ms: int
+    status: int
+    answer: str | None = Field(default=None, description="the first 1 KiB")
+    expires_at: Millis
+
+
+class StepClosing(_Decision):
+    """dispatcher: the intent to halt for a callback that did not come."""
+
+    reason: Literal[HaltReason.CALLBACK_TIMEOUT] = HaltReason.CALLBACK_TIMEOUT
+    detail: str | None = None
+
+
+class ChainHalted(_Decision):
+    """dispatcher: the chain is over at this step."""
+
+    reason: HaltReason
+    detail: str | None = None
+
+
+class ChainCompleted(_Decision):
+    """dispatcher: the chain is over, all its steps done."""
+
+
+class Fence(_Model):
+    """dispatcher: from here on only decisions with this record's offset as token are valid."""
+
+    owner: str
+    fenced_at: Millis
+
+
+class CancelRequested(_OfChain):
+    """console: a user cancels a chain."""
+
+    by: str
+    requested_at: Millis
+    reason: str | None = None
+
+
+class RedeliveryRequested(_Model):
+    """console: a user runs a chain again from a step, as a new run. `cause` is the offset of the PushReceived.
+
+    `repository`, `plan` and `payload` are its own, so that it works long after the chain left memory.
+    """
+
+    cause: Offset
+    push_id: str
+    repository: str
+    by: str
+    requested_at: Millis
+    from_step: Step
+    plan: Plan
+    payload: Payload
+
+
+class Quarantined(_Model):
+    """ingress: a body that was delivered but could not be read, with the reason. Not part of any chain."""
+
+    source: str
+    received_at: Millis
+    reason: str
+    raw: str
+    raw_encoding: Literal["utf-8", "base64"] = "utf-8"
+    headers: dict[str, str] = {}
+
+
+Decision: TypeAlias = HookAttemptFailed | HookDelivered | StepClosing | ChainHalted | ChainCompleted
+ChainEvent: TypeAlias = CallbackReceived | CancelRequested | Decision
+Event: TypeAlias = PushReceived | RedeliveryRequested | Fence | ChainEvent
+
+EVENTS: dict[str, type[Event]] = {
+    f"hookline.{model.__name__}.v1": model
+    for model in (
+        PushReceived, CallbackReceived, CancelRequested, RedeliveryRequested,
+        HookAttemptFailed, HookDelivered, StepClosing, ChainHalted, ChainCompleted, Fence,
+    )
+}  # fmt: skip
+"""`ce_type` to model."""

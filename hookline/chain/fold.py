@@ -1,0 +1,189 @@
+"""The fold: events to chains. Pure, idempotent, and independent of how the four topics interleave (I5).
+
+Readers hand events out in causal order and without void decisions (`hookline.log.reader`), so a fact about an
+unknown chain is about one that ended and was forgotten: it is dropped.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush
+
+from hookline.chain.events import (
+    AttemptError,
+    CallbackReceived,
+    CancelRequested,
+    ChainCompleted,
+    ChainEvent,
+    ChainHalted,
+    Event,
+    Fence,
+    HaltReason,
+    HookAttemptFailed,
+    HookDelivered,
+    PushReceived,
+    RedeliveryRequested,
+    StepClosing,
+)
+from hookline.chain.ids import ChainId
+from hookline.chain.packing import pack_payload
+from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
+
+__all__ = ["PartitionFold", "Repeats", "apply", "rerun", "start"]
+
+GONE = 410
+
+
+def start(event: PushReceived, offset: int, *, keep_payload: bool = True) -> Iterator[Chain]:
+    """The chains that this push starts: one for each plan, each due at its first step."""
+    payload = pack_payload(event.payload) if keep_payload and event.plans else b""
+    for plan in event.plans:
+        yield Chain(
+            id=str(ChainId(event.push_id, offset, plan.n, 0)),
+            cause=offset,
+            push_id=event.push_id,
+            repository=event.repository,
+            first_step=1,
+            plan=plan,
+            payload=payload,
+            steps=(PENDING,) * len(plan.hooks),
+        )
+
+
+def rerun(event: RedeliveryRequested, offset: int, *, keep_payload: bool = True) -> Chain:
+    """The run that this request starts; it never reopens a chain."""
+    return Chain(
+        id=str(ChainId(event.push_id, event.cause, event.plan.n, offset + 1)),
+        cause=offset,
+        push_id=event.push_id,
+        repository=event.repository,
+        first_step=event.from_step,
+        plan=event.plan,
+        payload=pack_payload(event.payload) if keep_payload else b"",
+        steps=(PENDING,) * len(event.plan.hooks),
+    )
+
+
+def apply(chain: Chain, event: ChainEvent, offset: int) -> Chain:
+    """The chain after that event, which lies at `offset` of its topic. First verdict and first terminal event count."""
+    match event:
+        case CallbackReceived():
+            state = chain.step(event.step)
+            if state.verdict is not None:
+                return chain
+            return chain.with_step(event.step, state._replace(verdict=FirstVerdict(event.state, offset)))
+        case CancelRequested():
+            return chain._replace(cancelled=True)
+        case HookDelivered():
+            state = chain.step(event.step)
+            expires_at = max(event.expires_at, state.expires_at or 0)
+            return chain.with_step(event.step, state._replace(expires_at=expires_at, last_offset=offset))
+        case HookAttemptFailed():
+            return _failed(chain, event, offset)
+        case StepClosing():
+            closing = Closing(event.reason, offset, event.read_to.callbacks)
+            return chain.with_step(event.step, chain.step(event.step)._replace(closing=closing, last_offset=offset))
+        case ChainHalted():
+            return _ended(chain, Ending(event.step, event.reason, offset, event.decided_at))
+        case ChainCompleted():
+            return _ended(chain, Ending(event.step, None, offset, event.decided_at))
+
+
+def _failed(chain: Chain, event: HookAttemptFailed, offset: int) -> Chain:
+    state = chain.step(event.step)._replace(last_offset=offset)
+    if event.attempt > state.failed:
+        blocked = event.error is AttemptError.BLOCKED
+        state = state._replace(failed=event.attempt, retry_at=event.next_attempt_at, was_blocked=blocked)
+    if event.next_attempt_at is None:
+        state = state._replace(closing=Closing(_final_reason(event), offset, event.read_to.callbacks))
+    return chain.with_step(event.step, state)
+
+
+def _final_reason(event: HookAttemptFailed) -> HaltReason:
+    if event.error is AttemptError.BLOCKED:
+        return HaltReason.BLOCKED_ADDRESS
+    return HaltReason.GONE if event.status == GONE else HaltReason.DELIVERY_FAILED
+
+
+def _ended(chain: Chain, ending: Ending) -> Chain:
+    return chain if chain.ending is not None else chain._replace(ending=ending)
+
+
+class Repeats:
+    """Which pushes are within their window: a rule over `pushes` alone, no clock, no other topic (design section 3).
+
+    `clock` is the largest `received_at` so far, since the clocks of ingress replicas differ.
+    """
+
+    def __init__(self, until: dict[str, int] | None = None, clock: int = 0) -> None:
+        self.until = until if until is not None else {}
+        """push_id to the end of its window, Unix ms."""
+        self.clock = clock
+        self._ends = [(end, push) for push, end in self.until.items()]
+        self._ends.sort()
+
+    def see(self, event: PushReceived) -> bool:
+        """Take a PushReceived in; True if it repeats one whose window is still open."""
+        self.clock = max(self.clock, event.received_at)
+        while self._ends and self._ends[0][0] <= self.clock:
+            end, push = heappop(self._ends)
+            if self.until.get(push) == end:
+                del self.until[push]
+        known = self.until.get(event.push_id)
+        end = self.clock + event.dedupe_window_s * 1000
+        if known is None or end > known:
+            self.until[event.push_id] = end
+            heappush(self._ends, (end, event.push_id))
+        return known is not None
+
+
+class PartitionFold:
+    """The open chains of one partition, and its pushes within their window.
+
+    `on_end` (if given) is called with each chain as its terminal event is folded; then the chain is forgotten,
+    or kept with `keep_ended` (audit's full fold).
+    """
+
+    def __init__(
+        self,
+        chains: Iterable[Chain] = (),
+        repeats: Repeats | None = None,
+        *,
+        keep_ended: bool = False,
+        keep_payload: bool = True,
+        on_end: Callable[[Chain], None] | None = None,
+    ) -> None:
+        self.chains = {chain.id: chain for chain in chains}
+        self.repeats = repeats if repeats is not None else Repeats()
+        self._keep_ended = keep_ended
+        self._keep_payload = keep_payload
+        self._on_end = on_end
+
+    def fold(self, event: Event, offset: int) -> tuple[str, ...]:
+        """Take one event in; the ids of the chains that it started, changed or ended."""
+        match event:
+            case PushReceived():
+                if self.repeats.see(event):
+                    return ()
+                return tuple(map(self._open, start(event, offset, keep_payload=self._keep_payload)))
+            case RedeliveryRequested():
+                return (self._open(rerun(event, offset, keep_payload=self._keep_payload)),)
+            case Fence():
+                return ()
+            case _:
+                return self._change(event, offset)
+
+    def _open(self, chain: Chain) -> str:
+        self.chains.setdefault(chain.id, chain)
+        return chain.id
+
+    def _change(self, event: ChainEvent, offset: int) -> tuple[str, ...]:
+        chain = self.chains.get(event.chain_id)
+        if chain is None:
+            return ()
+        was_open = chain.ending is None
+        chain = self.chains[chain.id] = apply(chain, event, offset)
+        if chain.ending is not None and was_open:
+            if self._on_end:
+                self._on_end(chain)
+            if not self._keep_ended:
+                del self.chains[chain.id]
+        return (chain.id,)

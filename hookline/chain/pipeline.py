@@ -1,0 +1,82 @@
+"""A pipeline's settings as they lie in the `pipelines` topic, and the plan that a push gets from them."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from hookline.chain.events import HookPlan, Plan
+from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
+
+__all__ = ["LOG_ID_KEY", "Hook", "LogId", "Pipeline", "plans_for"]
+
+LOG_ID_KEY = b"log_id"
+"""Key of the record that holds the log's id; every other key is a pipeline_id."""
+
+DEFAULT_CALLBACK_DEADLINE_S = 86_400
+DEFAULT_TIMEOUT_S = 15
+
+
+class _Setting(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class LogId(_Setting):
+    """The random id of this log, the namespace of push ids; `hookline topics create` writes it."""
+
+    log_id: UUID
+
+
+class Hook(_Setting):
+    """A receiver. `key` and `version` name its secret (`KeyRing.hook_secret`). `*_at`: Unix ms."""
+
+    id: str
+    version: int = 1
+    key: str
+    name: str
+    url: str
+    created_at: int
+    updated_at: int
+
+
+class Pipeline(_Setting):
+    """Ordered hooks for one repository. `registry` null matches any. Deleting it writes a tombstone."""
+
+    pipeline_id: str
+    repository: str
+    registry: str | None = None
+    name: str
+    slug: str
+    expect_final_callback: bool = True
+    active: bool = True
+    callback_deadline_s: int = DEFAULT_CALLBACK_DEADLINE_S
+    timeout_s: int = DEFAULT_TIMEOUT_S
+    retry_delays_s: tuple[int, ...] = DEFAULT_RETRY_DELAYS_S
+    hooks: tuple[Hook, ...]
+    created_at: int
+    updated_at: int
+
+    def matches(self, repository: str, registry: str | None) -> bool:
+        """Is a push to that repository of that registry for this pipeline?"""
+        return self.active and self.repository == repository and self.registry in (None, registry)
+
+    def plan(self, n: int) -> Plan:
+        """What a push gets: the settings as they are now, as plan number n (from 0)."""
+        return Plan(
+            n=n,
+            pipeline_id=self.pipeline_id,
+            name=self.name,
+            slug=self.slug,
+            expect_final_callback=self.expect_final_callback,
+            callback_deadline_s=self.callback_deadline_s,
+            timeout_s=self.timeout_s,
+            retry_delays_s=self.retry_delays_s,
+            hooks=tuple(HookPlan(id=h.id, version=h.version, key=h.key, name=h.name, url=h.url) for h in self.hooks),
+        )
+
+
+def plans_for(pipelines: tuple[Pipeline, ...], repository: str, registry: str | None) -> tuple[Plan, ...]:
+    """The plan of every pipeline that matches, numbered from 0 in the order of their creation."""
+    matching = sorted(
+        (p for p in pipelines if p.matches(repository, registry)), key=lambda p: (p.created_at, p.pipeline_id)
+    )
+    return tuple(pipeline.plan(n) for n, pipeline in enumerate(matching))

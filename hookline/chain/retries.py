@@ -1,0 +1,51 @@
+"""When a failed attempt is tried again (design section 3; the schedule is that of the Standard Webhooks specification)."""
+
+from collections.abc import Callable, Sequence
+
+from hookline.chain.events import AttemptError
+
+__all__ = ["BLOCKED_RETRY_S", "DEFAULT_RETRY_DELAYS_S", "MAX_RETRY_AFTER_S", "is_delivered", "next_attempt_at"]
+
+DEFAULT_RETRY_DELAYS_S = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+"""Ten attempts; each the wait after the attempt before it."""
+
+MAX_RETRY_AFTER_S = 86_400
+"""A receiver may lengthen a wait by Retry-After, up to this."""
+
+BLOCKED_RETRY_S = 5
+"""A blocked address is final only when seen on two attempts this far apart: a name may be in the middle of a change."""
+
+JITTER = 0.1
+GONE = 410
+
+
+def is_delivered(status: int) -> bool:
+    """2xx and 3xx: a redirect is an answer, never followed (the Jenkins plug-in answers 302)."""
+    return 200 <= status < 400
+
+
+def next_attempt_at(
+    *,
+    attempt: int,
+    error: AttemptError,
+    status: int | None,
+    was_blocked: bool,
+    retry_after_s: float | None,
+    delays_s: Sequence[int],
+    now: int,
+    random: Callable[[], float],
+) -> int | None:
+    """Unix ms of the next attempt after number `attempt` failed, or None: no more.
+
+    was_blocked: the attempt before was refused by the address guard, too; random: uniform in [0, 1).
+    """
+    if status == GONE:
+        return None
+    if error is AttemptError.BLOCKED:
+        return None if was_blocked else now + BLOCKED_RETRY_S * 1000
+    if attempt > len(delays_s):
+        return None
+    wait_s = delays_s[attempt - 1] * (1 + JITTER * (2 * random() - 1))
+    if retry_after_s is not None:
+        wait_s = max(wait_s, min(retry_after_s, MAX_RETRY_AFTER_S))
+    return now + round(wait_s * 1000)

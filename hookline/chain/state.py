@@ -1,0 +1,97 @@
+"""What a chain is, at one moment: immutable values, so that a snapshot is a shallow copy (design section 4, rule 3)."""
+
+from typing import NamedTuple
+
+from hookline.chain.events import HaltReason, Plan, Verdict
+
+__all__ = ["PENDING", "UNCAUSED", "Chain", "Closing", "Ending", "FirstVerdict", "StepState"]
+
+UNCAUSED = frozenset(
+    {HaltReason.CALLBACK_TIMEOUT, HaltReason.DELIVERY_FAILED, HaltReason.GONE, HaltReason.BLOCKED_ADDRESS}
+)
+"""Halts that neither a verdict nor a user caused: each is sealed, so that any verdict answered 200 counts."""
+
+
+class FirstVerdict(NamedTuple):
+    """The verdict of a step that counts, and its offset in `callbacks`."""
+
+    state: Verdict
+    offset: int
+
+
+class Closing(NamedTuple):
+    """An intent to halt: its offset in `deliveries`, and the `callbacks` position its writer had read to."""
+
+    reason: HaltReason
+    offset: int
+    read_to: int
+
+
+class Ending(NamedTuple):
+    """The terminal event that counts. `reason` null: completed."""
+
+    step: int
+    reason: HaltReason | None
+    offset: int
+    at: int
+
+
+class StepState(NamedTuple):
+    """One step. `failed` is the highest attempt that failed, `retry_at` when the next one is due (Unix ms)."""
+
+    failed: int = 0
+    retry_at: int | None = None
+    was_blocked: bool = False
+    expires_at: int | None = None
+    """Latest expiry of a delivered attempt (Unix ms); null while nothing was delivered."""
+    verdict: FirstVerdict | None = None
+    closing: Closing | None = None
+    last_offset: int = -1
+    """Offset in `deliveries` of the last decision about this step."""
+
+
+PENDING = StepState()
+
+
+class Chain(NamedTuple):
+    """One run of one plan for one push. `steps` has one state for each hook of the plan."""
+
+    id: str
+    cause: int
+    push_id: str
+    repository: str
+    first_step: int
+    plan: Plan
+    payload: bytes
+    """The Docker Hub body to send, packed by `hookline.chain.packing`; empty where a reader does not keep it."""
+    steps: tuple[StepState, ...]
+    cancelled: bool = False
+    ending: Ending | None = None
+
+    def step(self, number: int) -> StepState:
+        return self.steps[number - 1]
+
+    def with_step(self, number: int, state: StepState) -> "Chain":
+        return self._replace(steps=(*self.steps[: number - 1], state, *self.steps[number:]))
+
+    @property
+    def current(self) -> int:
+        """The first step whose verdict is not success; one past the last when all are."""
+        for number in range(self.first_step, len(self.steps) + 1):
+            verdict = self.steps[number - 1].verdict
+            if verdict is None or verdict.state is not Verdict.SUCCESS:
+                return number
+        return len(self.steps) + 1
+
+    def being_closed(self, number: int) -> bool:
+        """Is a halt of that step intended and undecided (design section 3)? callbacks answers 503 meanwhile.
+
+        An intent is none when its writer had read the first verdict of the step, when an event of a later step
+        follows it, or when the chain is over.
+        """
+        state = self.step(number)
+        if state.closing is None or self.ending is not None:
+            return False
+        if state.verdict is not None and state.verdict.offset < state.closing.read_to:
+            return False
+        return all(later.last_offset < state.closing.offset for later in self.steps[number:])

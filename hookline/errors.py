@@ -1,0 +1,112 @@
+"""Every failure Hookline knows, in one tree.
+
+    HooklineError
+      ConfigError           a setting is missing or wrong: the user's mistake, said in words, exit code 2
+      BrokerError           the embedded broker cannot start: no Java, no disk, a port taken, another cluster's data
+      LogError              something about the logs in Kafka
+        AppendFailed        a record was not acked in time: it may be in the log or land later (unknown, never "failed")
+        LogUnavailable      a read, an end offset or a commit got no answer
+        Undecodable         a record that this version cannot read: stops its partition, and only that one
+        TopicsUnfit         the topics are missing or not as `hookline topics create` makes them
+        ForeignLog          a commit or snapshot of another log_id
+        SnapshotLost        a commit names a snapshot that is not there whole
+        Fenced              a later Fence than ours: this incarnation is over
+        CommitRefused       the group has gone on without us: this incarnation is over
+      Invalid               what a client sent cannot be accepted; `errors` says which field and why
+      Unavailable           cannot answer safely now: 503 with Retry-After
+      TokenError            a callback token that we did not sign, or not for this repository
+
+Nothing is caught and only logged: who catches one of these answers it, restores from the log, or ends the process.
+"""
+
+from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "AppendFailed",
+    "BrokerError",
+    "CommitRefused",
+    "ConfigError",
+    "Fenced",
+    "ForeignLog",
+    "HooklineError",
+    "Invalid",
+    "LogError",
+    "LogUnavailable",
+    "SnapshotLost",
+    "TokenError",
+    "TopicsUnfit",
+    "Unavailable",
+    "Undecodable",
+]
+
+
+class HooklineError(Exception):
+    """Base of all."""
+
+
+class ConfigError(HooklineError):
+    """A setting is missing or wrong; the text names the setting and what to put there."""
+
+
+class BrokerError(HooklineError):
+    """The embedded broker cannot start or has died; the text says what to do."""
+
+
+class LogError(HooklineError):
+    """Base of what goes wrong with the logs."""
+
+
+class AppendFailed(LogError):
+    """No ack in time. The record may be in the log, may land later, or never."""
+
+
+class LogUnavailable(LogError):
+    """Kafka did not answer a read, an end offset or a commit."""
+
+
+class Undecodable(LogError):
+    """A record of this topic, partition and offset cannot be read by this version (design section 4, rule 7)."""
+
+    def __init__(self, topic: str, partition: int, offset: int, reason: str) -> None:
+        super().__init__(f"{topic}[{partition}]@{offset}: {reason}")
+        self.topic, self.partition, self.offset, self.reason = topic, partition, offset, reason
+
+
+class TopicsUnfit(LogError):
+    """The topics are missing or do not fit; the text says which and how to mend it."""
+
+
+class ForeignLog(LogError):
+    """What was read belongs to another log_id: topics were made anew below a group or database that remembers old ones."""
+
+
+class SnapshotLost(LogError):
+    """A commit names a snapshot that is not whole in the log."""
+
+
+class Fenced(LogError):
+    """A Fence above our own token: another worker, or a later incarnation, owns the partition."""
+
+
+class CommitRefused(LogError):
+    """The group refused a commit (stale generation), or gave no answer."""
+
+
+class Invalid(HooklineError):
+    """What a client sent; `errors` maps a field (or `non_field_errors`) to sentences, as the APIs answer it."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{field}: {' '.join(said)}" for field, said in errors.items()))
+        self.errors = {field: list(said) for field, said in errors.items()}
+
+
+class Unavailable(HooklineError):
+    """Not safe to answer now; try again after `retry_after_s` seconds."""
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class TokenError(HooklineError):
+    """A callback token that is not one of ours, was changed, or stands under another repository."""

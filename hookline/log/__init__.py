@@ -1,0 +1,1 @@
+"""The logs in Kafka: topics, codec, writer, the one reader (fence, causal order), table, snapshots."""

@@ -1,0 +1,114 @@
+"""What Hookline needs of Kafka, as interfaces: `hookline.log.kafka` is the real thing, `hookline.log.memory` its twin for tests.
+
+Both are held to the same contract tests (`tests/contract/`). A cluster adds the topic prefix; nobody else knows it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from hookline.log.records import Draft, Place, RawRecord, Topic
+
+__all__ = ["Cluster", "Commit", "Consumer", "Group", "GroupListener", "Offsets", "Producer"]
+
+
+class Commit(NamedTuple):
+    """What a group committed for one place: the next offset and free text."""
+
+    offset: int
+    metadata: str
+
+
+class Producer(Protocol):
+    """Appends with acks=all, idempotent. After one failure it is broken for good: close it and make another."""
+
+    @property
+    def broken(self) -> bool:
+        """True once an append failed or timed out; every later append fails at once."""
+
+    async def append(self, draft: Draft) -> int:
+        """Append and return the offset once all in-sync replicas have it; appends to one place keep their order.
+
+        Raises AppendFailed (unknown: it may be in the log or still land later) on an error or after `append_timeout_s`.
+        """
+
+    async def close(self) -> None:
+        """Give up what is not acked, at once; never raises, never waits for a broker that is away."""
+
+
+class Consumer(Protocol):
+    """Reads places that it is told to, from offsets that it is told."""
+
+    def assign(self, positions: Mapping[Place, int]) -> None:
+        """Read exactly these places, each from that offset (replaces what was assigned)."""
+
+    def seek(self, place: Place, offset: int) -> None:
+        """Read this assigned place from that offset on; what was fetched of it is dropped."""
+
+    def pause(self, place: Place) -> None: ...
+
+    def resume(self, place: Place) -> None: ...
+
+    async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
+        """Records of assigned places that are not paused, in order by place; empty after `timeout_s` without any.
+
+        Raises LogUnavailable when it cannot go on (an offset out of range; anything aiokafka gives up on).
+        """
+
+    async def close(self) -> None: ...
+
+
+class GroupListener(Protocol):
+    """Told of rebalances, from within `poll`. Eager protocol: everything is revoked, then what is ours is assigned."""
+
+    def revoked(self) -> None: ...
+
+    def assigned(self, partitions: frozenset[int]) -> None: ...
+
+
+class Group(Consumer, Protocol):
+    """A consumer whose places come from a consumer group over the four logs, range-assigned: partition p of all four is one member's.
+
+    Newly assigned places are paused until `seek` and `resume`: nothing is read from a committed offset by itself.
+    """
+
+    async def commit(self, commits: Mapping[Place, Commit]) -> None:
+        """One request. Raises CommitRefused when the group has gone on or gave no answer.
+
+        After CommitRefused this member must `leave` (design section 4, rule 3): a late commit is then of an old generation.
+        """
+
+    async def leave(self) -> None:
+        """Leave the group and join anew, in a new generation; the listener is told."""
+
+
+class Offsets(Protocol):
+    """First offsets, end offsets and commits, asked on connections of their own (a long fetch holds up nothing here)."""
+
+    async def starts(self, places: Iterable[Place]) -> dict[Place, int]:
+        """First offset of each place. Raises LogUnavailable."""
+
+    async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """End (next offset to be written) of each place, as it stood at some moment after this call began. Raises LogUnavailable."""
+
+    async def committed(self, group: str, places: Iterable[Place]) -> dict[Place, Commit]:
+        """What that group committed; places without a commit are absent. Raises LogUnavailable."""
+
+    async def delete_below(self, place: Place, offset: int) -> None:
+        """Delete the records of that place below that offset (DeleteRecords). Raises LogUnavailable."""
+
+    async def close(self) -> None: ...
+
+
+class Cluster(Protocol):
+    """Makes the above; each is started when it is returned, and raises LogUnavailable when Kafka does not answer."""
+
+    async def producer(self) -> Producer: ...
+
+    async def consumer(self) -> Consumer: ...
+
+    async def group(self, group: str, listener: GroupListener) -> Group: ...
+
+    async def offsets(self) -> Offsets: ...
+
+    async def partitions(self, topic: Topic) -> int:
+        """Number of partitions. Raises TopicsUnfit when there is no such topic, LogUnavailable when Kafka does not answer."""

@@ -1,0 +1,181 @@
+"""Events to records and back: CloudEvents 1.0, Kafka protocol binding, binary mode (headers `ce_*`, value plain JSON)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TypeVar
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from hookline.chain.events import (
+    EVENTS,
+    CallbackReceived,
+    CancelRequested,
+    Decision,
+    Event,
+    Fence,
+    HookAttemptFailed,
+    HookDelivered,
+    PushReceived,
+    Quarantined,
+    RedeliveryRequested,
+)
+from hookline.chain.ids import ChainId, decision_id
+from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
+from hookline.errors import Undecodable
+from hookline.log.records import Draft, Place, RawRecord, Topic
+
+__all__ = [
+    "Record",
+    "Setting",
+    "decode",
+    "decode_setting",
+    "encode",
+    "encode_quarantined",
+    "encode_setting",
+    "topic_of",
+    "type_of",
+]
+
+Setting = TypeVar("Setting", Pipeline, LogId)
+
+_TYPES = {model: name for name, model in EVENTS.items()}
+
+_WRITERS: dict[type[Event], tuple[Topic, str]] = {
+    PushReceived: (Topic.PUSHES, "ingress"),
+    CallbackReceived: (Topic.CALLBACKS, "callbacks"),
+    CancelRequested: (Topic.COMMANDS, "console"),
+    RedeliveryRequested: (Topic.COMMANDS, "console"),
+}
+"""Topic and only writer; all others are the dispatcher's decisions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decoded event where it lies. `fence`: its writer's token, for a decision."""
+
+    topic: Topic
+    partition: int
+    offset: int
+    timestamp: int
+    event: Event
+    fence: int | None
+
+
+def topic_of(model: type[Event]) -> Topic:
+    return _WRITERS.get(model, (Topic.DELIVERIES, "dispatcher"))[0]
+
+
+def type_of(event: Event) -> str:
+    """`ce_type`, such as `hookline.PushReceived.v1`."""
+    return _TYPES[type(event)]
+
+
+def encode(
+    event: Event, partition: int, *, now_ms: int, fence: int | None = None, event_id: str | None = None
+) -> Draft:
+    """A record to append. `fence`: the writer's token, for a decision; `event_id`: `ce_id`, made up where none is given."""
+    topic, service = _WRITERS.get(type(event), (Topic.DELIVERIES, "dispatcher"))
+    headers = _headers(event_id or _event_id(event), service, type_of(event), now_ms, _subject(event, partition))
+    if fence is not None:
+        headers["fence"] = str(fence).encode()
+    return Draft(Place(topic, partition), _key(event), event.model_dump_json().encode(), headers)
+
+
+def decode(raw: RawRecord) -> Record:
+    """Raises Undecodable for a type, topic, version or shape that this version cannot read."""
+    place = raw.place
+    try:
+        model = EVENTS[raw.headers["ce_type"].decode()]
+        if topic_of(model) is not place.topic:
+            raise ValueError(f"{model.__name__} does not belong into {place.topic}")
+        fence = int(raw.headers["fence"]) if place.topic is Topic.DELIVERIES and model is not Fence else None
+        event = model.model_validate_json(raw.value or b"")
+    except (KeyError, ValueError) as error:
+        raise Undecodable(place.topic, place.partition, raw.offset, _why(error, raw)) from error
+    return Record(place.topic, place.partition, raw.offset, raw.timestamp, event, fence)
+
+
+def encode_setting(setting: Pipeline | LogId | None, *, now_ms: int, pipeline_id: str = "") -> Draft:
+    """A record of `pipelines`; None: the tombstone of `pipeline_id`."""
+    place = Place(Topic.PIPELINES, 0)
+    if setting is None:
+        return Draft(place, pipeline_id.encode(), None)
+    key = LOG_ID_KEY if isinstance(setting, LogId) else setting.pipeline_id.encode()
+    headers = _headers(str(uuid4()), "console", f"hookline.{type(setting).__name__}.v1", now_ms, key.decode())
+    return Draft(place, key, setting.model_dump_json().encode(), headers)
+
+
+def decode_setting(raw: RawRecord, model: type[Setting]) -> Setting:
+    """Raises Undecodable."""
+    try:
+        if (got := raw.headers["ce_type"].decode()) != f"hookline.{model.__name__}.v1":
+            raise ValueError(f"{got} is not a {model.__name__}")
+        return model.model_validate_json(raw.value or b"")
+    except (KeyError, ValueError) as error:
+        raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, _why(error, raw)) from error
+
+
+def encode_quarantined(event: Quarantined, body: bytes, *, now_ms: int) -> Draft:
+    """A record of `quarantine`, under the SHA-256 of the body."""
+    digest = sha256(body).hexdigest()
+    headers = _headers(str(uuid4()), "ingress", "hookline.Quarantined.v1", now_ms, digest)
+    return Draft(Place(Topic.QUARANTINE, 0), digest.encode(), event.model_dump_json().encode(), headers)
+
+
+def _headers(event_id: str, service: str, event_type: str, now_ms: int, subject: str) -> dict[str, bytes]:
+    return {
+        "ce_specversion": b"1.0",
+        "ce_id": event_id.encode(),
+        "ce_source": f"/hookline/{service}".encode(),
+        "ce_type": event_type.encode(),
+        "ce_time": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").encode(),
+        "ce_subject": subject.encode(),
+        "content-type": b"application/json",
+    }
+
+
+def _why(error: Exception, raw: RawRecord) -> str:
+    if isinstance(error, KeyError):
+        return f"unknown or missing {error} (ce_type {raw.headers.get('ce_type', b'').decode(errors='replace')!r})"
+    if isinstance(error, ValidationError):
+        # Without its input: a record may hold what must not be in a log line (I11).
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:3])
+    return str(error)
+
+
+def _event_id(event: Event) -> str:
+    match event:
+        case PushReceived():
+            return event.push_id
+        case Fence() | CallbackReceived() | CancelRequested() | RedeliveryRequested():
+            return str(uuid4())
+        case _:
+            return decision_id(event.chain_id, event.step, _attempt(event), type_of(event))
+
+
+def _attempt(event: Decision) -> int | None:
+    return event.attempt if isinstance(event, HookAttemptFailed | HookDelivered) else None
+
+
+def _subject(event: Event, partition: int) -> str:
+    match event:
+        case PushReceived():
+            return event.push_id
+        case RedeliveryRequested():
+            return str(ChainId(event.push_id, event.cause, event.plan.n, 0))
+        case Fence():
+            return f"partition-{partition}"
+        case _:
+            return event.chain_id
+
+
+def _key(event: Event) -> bytes | None:
+    match event:
+        case PushReceived() | RedeliveryRequested():
+            return event.push_id.encode()
+        case Fence():
+            return None
+        case _:
+            return event.chain_id[:36].encode()

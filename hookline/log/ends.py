@@ -1,0 +1,42 @@
+"""End offsets for many requests at once: one ListOffsets serves all that were waiting when it began."""
+
+import asyncio
+from collections.abc import Iterable
+
+from hookline.errors import LogUnavailable
+from hookline.log.cluster import Offsets
+from hookline.log.records import Place
+
+__all__ = ["SharedEnds"]
+
+
+class SharedEnds:
+    """`await ends.now()` answers with the ends of `places` as they stood at some moment after the call.
+
+    A call that comes while a ListOffsets is under way waits for the next one, which it shares with all who came meanwhile.
+    """
+
+    def __init__(self, offsets: Offsets, places: Iterable[Place], timeout_s: float = 3.0) -> None:
+        self._offsets = offsets
+        self._places = tuple(places)
+        self._timeout_s = timeout_s
+        self._running: asyncio.Task[dict[Place, int]] | None = None
+        self._next: asyncio.Task[dict[Place, int]] | None = None
+
+    async def now(self) -> dict[Place, int]:
+        """Raises LogUnavailable when Kafka does not answer within the timeout."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask(self._running))
+        return await asyncio.shield(self._next)
+
+    async def _ask(self, before: asyncio.Task[dict[Place, int]] | None) -> dict[Place, int]:
+        if before is not None:
+            await asyncio.wait({before})
+        self._running, self._next = self._next, None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._offsets.ends(self._places)
+        except TimeoutError:
+            raise LogUnavailable(f"no end offsets within {self._timeout_s:g} s") from None
+        finally:
+            self._running = None

@@ -1,0 +1,64 @@
+"""Feeds partition readers from one consumer, and keeps a log that waits for causes from filling memory."""
+
+from collections.abc import Iterable
+
+from hookline.log.cluster import Consumer
+from hookline.log.reader import HELD_LIMIT, PartitionReader
+from hookline.log.records import LOGS, Place, Topic
+
+__all__ = ["Feed"]
+
+
+class Feed:
+    """Partition readers by partition, and the consumer below them."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.readers: dict[int, PartitionReader] = {}
+        self._consumer = consumer
+        self._paused: set[Place] = set()
+
+    def assign(self, readers: Iterable[PartitionReader]) -> None:
+        """Read exactly these, each from its positions (a consumer without a group)."""
+        self.readers = {reader.partition: reader for reader in readers}
+        self._paused.clear()
+        self._consumer.assign(
+            {Place(t, r.partition): r.next_fetch(t) for r in self.readers.values() for t in LOGS},
+        )
+
+    def start(self, reader: PartitionReader) -> None:
+        """Begin with a partition that the group gave us, from the reader's positions."""
+        self.readers[reader.partition] = reader
+        for topic in LOGS:
+            place = Place(topic, reader.partition)
+            self._consumer.seek(place, reader.next_fetch(topic))
+            self._consumer.resume(place)
+            self._paused.discard(place)
+
+    def stop(self, partition: int) -> None:
+        """Forget a partition: it was revoked, or its worker stopped. The places stay paused."""
+        self.readers.pop(partition, None)
+        self._paused = {place for place in self._paused if place.partition != partition}
+
+    async def poll(self, timeout_s: float) -> set[int]:
+        """Fetch once; the partitions that have something new to read. Raises LogUnavailable."""
+        fetched = await self._consumer.poll(timeout_s)
+        for place, records in fetched.items():
+            if (reader := self.readers.get(place.partition)) is not None:
+                reader.offer(place.topic, records)
+        return {place.partition for place in fetched if place.partition in self.readers}
+
+    def settle(self, partition: int) -> None:
+        """After a partition was read: pause a log that holds too much, resume one that has drained, go back if asked."""
+        if (reader := self.readers.get(partition)) is None:
+            return
+        if reader.rewind is not None:
+            self._consumer.seek(Place(Topic.DELIVERIES, partition), reader.rewind)
+            reader.rewound()
+        for topic in LOGS:
+            place, held = Place(topic, partition), reader.held(topic)
+            if held > HELD_LIMIT and place not in self._paused:
+                self._consumer.pause(place)
+                self._paused.add(place)
+            elif held == 0 and place in self._paused:
+                self._consumer.resume(place)
+                self._paused.discard(place)

@@ -1,0 +1,129 @@
+"""The one reader of the four logs: causal order, and the fence rule (design sections 3 and 4).
+
+Pure: it is offered raw records and hands out decoded ones. Dispatcher, callbacks, console and audit all read through it.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from hookline.chain.events import Event, Fence, PushReceived, RedeliveryRequested
+from hookline.log.codec import Record, decode
+from hookline.log.records import LOGS, Positions, RawRecord, Topic
+
+__all__ = ["HELD_LIMIT", "PartitionReader", "Read", "cause_of"]
+
+HELD_LIMIT = 2_000
+"""Records of one log that may wait for a cause before its fetching is paused."""
+
+# Causes first: then most records are handed out as soon as they are offered.
+_ORDER = (Topic.PUSHES, Topic.COMMANDS, Topic.CALLBACKS, Topic.DELIVERIES)
+
+
+class Read(NamedTuple):
+    """A record handed out. `valid` is False for a decision whose writer was fenced off: void for every reader (I10)."""
+
+    record: Record
+    valid: bool
+
+
+def cause_of(event: Event) -> tuple[Topic, int] | None:
+    """Topic and offset of the record that must be read before this one."""
+    match event:
+        case PushReceived() | Fence():
+            return None
+        case RedeliveryRequested():
+            return Topic.PUSHES, event.cause
+        case _:
+            # Run 0 comes from a push, a later run from a RedeliveryRequested.
+            return (Topic.PUSHES if event.chain_id.endswith("-0") else Topic.COMMANDS), event.cause
+
+
+class PartitionReader:
+    """Partition p of the four logs, from `positions` on.
+
+    A record waits until its cause was handed out; a cause below the position that reading began at counts as read.
+    Positions are those of what was handed out, never of what was fetched.
+
+    fence: the offset of the Fence in force at `positions.deliveries`, where it is known (a commit names it), -1 before
+    any; None after starting somewhere in the middle: then the token of the first decision met is the offset of its Fence,
+    and `rewind` asks for `deliveries` to be read again from there (rule 1 of section 4).
+    deliveries_start: first offset there is; a Fence below it is gone, and its token is taken as it stands.
+    """
+
+    def __init__(self, partition: int, positions: Positions, fence: int | None = -1, deliveries_start: int = 0) -> None:
+        self.partition = partition
+        self.fence = fence
+        self.rewind: int | None = None
+        self._deliveries_start = deliveries_start
+        self._next = dict(zip(LOGS, positions, strict=True))
+        self._queues: dict[Topic, deque[RawRecord]] = {topic: deque() for topic in LOGS}
+        self._head: dict[Topic, Record] = {}
+
+    @property
+    def positions(self) -> Positions:
+        return Positions(*(self._next[topic] for topic in LOGS))
+
+    def position(self, topic: Topic) -> int:
+        return self._next[topic]
+
+    def next_fetch(self, topic: Topic) -> int:
+        """The offset to fetch from: past what is held."""
+        queue = self._queues[topic]
+        return queue[-1].offset + 1 if queue else self._next[topic]
+
+    def held(self, topic: Topic) -> int:
+        """Records of that log offered and not handed out."""
+        return len(self._queues[topic])
+
+    def offer(self, topic: Topic, records: Sequence[RawRecord]) -> None:
+        """Take what was fetched; records below the position (fetched again after a seek) are passed over."""
+        known = self.next_fetch(topic)
+        self._queues[topic].extend(
+            records if records and records[0].offset >= known else [r for r in records if r.offset >= known]
+        )
+
+    def read(self) -> Iterator[Read]:
+        """Hand out all that may be. Raises Undecodable at a record this version cannot read; it stays the next one."""
+        moved = True
+        while moved:
+            moved = False
+            for topic in _ORDER:
+                while (got := self._take(topic)) is not None:
+                    moved = True
+                    yield got
+
+    def rewound(self) -> None:
+        """The consumer was sought to `rewind`."""
+        self.rewind = None
+
+    def _take(self, topic: Topic) -> Read | None:
+        queue = self._queues[topic]
+        if not queue or (self.rewind is not None and topic is Topic.DELIVERIES):
+            return None
+        record = self._head.get(topic)
+        if record is None:
+            record = self._head[topic] = decode(queue[0])
+        cause = cause_of(record.event)
+        if cause is not None and self._next[cause[0]] <= cause[1] and cause[0] is not topic:
+            return None
+        if topic is Topic.DELIVERIES and not self._judge(record):
+            return None
+        queue.popleft()
+        del self._head[topic]
+        self._next[topic] = record.offset + 1
+        return Read(record, record.fence is None or record.fence == self.fence)
+
+    def _judge(self, record: Record) -> bool:
+        """Keep the fence in force; False where reading must first go back to it."""
+        if isinstance(record.event, Fence):
+            self.fence = record.offset
+        elif self.fence is None:
+            assert record.fence is not None, "the codec reads a token for every decision"
+            if record.fence >= self._deliveries_start:
+                self.rewind = self._next[Topic.DELIVERIES] = record.fence
+                self._queues[Topic.DELIVERIES].clear()
+                del self._head[Topic.DELIVERIES]
+                return False
+            self.fence = record.fence
+        return True

@@ -1,0 +1,69 @@
+"""What lies in a topic: topics, places and raw records, before any decoding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = ["LOGS", "Draft", "Place", "Positions", "RawRecord", "Topic"]
+
+
+class Topic(StrEnum):
+    """The seven topics of design section 2, without the prefix (`hookline.`) that a cluster adds."""
+
+    PUSHES = "pushes"
+    CALLBACKS = "callbacks"
+    COMMANDS = "commands"
+    DELIVERIES = "deliveries"
+    PIPELINES = "pipelines"
+    SNAPSHOTS = "snapshots"
+    QUARANTINE = "quarantine"
+
+
+LOGS = (Topic.PUSHES, Topic.CALLBACKS, Topic.COMMANDS, Topic.DELIVERIES)
+"""The four logs that chains are folded from, co-partitioned."""
+
+
+class Place(NamedTuple):
+    """A partition of a topic."""
+
+    topic: Topic
+    partition: int
+
+
+class Positions(NamedTuple):
+    """Next offsets of one partition in the four logs."""
+
+    pushes: int = 0
+    callbacks: int = 0
+    commands: int = 0
+    deliveries: int = 0
+
+    def of(self, topic: Topic) -> int:
+        return self[LOGS.index(topic)]
+
+    def reached(self, ends: "Positions") -> bool:
+        """At or past those ends in each log."""
+        return all(mine >= end for mine, end in zip(self, ends, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record as Kafka has it. `timestamp`: Unix ms, the broker's or producer's."""
+
+    place: Place
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A record to append. The partition is always said: nobody's default partitioner decides."""
+
+    place: Place
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes] = field(default_factory=dict)

@@ -1,0 +1,91 @@
+"""The `pipelines` topic as a table in memory: tailed by ingress and console, waited for by offset (after Karapace's schema reader)."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
+from hookline.errors import Unavailable
+from hookline.log.cluster import Cluster
+from hookline.log.codec import decode_setting
+from hookline.log.ends import SharedEnds
+from hookline.log.records import Place, RawRecord, Topic
+
+__all__ = ["PIPELINES", "PipelineTable"]
+
+PIPELINES = Place(Topic.PIPELINES, 0)
+POLL_S = 1.0
+
+
+class PipelineTable:
+    """All pipelines, as of `position`. `run` reads until it is cancelled; everything else may be called meanwhile.
+
+    ready means offsets reached: not how long it has run, but that it is at the end as it stood when it was asked.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.position = 0
+        """Next offset to read."""
+        self.log_id: UUID | None = None
+        self.pipelines: dict[str, Pipeline] = {}
+        self._by_repository: dict[str, tuple[Pipeline, ...]] = {}
+        self._cluster = cluster
+        self._ends: SharedEnds | None = None
+        self._moved = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Tail the topic. Raises Undecodable, and LogUnavailable when its consumer gives up: then run it again."""
+        offsets = await self._cluster.offsets()
+        consumer = await self._cluster.consumer()
+        try:
+            self._ends = SharedEnds(offsets, (PIPELINES,))
+            consumer.assign({PIPELINES: self.position})
+            while True:
+                for records in (await consumer.poll(POLL_S)).values():
+                    self._apply(records)
+                    async with self._moved:
+                        self._moved.notify_all()
+        finally:
+            self._ends = None
+            await consumer.close()
+            await offsets.close()
+
+    def of_repository(self, repository: str) -> tuple[Pipeline, ...]:
+        return self._by_repository.get(repository, ())
+
+    async def caught_up(self, timeout_s: float) -> int:
+        """Wait until the table has reached the topic's end as it stood after this call began; the position it then has.
+
+        Raises Unavailable after `timeout_s`, or while the table is not running; LogUnavailable when Kafka does not answer.
+        """
+        if self._ends is None:
+            raise Unavailable("the pipelines are not read yet")
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self.wait_for((await self._ends.now())[PIPELINES])
+        except TimeoutError:
+            raise Unavailable(f"the pipelines were not read to their end within {timeout_s:g} s") from None
+
+    async def wait_for(self, offset: int) -> int:
+        """Wait until everything below that offset is read (read your own writes); the position."""
+        if self.position < offset:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self.position >= offset)
+        return self.position
+
+    def _apply(self, records: Sequence[RawRecord]) -> None:
+        for raw in records:
+            if raw.key == LOG_ID_KEY:
+                self.log_id = decode_setting(raw, LogId).log_id
+            elif raw.key is not None:
+                self._put(raw.key.decode(), decode_setting(raw, Pipeline) if raw.value is not None else None)
+            self.position = raw.offset + 1
+
+    def _put(self, pipeline_id: str, pipeline: Pipeline | None) -> None:
+        old = self.pipelines.pop(pipeline_id, None)
+        if pipeline is not None:
+            self.pipelines[pipeline_id] = pipeline
+        for repository in {p.repository for p in (old, pipeline) if p is not None}:
+            others = (p for p in self._by_repository.get(repository, ()) if p.pipeline_id != pipeline_id)
+            mine = (pipeline,) if pipeline is not None and pipeline.repository == repository else ()
+            self._by_repository[repository] = (*others, *mine)

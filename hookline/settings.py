@@ -1,0 +1,88 @@
+"""Every setting, from the environment with the prefix `HOOKLINE_` (docs/settings.md is the table for people)."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from hookline.chain.keys import KeyRing
+from hookline.errors import ConfigError
+
+__all__ = ["IPNetwork", "Settings", "load_settings"]
+
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
+ADMIN_OFFSET = 1000
+"""The admin port (`/livez /readyz /metrics`) is the service's own plus this."""
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """Lists are comma-separated. Secrets are SecretStr: they show as stars in any print."""
+
+    model_config = SettingsConfigDict(env_prefix="HOOKLINE_", frozen=True, extra="ignore")
+
+    kafka_bootstrap_servers: Annotated[tuple[str, ...], NoDecode] = ()
+    """Empty: the embedded broker (only `hookline up`, `demo` and `topics` start it)."""
+    kafka: Literal["", "docker"] = ""
+    kafka_port: Port = 9092
+    topic_prefix: str = "hookline."
+    partitions: int = Field(default=12, ge=1, le=1000)
+    replication: int | None = Field(default=None, ge=1)
+    """None: 3 on a cluster of three or more brokers, else 1."""
+    master_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    public_callback_url: str = ""
+    host: str = "127.0.0.1"
+    ingress_port: Port = 8081
+    callbacks_port: Port = 8082
+    console_port: Port = 8080
+    dispatcher_port: Port = 8083
+    database_url: SecretStr = SecretStr("")
+    admin_username: str = "admin"
+    admin_password: SecretStr = SecretStr("")
+    ingress_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    allow_private_addresses: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
+    group_instance_id: str = ""
+    session_timeout_ms: int = Field(default=45_000, ge=1000)
+    max_posts: int = Field(default=200, ge=1)
+    """Hooks in flight at once, in one process."""
+    max_posts_per_host: int = Field(default=32, ge=1)
+    clock_skew_ms: int = 0
+    """Moves this process's clock: for tests of clock skew only."""
+    log_format: Literal["json", "text"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    data_dir: Path = Path("hookline-data")
+
+    @field_validator("kafka_bootstrap_servers", "master_keys", "ingress_tokens", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        return _split(value)
+
+    @field_validator("allow_private_addresses", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        parts = _split(value)
+        return tuple(map(ip_network, parts)) if isinstance(parts, list) else parts
+
+    def key_ring(self) -> KeyRing:
+        """The master keys. Raises ConfigError when there is none or one is not as it must be."""
+        return KeyRing.parse(key.get_secret_value() for key in self.master_keys)
+
+    def callback_base_url(self) -> str:
+        """Where receivers reach the callbacks service, without a slash at the end."""
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        return (self.public_callback_url or f"http://{host}:{self.callbacks_port}").rstrip("/")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """From the environment. Raises ConfigError in words: which setting, what is wrong; never the value of a secret."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        said = "; ".join(f"HOOKLINE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
+        raise ConfigError(said) from None

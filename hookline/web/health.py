@@ -1,0 +1,36 @@
+"""The admin port of every service: `/livez`, `/readyz`, `/metrics`."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+__all__ = ["Status", "admin_app"]
+
+
+class Status(NamedTuple):
+    """An answer of a probe, with its reason in words."""
+
+    ok: bool
+    detail: str
+
+
+def admin_app(ready: Callable[[], Status], live: Callable[[], Status]) -> web.Application:
+    """Probes answer 200 or 503 with `{"ok", "detail"}`; metrics in the Prometheus text format."""
+
+    def probe(check: Callable[[], Status]) -> Callable[[web.Request], object]:
+        async def answer(_: web.Request) -> web.Response:
+            status = check()
+            return web.json_response(status._asdict(), status=200 if status.ok else 503)
+
+        return answer
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/readyz", probe(ready))  # type: ignore[arg-type]
+    app.router.add_get("/livez", probe(live))  # type: ignore[arg-type]
+    app.router.add_get("/metrics", metrics)
+    return app
