@@ -1,0 +1,118 @@
+"""Chains to bytes and back, for snapshots: MessagePack arrays, plans and payloads once a record (design section 4, rule 3).
+
+A record's layout (version 1): [version, plans, payloads, chains, windows]
+  plans      JSON texts
+  payloads   as `hookline.chain.packing` made them
+  chains     [id, cause, repository, first_step, plan index, payload index, steps, cancelled]
+  steps      null where pending, else [failed, retry_at, was_blocked, expires_at, verdict, closing, last_offset]
+  windows    [push_id as 16 bytes, end of its window in Unix ms]
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import msgpack
+
+from hookline.chain.events import HaltReason, Plan, Verdict
+from hookline.chain.state import PENDING, Chain, Closing, FirstVerdict, StepState
+
+__all__ = ["ChainPacker", "ChainUnpacker"]
+
+VERSION = 1
+RECORD_BYTES = 256 * 1024
+"""Payload and plan bytes after which a record is closed: far below 4 MiB, and a pause of a few ms for the event loop."""
+WINDOWS_PER_RECORD = 10_000
+
+_Packed: TypeAlias = list[Any]
+
+
+class ChainPacker:
+    """Packs open chains and windows into record values of bounded size."""
+
+    def pack(self, chains: Iterable[Chain], windows: Mapping[str, int]) -> Iterator[bytes]:
+        """Lazily, so that other work may go on between two records."""
+        yield from self._chains(chains)
+        items = list(windows.items())
+        for at in range(0, len(items), WINDOWS_PER_RECORD):
+            part = [(UUID(push).bytes, end) for push, end in items[at : at + WINDOWS_PER_RECORD]]
+            yield msgpack.packb([VERSION, [], [], [], part])
+
+    def _chains(self, chains: Iterable[Chain]) -> Iterator[bytes]:
+        plans: dict[int, int] = {}
+        plan_texts: list[bytes] = []
+        payloads: list[bytes] = []
+        packed: list[_Packed] = []
+        size = 0
+        for chain in chains:
+            if (plan := plans.get(id(chain.plan))) is None:
+                plan = plans[id(chain.plan)] = len(plan_texts)
+                plan_texts.append(chain.plan.model_dump_json().encode())
+                size += len(plan_texts[-1])
+            # The chains of one push follow each other and share its payload.
+            if not payloads or payloads[-1] is not chain.payload:
+                payloads.append(chain.payload)
+                size += len(chain.payload)
+            packed.append(_pack_chain(chain, plan, len(payloads) - 1))
+            size += 100
+            if size >= RECORD_BYTES:
+                yield msgpack.packb([VERSION, plan_texts, payloads, packed, []])
+                plans, plan_texts, payloads, packed, size = {}, [], [], [], 0
+        if packed:
+            yield msgpack.packb([VERSION, plan_texts, payloads, packed, []])
+
+
+class ChainUnpacker:
+    """The opposite; equal plans become one object over all records."""
+
+    def __init__(self, *, keep_payload: bool = True) -> None:
+        self.chains: dict[str, Chain] = {}
+        self.windows: dict[str, int] = {}
+        self._keep_payload = keep_payload
+        self._plans: dict[bytes, Plan] = {}
+
+    def add(self, value: bytes) -> None:
+        """Raises ValueError for a version or shape that is not ours."""
+        record: _Packed = msgpack.unpackb(value, strict_map_key=False)
+        if not isinstance(record, list) or record[0] != VERSION:
+            raise ValueError(f"a snapshot record of version {record[0] if isinstance(record, list) else '?'}")
+        _, plan_texts, payloads, chains, windows = record
+        plans = [self._plan(text) for text in plan_texts]
+        if not self._keep_payload:
+            payloads = [b""] * len(payloads)
+        for packed in chains:
+            chain = _unpack_chain(packed, plans, payloads)
+            self.chains[chain.id] = chain
+        for push, end in windows:
+            self.windows[str(UUID(bytes=push))] = end
+
+    def _plan(self, text: bytes) -> Plan:
+        if (plan := self._plans.get(text)) is None:
+            plan = self._plans[text] = Plan.model_validate_json(text)
+        return plan
+
+
+def _pack_chain(chain: Chain, plan: int, payload: int) -> _Packed:
+    steps = [None if state == PENDING else state for state in chain.steps]
+    return [chain.id, chain.cause, chain.repository, chain.first_step, plan, payload, steps, chain.cancelled]
+
+
+def _unpack_chain(packed: _Packed, plans: list[Plan], payloads: list[bytes]) -> Chain:
+    chain_id, cause, repository, first_step, plan, payload, steps, cancelled = packed
+    states = tuple(PENDING if state is None else _unpack_step(state) for state in steps)
+    return Chain(
+        chain_id, cause, chain_id[:36], repository, first_step, plans[plan], payloads[payload], states, cancelled
+    )
+
+
+def _unpack_step(packed: _Packed) -> StepState:
+    failed, retry_at, was_blocked, expires_at, verdict, closing, last_offset = packed
+    return StepState(
+        failed,
+        retry_at,
+        was_blocked,
+        expires_at,
+        None if verdict is None else FirstVerdict(Verdict(verdict[0]), verdict[1]),
+        None if closing is None else Closing(HaltReason(closing[0]), closing[1], closing[2]),
+        last_offset,
+    )

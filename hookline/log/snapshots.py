@@ -1,0 +1,163 @@
+"""Snapshots: the whole state of a partition at one instant, in `snapshots[p]`, and the commit that names one (design section 4, rule 3).
+
+A snapshot is records with its own id in the header `snapshot`; others may write between them; the last has the header
+`last`. No commit names one that is not whole, no restore reads one that no commit names.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from hookline.chain.fold import Repeats
+from hookline.chain.pack import ChainPacker, ChainUnpacker
+from hookline.chain.state import Chain
+from hookline.errors import ForeignLog, LogUnavailable, SnapshotLost, Undecodable
+from hookline.log.cluster import Cluster, Commit, Offsets, Producer
+from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic
+
+__all__ = ["DISPATCHER_GROUP", "Checkpoint", "Restored", "Snapshot", "committed", "read_checkpoint", "write_snapshot"]
+
+DISPATCHER_GROUP = "dispatcher"
+"""The consumer group whose commits name the snapshots (a cluster adds its prefix)."""
+
+POLL_S = 1.0
+IDLE_POLLS = 10
+"""Polls without a record after which a snapshot that should be there counts as unavailable."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A partition at one instant. Chains are immutable, so both mappings are shallow copies."""
+
+    chains: Mapping[str, Chain]
+    windows: Mapping[str, int]
+    clock: int
+    """Largest time in `pushes` so far, Unix ms (`Repeats.clock`)."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a commit says: positions of the snapshot's instant, the fence in force there, where the snapshot begins."""
+
+    positions: Positions
+    fence: int
+    snapshot: int
+    log_id: UUID
+
+    def commits(self, partition: int) -> dict[Place, Commit]:
+        """The four commits of one request; the metadata of `pushes[p]` counts."""
+        metadata = json.dumps({"snapshot": self.snapshot, "fence": self.fence, "log_id": str(self.log_id)})
+        return {Place(t, partition): Commit(self.positions.of(t), metadata) for t in LOGS}
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Where to go on from: a snapshot's content, or nothing and the logs' beginning."""
+
+    positions: Positions
+    fence: int | None
+    """In force at `positions.deliveries`; -1 before any, None where it must be found (`PartitionReader`)."""
+    snapshot: int | None
+    chains: dict[str, Chain]
+    repeats: Repeats
+
+
+async def write_snapshot(producer: Producer, partition: int, snapshot_id: UUID, snapshot: Snapshot) -> int:
+    """Append all its records, one after the other; the offset of the first. Raises AppendFailed."""
+    place = Place(Topic.SNAPSHOTS, partition)
+    headers = {
+        "ce_type": b"hookline.Snapshot.v1",
+        "snapshot": snapshot_id.bytes,
+        "content-type": b"application/msgpack",
+    }
+    first = None
+    for value in ChainPacker().pack(snapshot.chains.values(), snapshot.windows):
+        offset = await producer.append(Draft(place, snapshot_id.bytes, value, headers))
+        first = offset if first is None else first
+    closing = Draft(place, snapshot_id.bytes, str(snapshot.clock).encode(), headers | {"last": b"1"})
+    offset = await producer.append(closing)
+    return offset if first is None else first
+
+
+async def committed(offsets: Offsets, partition: int, log_id: UUID) -> Checkpoint | None:
+    """The checkpoint that the dispatcher's group committed for that partition; None where there is none (or it expired).
+
+    Raises ForeignLog for a commit of another log_id, LogUnavailable.
+    """
+    commits = await offsets.committed(DISPATCHER_GROUP, [Place(topic, partition) for topic in LOGS])
+    if len(commits) < len(LOGS):
+        return None
+    said = json.loads(commits[Place(Topic.PUSHES, partition)].metadata)
+    if UUID(said["log_id"]) != log_id:
+        raise ForeignLog(
+            f"partition {partition}: the group's commit is of log {said['log_id']}, the topics are of log {log_id};"
+            " delete the group, or restore the topics that belong to it"
+        )
+    positions = Positions(*(commits[Place(topic, partition)].offset for topic in LOGS))
+    return Checkpoint(positions, said["fence"], said["snapshot"], log_id)
+
+
+async def read_checkpoint(
+    cluster: Cluster,
+    offsets: Offsets,
+    partition: int,
+    checkpoint: Checkpoint | None,
+    *,
+    keep_payload: bool = True,
+    progress: Callable[[int], None] = lambda records: None,
+) -> Restored:
+    """The content of the snapshot that the checkpoint names; without a checkpoint the logs' first offsets and nothing.
+
+    progress: called with the number of snapshot records read so far.
+    Raises SnapshotLost, Undecodable, LogUnavailable.
+    """
+    if checkpoint is None:
+        starts = await offsets.starts([Place(topic, partition) for topic in LOGS])
+        positions = Positions(*(starts[Place(topic, partition)] for topic in LOGS))
+        # Where the log no longer begins at 0 (retention), the Fence in force at its first offset may be gone.
+        fence = -1 if positions.deliveries == 0 else None
+        return Restored(positions, fence, None, {}, Repeats())
+    unpacker, clock = ChainUnpacker(keep_payload=keep_payload), 0
+    count = 0
+    async for raw in _records(cluster, offsets, partition, checkpoint.snapshot):
+        try:
+            if "last" in raw.headers:
+                clock = int(raw.value or b"")
+            else:
+                unpacker.add(raw.value or b"")
+        except (ValueError, IndexError, TypeError) as error:
+            raise Undecodable(Topic.SNAPSHOTS, partition, raw.offset, str(error)) from error
+        progress(count := count + 1)
+    return Restored(
+        checkpoint.positions, checkpoint.fence, checkpoint.snapshot, unpacker.chains, Repeats(unpacker.windows, clock)
+    )
+
+
+async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: int) -> AsyncIterator[RawRecord]:
+    """The records of the snapshot that begins at `first`, to its last."""
+    place = Place(Topic.SNAPSHOTS, partition)
+    start, end = (await offsets.starts([place]))[place], (await offsets.ends([place]))[place]
+    if not start <= first < end:
+        raise SnapshotLost(f"snapshots[{partition}]@{first} is not in the log ({start} to {end})")
+    consumer = await cluster.consumer()
+    try:
+        consumer.assign({place: first})
+        snapshot_id, idle = None, 0
+        while idle < IDLE_POLLS:
+            records = (await consumer.poll(POLL_S)).get(place, ())
+            idle = 0 if records else idle + 1
+            for raw in records:
+                if snapshot_id is None:
+                    snapshot_id = raw.headers.get("snapshot")
+                if raw.offset >= end:
+                    raise SnapshotLost(f"snapshots[{partition}]@{first} is not whole")
+                if raw.headers.get("snapshot") == snapshot_id:
+                    yield raw
+                    if "last" in raw.headers:
+                        return
+                elif raw.offset + 1 >= end:
+                    raise SnapshotLost(f"snapshots[{partition}]@{first} is not whole")
+        raise LogUnavailable(f"snapshots[{partition}] gave no record")
+    finally:
+        await consumer.close()
