@@ -1,15 +1,16 @@
 """The token in a callback URL: what chain and step it speaks for, and until when, signed (design section 6).
 
 Its bytes: version 1 | length of key id, key id | push_id 16 | offset, n, run, step as varints | expiry in Unix ms, 6 bytes
-| HMAC-SHA256 of all that and the repository of the path. Base32 without padding in small letters: letters and digits only.
+| HMAC-SHA256 over the length of all that, all that, and the repository of the path. Base32 without padding in small letters:
+letters and digits only, and only as we write it (no other text opens as the same token).
 The offset and the run name the cause (`ChainId.cause`), so the service needs no look-up to trust a token or to place it.
 """
 
 import base64
-import binascii
 import hmac
 from hashlib import sha256
 from typing import NamedTuple
+from urllib.parse import quote
 from uuid import UUID
 
 from hookline.chain.ids import ChainId
@@ -47,15 +48,17 @@ def sign_token(keys: KeyRing, token: CallbackToken, repository: str) -> str:
         )
     )
     mac = _mac(keys.callback_key(keys.first), body, repository)
-    return base64.b32encode(body + mac).decode().rstrip("=").lower()
+    return _text(body + mac)
 
 
 def open_token(keys: KeyRing, text: str, repository: str) -> CallbackToken:
     """The opposite of `sign_token`; an expired token still opens. Raises TokenError."""
-    if len(text) > MAX_TOKEN or not text.isascii() or text != text.lower():
+    if len(text) > MAX_TOKEN:
         raise TokenError("not a token")
     try:
         data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+        if _text(data) != text:
+            raise TokenError("not a token as we write it")
         body, mac = data[:-MAC_BYTES], data[-MAC_BYTES:]
         key_id = body[2 : 2 + body[1]].decode()
         if (
@@ -65,15 +68,19 @@ def open_token(keys: KeyRing, text: str, repository: str) -> CallbackToken:
         ):
             raise TokenError("not signed by a key that is here")
         return _parse(body, 2 + body[1])
-    except (binascii.Error, IndexError, UnicodeDecodeError) as error:
+    except (ValueError, IndexError) as error:
         raise TokenError("not a token") from error
 
 
 def callback_path(repository: str, token: str) -> str:
-    """Path of the callback URL; official images (`library/<name>`) have Docker Hub's `/_/`."""
+    """Path of the callback URL, quoted; official images (`library/<name>`) have Docker Hub's `/_/`."""
     owner, _, name = repository.partition("/")
     place = f"_/{name}" if owner == "library" and name and "/" not in name else f"u/{repository}"
-    return f"/{place}/hook/{token}/"
+    return f"/{quote(place)}/hook/{token}/"
+
+
+def _text(data: bytes) -> str:
+    return base64.b32encode(data).decode().rstrip("=").lower()
 
 
 def _parse(body: bytes, at: int) -> CallbackToken:
@@ -84,11 +91,15 @@ def _parse(body: bytes, at: int) -> CallbackToken:
         number, at = _read_varint(body, at)
         numbers.append(number)
     offset, n, run, step = numbers
-    return CallbackToken(ChainId(push, offset, n, run), step, int.from_bytes(body[at:], "big"))
+    expiry = body[at:]
+    if len(expiry) != EXPIRY_BYTES:
+        raise TokenError("not a token")
+    return CallbackToken(ChainId(push, offset, n, run), step, int.from_bytes(expiry, "big"))
 
 
 def _mac(key: bytes, body: bytes, repository: str) -> bytes:
-    return hmac.digest(key, body + repository.encode(), sha256)
+    # With the body's length: else bytes could be moved from the repository's start to the body's end (a later expiry).
+    return hmac.digest(key, len(body).to_bytes(2, "big") + body + repository.encode(), sha256)
 
 
 def _varint(number: int) -> bytes:
