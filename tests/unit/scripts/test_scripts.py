@@ -1,0 +1,110 @@
+"""The scripts, as far as they can be tried without installing anything: their words when something is missing."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14", "python3")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with the scripts and no .venv."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "clone" / "scripts")
+    shutil.copytree(ROOT / "requirements", tmp_path / "clone" / "requirements")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+def pythons(clone: Path, body: str) -> dict[str, str]:
+    """An environment where every Python is this shell script."""
+    programs = clone.parent / "programs"
+    programs.mkdir()
+    for name in PYTHONS:
+        (programs / name).write_text(f"#!/bin/bash\n{body}\n")
+        (programs / name).chmod(0o755)
+    return {"PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+def run(*command: str | Path, **env: str) -> "subprocess.CompletedProcess[str]":
+    path = {"PATH": os.environ["PATH"]}
+    return subprocess.run(command, env=path | env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_setup_says_when_python_is_too_old(clone: Path) -> None:
+    old = 'case $1 in --version) echo "Python 3.9.2" ;; *) exit 1 ;; esac'
+
+    said = run(clone / "scripts" / "setup", **pythons(clone, old))
+
+    assert said.returncode == 1
+    assert "needs Python 3.11 or newer; found only: Python 3.9.2" in said.stderr
+    assert "PYTHON=" in said.stderr
+
+
+def test_setup_says_when_python_cannot_make_a_venv(clone: Path) -> None:
+    no_venv = 'case "$*" in *ensurepip*) exit 1 ;; --version) echo "Python 3.11.2" ;; *) exit 0 ;; esac'
+
+    said = run(clone / "scripts" / "setup", **pythons(clone, no_venv))
+
+    assert said.returncode == 1
+    assert "python3.11 has no venv or no ensurepip. On Debian and Ubuntu: apt-get install python3-venv" in said.stderr
+
+
+def test_setup_says_when_pip_fails(clone: Path) -> None:
+    offline = 'case "$*" in *install*) echo "no route to host" >&2; exit 1 ;; *) exit 0 ;; esac'
+    environment = pythons(clone, offline)
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(clone.parent / "programs" / "python3", clone / ".venv" / "bin" / "python")
+
+    said = run(clone / "scripts" / "setup", **environment)
+
+    assert said.returncode == 1
+    assert "no route to host" in said.stderr
+    assert "pip could not install requirements/dev.txt" in said.stderr
+
+
+def test_setup_does_nothing_when_all_is_done(clone: Path) -> None:
+    """Every Python fails here: a second run may not even look for one."""
+    environment = pythons(clone, "exit 1")
+    sums = "cat requirements/dev.txt pyproject.toml scripts/setup | cksum"
+    done = run("bash", "-c", f'cd "{clone}" && mkdir .venv && echo "$(pwd -P) $({sums})" > .venv/hookline-setup')
+    assert done.returncode == 0
+
+    said = run(clone / "scripts" / "setup", **environment)
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+def test_setup_begins_again_when_requirements_change(clone: Path) -> None:
+    test_setup_does_nothing_when_all_is_done(clone)
+    with (clone / "requirements" / "dev.txt").open("a") as file:
+        file.write("# changed\n")
+
+    said = run(clone / "scripts" / "setup", PATH=f"{clone.parent / 'programs'}:{os.environ['PATH']}")
+
+    assert said.returncode == 1
+    assert "needs Python 3.11" in said.stderr
+
+
+def test_test_knows_its_parts() -> None:
+    said = run(ROOT / "scripts" / "test", "unti")
+
+    assert said.returncode == 2
+    assert "usage: scripts/test [PART...]" in said.stderr
+    assert run(ROOT / "scripts" / "test", "--help").stdout == said.stderr
+
+
+COMMANDS = [path for path in sorted((ROOT / "scripts").iterdir()) if path.is_file() and not path.suffix]
+
+
+@pytest.mark.parametrize("script", [*COMMANDS, ROOT / ".ci" / "run"], ids=lambda path: path.name)
+def test_scripts_are_executable_and_stop_at_errors(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    lines = script.read_text().splitlines()
+    if lines[0] == "#!/usr/bin/env bash":
+        assert "set -euo pipefail" in lines
+        assert lines[1].startswith("# "), "says what it is for"
