@@ -1,0 +1,7 @@
+"""A real Kafka for one machine: from the pinned jars, or in a container (design section 6, "The broker")."""
+
+from hookline.broker.cluster import EmbeddedCluster
+from hookline.broker.jars import fetch
+from hookline.broker.server import EmbeddedBroker
+
+__all__ = ["EmbeddedBroker", "EmbeddedCluster", "fetch"]
