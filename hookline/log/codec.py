@@ -53,7 +53,7 @@ _WRITERS: dict[type[Event], tuple[Topic, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A decoded event where it lies. `fence`: its writer's token, for a decision."""
+    """A decoded event where it lies. `fence`: its writer's token, for a decision; `raw`: what it was decoded from."""
 
     topic: Topic
     partition: int
@@ -61,6 +61,12 @@ class Record:
     timestamp: int
     event: Event
     fence: int | None
+    raw: RawRecord
+
+    @property
+    def event_id(self) -> str:
+        """`ce_id`; "" where its writer gave none."""
+        return self.raw.headers.get("ce_id", b"").decode(errors="replace")
 
 
 def topic_of(model: type[Event]) -> Topic:
@@ -94,7 +100,7 @@ def decode(raw: RawRecord) -> Record:
         event = model.model_validate_json(raw.value or b"")
     except (KeyError, ValueError) as error:
         raise Undecodable(place.topic, place.partition, raw.offset, _why(error, raw)) from error
-    return Record(place.topic, place.partition, raw.offset, raw.timestamp, event, fence)
+    return Record(place.topic, place.partition, raw.offset, raw.timestamp, event, fence, raw)
 
 
 def encode_setting(setting: Pipeline | LogId | None, *, now_ms: int, pipeline_id: str = "") -> Draft:
