@@ -41,8 +41,10 @@ class Consumer(Protocol):
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Read exactly these places, each from that offset (replaces what was assigned)."""
 
+    # seek, pause and resume do nothing for a place that is not assigned: a rebalance may have come between.
+
     def seek(self, place: Place, offset: int) -> None:
-        """Read this assigned place from that offset on; what was fetched of it is dropped."""
+        """Read this place from that offset on; what was fetched of it is dropped."""
 
     def pause(self, place: Place) -> None: ...
 
@@ -100,7 +102,7 @@ class Offsets(Protocol):
 
 
 class Cluster(Protocol):
-    """Makes the above; each is started when it is returned, and raises LogUnavailable when Kafka does not answer."""
+    """Makes the above (group names get the topic prefix, too); each is started when it is returned, and raises LogUnavailable when Kafka does not answer."""
 
     async def producer(self) -> Producer: ...
 

@@ -34,10 +34,14 @@ class Feed:
             self._consumer.resume(place)
             self._paused.discard(place)
 
-    def stop(self, partition: int) -> None:
-        """Forget a partition: it was revoked, or its worker stopped. The places stay paused."""
-        self.readers.pop(partition, None)
-        self._paused = {place for place in self._paused if place.partition != partition}
+    def stop(self, reader: PartitionReader) -> None:
+        """Forget a reader: it was revoked, or its worker is over. Its places are paused until one is started again."""
+        if self.readers.get(reader.partition) is not reader:
+            return
+        del self.readers[reader.partition]
+        for topic in LOGS:
+            self._consumer.pause(Place(topic, reader.partition))
+        self._paused = {place for place in self._paused if place.partition != reader.partition}
 
     async def poll(self, timeout_s: float) -> set[int]:
         """Fetch once; the partitions that have something new to read. Raises LogUnavailable."""

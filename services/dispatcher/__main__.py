@@ -1,0 +1,30 @@
+"""Composition root of the dispatcher: `python -m services.dispatcher`."""
+
+from random import SystemRandom
+
+from hookline.log.kafka import kafka_cluster
+from hookline.log.topics import check_topics
+
+from hookline.clock import Clock
+from hookline.settings import Settings
+from hookline.web.service import run
+from services.dispatcher.guard import AddressGuard
+from services.dispatcher.sender import Sender
+from services.dispatcher.service import Dispatcher
+
+
+def build(settings: Settings, clock: Clock) -> Dispatcher:
+    cluster = kafka_cluster(settings, "dispatcher")
+    keys, guard = settings.key_ring(), AddressGuard(settings.allow_private_addresses)
+    return Dispatcher(
+        settings,
+        clock,
+        cluster,
+        SystemRandom(),
+        check_log=lambda: check_topics(cluster),
+        make_sender=lambda: Sender(keys, clock, guard),
+    )
+
+
+if __name__ == "__main__":
+    run(build, lambda settings: settings.dispatcher_port)

@@ -1,0 +1,45 @@
+"""The dispatcher's metrics (docs/metrics.md); no repository, chain or URL is a label."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = [
+    "ATTEMPTS",
+    "ATTEMPT_SECONDS",
+    "CHECKPOINTS",
+    "CHECKPOINT_TIME",
+    "DECISIONS",
+    "ENDED",
+    "INCARNATIONS",
+    "IN_FLIGHT",
+    "OLDEST_DUE",
+    "OPEN_CHAINS",
+    "POLL_AGE",
+    "RESTORE_SECONDS",
+    "STOPPED",
+    "UNREAD_EVENTS",
+    "VOID",
+    "WAITING",
+]
+
+ATTEMPTS = Counter("hookline_hook_attempts", "POSTs that ended, by what came of them", ["outcome"])
+ATTEMPT_SECONDS = Histogram(
+    "hookline_hook_attempt_seconds",
+    "Time of a POST until its answer",
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
+)
+IN_FLIGHT = Gauge("hookline_hooks_in_flight", "POSTs open now")
+WAITING = Gauge("hookline_hooks_waiting", "POSTs that are due and wait for a place")
+OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "Age of the oldest due POST that has not begun")
+DECISIONS = Counter("hookline_decisions", "Decisions appended", ["type"])
+ENDED = Counter("hookline_chains_ended", "Chains whose terminal event was read", ["reason"])
+VOID = Counter("hookline_void_decisions", "Decisions read whose writer was fenced off")
+OPEN_CHAINS = Gauge("hookline_open_chains", "Open chains in memory", ["partition"])
+UNREAD_EVENTS = Gauge("hookline_unread_events", "Events between position and end of the four logs", ["partition"])
+INCARNATIONS = Counter("hookline_incarnations_ended", "Restores begun because a worker could not go on", ["cause"])
+RESTORE_SECONDS = Histogram(
+    "hookline_restore_seconds", "Time from Fence to RUNNING", buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+)
+CHECKPOINTS = Counter("hookline_checkpoints", "Snapshots committed")
+CHECKPOINT_TIME = Gauge("hookline_checkpoint_timestamp_seconds", "Unix time of the last commit", ["partition"])
+STOPPED = Gauge("hookline_stopped_partitions", "Partitions stopped at a record that cannot be read")
+POLL_AGE = Gauge("hookline_poll_age_seconds", "Age of the last completed poll")

@@ -1,0 +1,289 @@
+"""One partition that the group gave us: restores, works, checkpoints, and restores again when an incarnation ends.
+
+PARKED      the group is rebalancing
+RESTORING   Fence acked -> commit -> its snapshot -> ends of the four logs -> fold until every cursor is there
+RUNNING     timers and POSTs
+STOPPED     at a record that this version cannot read (rule 7); only a new assignment or a new version goes on
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from hookline.log.writer import Writer
+
+from hookline.chain.events import Fence
+from hookline.chain.fold import PartitionFold
+from hookline.chain.state import Chain
+from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, Undecodable
+from hookline.log.cluster import Cluster, Offsets
+from hookline.log.codec import encode
+from hookline.log.feed import Feed
+from hookline.log.reader import PartitionReader
+from hookline.log.records import LOGS, Place, Positions
+from hookline.log.snapshots import committed, read_checkpoint
+from services.dispatcher import metrics
+from services.dispatcher.checkpoint import Checkpoints, CommitRequest
+from services.dispatcher.worker import Surroundings, Worker
+
+__all__ = ["Log", "Partition", "State"]
+
+log = structlog.get_logger()
+
+MIN_PAUSE_S, MAX_PAUSE_S = 0.05, 5.0
+"""Between two incarnations: short and random, so that two owners do not fence each other in step; doubling up to the
+maximum while nothing gets to RUNNING."""
+
+
+class State(StrEnum):
+    PARKED = "parked"
+    RESTORING = "restoring"
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Log:
+    """The transport that all partitions of a process share."""
+
+    cluster: Cluster
+    offsets: Offsets
+    writer: Writer
+    feed: Feed
+    log_id: UUID
+    owner: str
+    """Who we are, in Fences."""
+    commit: CommitRequest
+    leave: Callable[[], Awaitable[None]]
+    """After a refused or unanswered commit: leave the group and join anew (rule 3)."""
+    end: Callable[[Exception], None]
+    """Ends the process: what a restore would not mend."""
+
+
+class Partition:
+    """Lives from its assignment until `close`. The poll loop calls `on_data` after each poll that brought something."""
+
+    def __init__(self, number: int, transport: Log, around: Surroundings) -> None:
+        self.number = number
+        self.state = State.RESTORING
+        self.detail = "waiting for its turn"
+        self.worker: Worker | None = None
+        self._log = transport
+        self._around = around
+        self._reader: PartitionReader | None = None
+        self._checkpoints: Checkpoints | None = None
+        self._ends: Positions | None = None
+        self._must_leave = False
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._began = 0.0
+        self._assigned = asyncio.Event()
+        self._assigned.set()
+        self._task = asyncio.create_task(self._live())
+
+    # ---- called by the poll loop and the group
+
+    def on_data(self) -> None:
+        """Hand out what may be read; what goes wrong here ends the incarnation."""
+        if self._reader is None or self.worker is None or self._failed.done():
+            return
+        try:
+            for read in self._reader.read():
+                self.worker.take(read)
+            self._log.feed.settle(self.number)
+            self._advance()
+        except Exception as error:  # noqa: BLE001 - crash only: `_live` restores from the log
+            self._fail(error)
+
+    def tick(self) -> None:
+        """After every poll: what is due by time, and a checkpoint when one is due."""
+        if self.state is not State.RUNNING or self.worker is None or self._failed.done():
+            return
+        try:
+            self.worker.settle()
+            if self._checkpoints is not None:
+                self._checkpoints.tick()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def park(self) -> None:
+        """Revoked, perhaps only for the length of a rebalance: keep memory and token, begin nothing."""
+        self._assigned.clear()
+        self._stop_reading()
+        if self.state is State.RUNNING and self.worker is not None:
+            self.worker.pause()
+            self.state, self.detail = State.PARKED, "the group is rebalancing"
+
+    def unpark(self) -> None:
+        """Assigned again. Goes on once `deliveries` was read to its end: a Fence above ours there ends the incarnation."""
+        self._assigned.set()
+        if self._reader is not None:
+            self._log.feed.start(self._reader)
+        if self.state is State.PARKED:
+            self.state, self.detail, self._ends = State.RESTORING, "reading on after a rebalance", None
+            self._spawn_ends()
+
+    @property
+    def next_due(self) -> int | None:
+        """Unix ms of the earliest timer."""
+        return self.worker.timers.next_due if self.worker is not None and self.state is State.RUNNING else None
+
+    def begin_drain(self) -> None:
+        if self.worker is not None:
+            self.worker.drain()
+
+    async def drained(self) -> None:
+        """No POST is open, every append acked, and a last checkpoint taken, so that the next owner has little to read."""
+        if self.worker is None or self.state is not State.RUNNING:
+            return
+        await self.worker.drained()
+        if self._checkpoints is not None:
+            await self._checkpoints.finish()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await self._drop()
+
+    # ---- an incarnation
+
+    async def _live(self) -> None:
+        pause_s = MIN_PAUSE_S
+        while True:
+            try:
+                await self._assigned.wait()
+                await self._incarnation()
+            except Undecodable as error:
+                self.state, self.detail = State.STOPPED, str(error)
+                metrics.STOPPED.inc()
+                log.error("partition stopped at a record that cannot be read", partition=self.number, reason=str(error))
+                await self._drop()
+                return
+            except ForeignLog as error:
+                self._log.end(error)
+                return
+            except Exception as error:  # noqa: BLE001 - crash only (rule 5): whatever it was, the log has the truth
+                if self.state is State.RUNNING:
+                    pause_s = MIN_PAUSE_S
+                self._report(error)
+                self._must_leave |= isinstance(error, CommitRefused)
+            self.state = State.RESTORING
+            await self._drop()
+            if self._must_leave:
+                self._must_leave = False
+                await self._log.leave()
+            await asyncio.sleep(pause_s * (0.5 + self._around.random.random()))
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    def _report(self, error: Exception) -> None:
+        cause = type(error).__name__
+        metrics.INCARNATIONS.labels(cause if isinstance(error, HooklineError) else "bug").inc()
+        self.detail = f"restoring after {cause}"
+        if isinstance(error, HooklineError):
+            log.warning("restoring", partition=self.number, cause=cause, reason=str(error))
+        else:
+            log.error("restoring after an unexpected error", partition=self.number, exc_info=error)
+
+    async def _incarnation(self) -> None:
+        """Restore, then run until something fails; never returns."""
+        self._failed = asyncio.get_running_loop().create_future()
+        self._began = self._around.clock.monotonic()
+        token = await self._fence()
+        places = [Place(topic, self.number) for topic in LOGS]
+        checkpoint = await committed(self._log.offsets, self.number, self._log.log_id)
+        if checkpoint is not None and checkpoint.fence > token:
+            raise Fenced(f"partition {self.number}: the commit names fence {checkpoint.fence}, above our token {token}")
+        self.detail = "reading its snapshot"
+        restored = await read_checkpoint(
+            self._log.cluster, self._log.offsets, self.number, checkpoint, progress=self._progress
+        )
+        ends = await self._log.offsets.ends(places)
+        self._ends = Positions(*(ends[place] for place in places))
+        self._reader = PartitionReader(
+            self.number, restored.positions, restored.fence, deliveries_start=restored.positions.deliveries
+        )
+        fold = PartitionFold(restored.chains.values(), restored.repeats, on_end=_count_end)
+        self.worker = Worker(token, self._reader, fold, self._around, self._fail)
+        self._checkpoints = Checkpoints(
+            self.number, self._log.writer, self._log.offsets, self._log.commit, self._log.log_id,
+            self.worker, self._around.clock, self._fail, previous=restored.snapshot,
+        )  # fmt: skip
+        if self._assigned.is_set():
+            self._log.feed.start(self._reader)
+        self._advance()
+        await self._failed
+
+    async def _fence(self) -> int:
+        self.state, self.detail = State.RESTORING, "taking the partition"
+        now = self._around.clock.now_ms()
+        return await self._log.writer.append(
+            encode(Fence(owner=self._log.owner, fenced_at=now), self.number, now_ms=now)
+        )
+
+    def _progress(self, records: int) -> None:
+        self.detail = f"reading its snapshot: {records} records"
+
+    def _advance(self) -> None:
+        """To RUNNING when every cursor is at or past its end; then decide for what was touched."""
+        if self.worker is None or self._reader is None:
+            return
+        if self.state is State.RUNNING:
+            self.worker.settle()
+        elif self.state is State.RESTORING and self._ends is not None:
+            positions = self._reader.positions
+            if positions.reached(self._ends):
+                self.state, self.detail = State.RUNNING, ""
+                self._report_running(self.worker)
+                self.worker.run()
+            else:
+                left = sum(max(0, end - mine) for mine, end in zip(positions, self._ends, strict=True))
+                self.detail = f"{left} events to read"
+
+    def _report_running(self, worker: Worker) -> None:
+        seconds = self._around.clock.monotonic() - self._began
+        metrics.RESTORE_SECONDS.observe(seconds)
+        log.info("running", partition=self.number, open_chains=len(worker.fold.chains), seconds=round(seconds, 3))
+
+    def _spawn_ends(self) -> None:
+        async def ask() -> None:
+            places = [Place(topic, self.number) for topic in LOGS]
+            try:
+                ends = await self._log.offsets.ends(places)
+            except Exception as error:  # noqa: BLE001 - crash only
+                self._fail(error)
+            else:
+                self._ends = Positions(*(ends[place] for place in places))
+                self.on_data()
+
+        self._ends_task = asyncio.create_task(ask())
+
+    def _fail(self, error: Exception) -> None:
+        """The incarnation is over: from now on nothing is read, decided or POSTed; `_live` takes it from here."""
+        if not self._failed.done():
+            self._failed.set_exception(error)
+        if self.worker is not None:
+            self.worker.pause()
+
+    def _stop_reading(self) -> None:
+        if self._reader is not None:
+            self._log.feed.stop(self._reader)
+
+    async def _drop(self) -> None:
+        """Forget worker, memory and token."""
+        self._stop_reading()
+        worker, self.worker, self._reader, self._ends = self.worker, None, None, None
+        checkpoints, self._checkpoints = self._checkpoints, None
+        if checkpoints is not None:
+            self._must_leave |= isinstance(await checkpoints.close(), CommitRefused)
+        if worker is not None:
+            await worker.close()
+        metrics.OPEN_CHAINS.labels(self.number).set(0)
+
+
+def _count_end(chain: Chain) -> None:
+    assert chain.ending is not None
+    metrics.ENDED.labels(chain.ending.reason or "completed").inc()

@@ -1,0 +1,217 @@
+"""The dispatcher as a service: one consumer group member, its partitions, one poll loop for all of them."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from random import Random
+from uuid import UUID, uuid4
+
+import structlog
+from hookline.log.writer import Writer
+
+from hookline.chain.events import Decision
+from hookline.chain.keys import KeyRing
+from hookline.clock import Clock
+from hookline.errors import LogUnavailable
+from hookline.log.cluster import Cluster, Offsets
+from hookline.log.codec import encode
+from hookline.log.ends import SharedEnds
+from hookline.log.feed import Feed
+from hookline.log.records import Place, Topic
+from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.settings import Settings
+from hookline.web.health import Status
+from services.dispatcher import metrics
+from services.dispatcher.partition import Log, Partition, State
+from services.dispatcher.slots import Slots
+from services.dispatcher.worker import HookSender, Surroundings
+
+__all__ = ["Dispatcher"]
+
+log = structlog.get_logger()
+
+POLL_S = 0.5
+STALE_POLL_S = 10.0
+"""Rule 6: no POST begins when the last completed poll is older; a process that was stopped may have lost its partitions."""
+DEAD_POLL_S = 60.0
+"""Liveness: a poll loop that has not come round for so long is stuck, whatever the broker does."""
+MAX_TIMEOUT_S = 60.0
+"""The longest `timeout` that a pipeline may set."""
+DRAIN_EXTRA_S = 5.0
+CONNECT_PAUSE_S = 0.5
+
+
+class Dispatcher:
+    """`hookline.web.service.Service` without public HTTP."""
+
+    name = "dispatcher"
+    app = None
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        cluster: Cluster,
+        random: Random,
+        check_log: Callable[[], Awaitable[UUID]],
+        make_sender: Callable[[], HookSender],
+        poll_s: float = POLL_S,
+    ) -> None:
+        """check_log: the log's id, once the topics are found fit. Raises TopicsUnfit, LogUnavailable."""
+        self._settings = settings
+        self._clock = clock
+        self._cluster = cluster
+        self._random = random
+        self._check_log = check_log
+        self._make_sender = make_sender
+        self._poll_s = poll_s
+        self._keys: KeyRing = settings.key_ring()
+        self._partitions: dict[int, Partition] = {}
+        self._owner = settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        self._assigned_once = False
+        self._polled_at = clock.monotonic()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.Task[None] | None = None
+        self._fatal: asyncio.Future[None]
+        self._detail = "connecting to Kafka"
+
+    # ---- Service
+
+    async def start(self) -> None:
+        self._fatal = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.create_task(self._run())
+
+    async def wait(self) -> None:
+        assert self._loop is not None
+        done, _ = await asyncio.wait({self._loop, self._fatal}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in done:
+            ended.result()
+
+    def ready(self) -> Status:
+        if not self._assigned_once:
+            return Status(False, self._detail)
+        waiting = [
+            f"{p.number}: {p.state}: {p.detail}" for p in self._partitions.values() if p.state is not State.RUNNING
+        ]
+        return Status(not waiting, "; ".join(waiting) or f"running {len(self._partitions)} partitions")
+
+    def live(self) -> Status:
+        age = self._clock.monotonic() - self._polled_at
+        metrics.POLL_AGE.set(age)
+        return Status(age < DEAD_POLL_S, f"last completed poll {age:.1f} s ago")
+
+    async def stop(self) -> None:
+        """Begin no POST, let open ones end within the longest timeout, checkpoint, leave the group."""
+        for partition in self._partitions.values():
+            partition.begin_drain()
+        if self._loop is not None and not self._loop.done():
+            try:
+                async with asyncio.timeout(MAX_TIMEOUT_S + DRAIN_EXTRA_S):
+                    await asyncio.gather(*(p.drained() for p in self._partitions.values()), return_exceptions=True)
+            except TimeoutError:
+                log.warning("stopped with hooks in flight: the next owner repeats them under the same webhook-id")
+            self._loop.cancel()
+            await asyncio.wait({self._loop})
+
+    # ---- GroupListener
+
+    def revoked(self) -> None:
+        for partition in self._partitions.values():
+            partition.park()
+
+    def assigned(self, partitions: frozenset[int]) -> None:
+        self._assigned_once = True
+        for number in set(self._partitions) - partitions:
+            self._close(self._partitions.pop(number))
+        for number in sorted(partitions):
+            if number in self._partitions:
+                self._partitions[number].unpark()
+            else:
+                self._partitions[number] = Partition(number, self._log, self._around)
+
+    def _close(self, partition: Partition) -> None:
+        task = asyncio.create_task(partition.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    # ---- the poll loop
+
+    async def _run(self) -> None:
+        """Connect, then poll for ever. A consumer that gives up is made anew, and all partitions restored."""
+        while True:
+            try:
+                await self._session()
+            except LogUnavailable as error:
+                self._detail = f"connecting to Kafka: {error}"
+                log.warning("Kafka does not answer", reason=str(error))
+            await asyncio.sleep(CONNECT_PAUSE_S)
+            self._polled_at = self._clock.monotonic()
+
+    async def _session(self) -> None:
+        """One life of consumer, producer and HTTP client; ends by raising."""
+        log_id = await self._check_log()
+        async with contextlib.AsyncExitStack() as stack:
+            offsets = await self._cluster.offsets()
+            stack.push_async_callback(offsets.close)
+            writer = Writer(self._cluster)
+            stack.push_async_callback(writer.close)
+            sender = self._make_sender()
+            stack.push_async_callback(sender.close)
+            partitions = await self._cluster.partitions(Topic.CALLBACKS)
+            self._around = self._surroundings(sender, writer, offsets, partitions)
+            group = await self._cluster.group(DISPATCHER_GROUP, self)
+            stack.push_async_callback(group.close)
+            feed = Feed(group)
+            self._log = Log(
+                self._cluster, offsets, writer, feed, log_id, self._owner, group.commit, group.leave, self._end
+            )
+            stack.push_async_callback(self._close_all)
+            await self._poll_for_ever(feed)
+
+    async def _poll_for_ever(self, feed: Feed) -> None:
+        while True:
+            changed = await feed.poll(self._until_due())
+            self._polled_at = self._clock.monotonic()
+            for number in changed & self._partitions.keys():
+                self._partitions[number].on_data()
+            for partition in self._partitions.values():
+                partition.tick()
+            metrics.WAITING.set(self._around.slots.waiting)
+
+    def _until_due(self) -> float:
+        """Seconds that a poll may wait for records before a timer is due."""
+        due = min((d for p in self._partitions.values() if (d := p.next_due) is not None), default=None)
+        return self._poll_s if due is None else min(self._poll_s, max(0.0, (due - self._clock.now_ms()) / 1000))
+
+    def _surroundings(self, sender: HookSender, writer: Writer, offsets: Offsets, partitions: int) -> Surroundings:
+        ends = SharedEnds(offsets, [Place(Topic.CALLBACKS, p) for p in range(partitions)])
+
+        async def append(event: Decision, partition: int, token: int) -> None:
+            await writer.append(encode(event, partition, now_ms=self._clock.now_ms(), fence=token))
+
+        async def callbacks_end(partition: int) -> int:
+            return (await ends.now())[Place(Topic.CALLBACKS, partition)]
+
+        return Surroundings(
+            clock=self._clock,
+            random=self._random,
+            keys=self._keys,
+            sender=sender,
+            slots=Slots(self._settings.max_posts, self._settings.max_posts_per_host),
+            callback_base_url=self._settings.callback_base_url(),
+            append=append,
+            callbacks_end=callbacks_end,
+            polled_lately=lambda: self._clock.monotonic() - self._polled_at < STALE_POLL_S,
+        )
+
+    def _end(self, error: Exception) -> None:
+        """What a restart would not mend: end the process with its words."""
+        if not self._fatal.done():
+            self._fatal.set_exception(error)
+
+    async def _close_all(self) -> None:
+        partitions, self._partitions = list(self._partitions.values()), {}
+        self._assigned_once = False
+        await asyncio.gather(*(p.close() for p in partitions), *self._closing, return_exceptions=True)
