@@ -1,0 +1,11 @@
+"""Hypothesis profiles: modest by default, `HYPOTHESIS_PROFILE=thorough` for a long look."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_SLOW_MACHINES = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile("modest", max_examples=60, deadline=None, suppress_health_check=_SLOW_MACHINES)
+settings.register_profile("thorough", max_examples=3000, deadline=None, suppress_health_check=_SLOW_MACHINES)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "modest"))
