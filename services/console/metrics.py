@@ -1,0 +1,18 @@
+"""The console's own metrics; those of its HTTP are in `hookline.web.middleware`."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = ["BATCH_SECONDS", "LAG_RECORDS", "LAG_SECONDS", "LOGIN_FAILURES", "RECORDS", "STOPPED"]
+
+RECORDS = Counter("hookline_projection_records", "Records read into the database")
+LAG_RECORDS = Gauge("hookline_projection_lag_records", "Records in the logs that are not in the database yet")
+LAG_SECONDS = Gauge("hookline_projection_lag_seconds", "Age of the last record read while there are more; else 0")
+STOPPED = Gauge(
+    "hookline_projection_stopped", "1 while a record that cannot be read stops the partition", ["partition"]
+)
+BATCH_SECONDS = Histogram(
+    "hookline_projection_batch_seconds",
+    "Time to fold and write one batch",
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+LOGIN_FAILURES = Counter("hookline_console_login_failures", "Logins refused", ["reason"])

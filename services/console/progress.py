@@ -1,0 +1,108 @@
+"""How far the read model has got: for readiness, metrics, and whoever must see what he has just written."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from hookline.errors import Unavailable, Undecodable
+from hookline.log.ends import SharedEnds
+from hookline.log.records import LOGS, Place, Positions
+from services.console.metrics import LAG_RECORDS, LAG_SECONDS, STOPPED
+
+__all__ = ["Progress"]
+
+CATCH_UP_S = 5.0
+
+
+class Progress:
+    """On the event loop only. `doing` says in words what goes on where it is not simply reading."""
+
+    def __init__(self) -> None:
+        self.doing = "starting"
+        self.current = False
+        """Has it been at the end of the logs since the start?"""
+        self.positions: dict[int, Positions] = {}
+        self._ends: dict[Place, int] = {}
+        self._ask: SharedEnds | None = None
+        self._stopped: dict[int, Undecodable] = {}
+        self._moved = asyncio.Condition()
+
+    @property
+    def behind(self) -> int:
+        """Records between the positions and the ends as last asked, stopped partitions left out."""
+        return sum(
+            max(0, end - self.positions[place.partition].of(place.topic))
+            for place, end in self._ends.items()
+            if place.partition in self.positions and place.partition not in self._stopped
+        )
+
+    def detail(self) -> str:
+        """In words, for `/readyz`."""
+        said = [self.doing] if self.doing else []
+        if self.positions:
+            done = sum(map(sum, self.positions.values()))
+            said.append(
+                f"read {done:,} records, {self.behind:,} to go" if self.behind else f"read all {done:,} records"
+            )
+        said += [f"stopped for good: {error}" for error in self._stopped.values()]
+        return "; ".join(said)
+
+    def asks(self, ends: SharedEnds | None) -> None:
+        """Where to ask for ends; None while Kafka is not there."""
+        self._ask = ends
+
+    async def refresh_ends(self) -> None:
+        """Raises LogUnavailable."""
+        if self._ask is not None:
+            self._ends = await self._ask.now()
+
+    async def moved(self, positions: Mapping[int, Positions]) -> None:
+        """The database has got there."""
+        self.positions = dict(positions)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def note(self, lag_s: float) -> None:
+        """Set the metrics. lag_s: age of the last record read."""
+        self.current = self.current or (bool(self._ends) and not self.behind)
+        LAG_RECORDS.set(self.behind)
+        LAG_SECONDS.set(lag_s if self.behind else 0)
+
+    def stop(self, error: Undecodable) -> None:
+        """That partition is read no further."""
+        self._stopped[error.partition] = error
+        STOPPED.labels(error.partition).set(1)
+
+    def restart(self, doing: str) -> None:
+        """The projection begins anew."""
+        self.doing = doing
+        for partition in self._stopped:
+            STOPPED.labels(partition).set(0)
+        self._stopped.clear()
+
+    async def caught_up(self, partitions: Iterable[int], timeout_s: float = CATCH_UP_S) -> None:
+        """Wait until those partitions are in the database to their ends as they stood after this call began.
+
+        Raises Unavailable after that many seconds, or where one is stopped; LogUnavailable.
+        """
+        wanted = set(partitions)
+        if self._ask is None:
+            raise Unavailable(f"the logs are not read: {self.doing}")
+        try:
+            async with asyncio.timeout(timeout_s):
+                ends = await self._ask.now()
+                await self._wait(lambda: self._reached(wanted, ends))
+        except TimeoutError:
+            raise Unavailable(f"the logs were not read to their end within {timeout_s:g} s") from None
+
+    def _reached(self, partitions: set[int], ends: Mapping[Place, int]) -> bool:
+        for partition in partitions:
+            if partition in self._stopped:
+                raise Unavailable(f"partition {partition} is read no further: {self._stopped[partition]}", 60)
+            at = self.positions.get(partition)
+            if at is None or not at.reached(Positions(*(ends[Place(topic, partition)] for topic in LOGS))):
+                return False
+        return True
+
+    async def _wait(self, reached: Callable[[], bool]) -> None:
+        async with self._moved:
+            await self._moved.wait_for(reached)

@@ -1,0 +1,210 @@
+"""Records of one partition to rows of the read model, by the pure fold (`hookline.chain.fold`); no database here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeAlias
+
+from hookline.chain.events import ChainEvent, Fence, PushReceived, RedeliveryRequested
+from hookline.chain.fold import PartitionFold, Repeats
+from hookline.chain.packing import pack_payload
+from hookline.chain.state import Chain
+from hookline.errors import Undecodable
+from hookline.log.codec import Record, type_of
+from hookline.log.reader import PartitionReader, Read, cause_of
+from hookline.log.records import Topic
+from services.console.standing import Standing, standing
+
+__all__ = ["FENCED", "LATER", "PartitionProjection", "Row", "Rows"]
+
+Row: TypeAlias = dict[str, object]
+"""Column to value."""
+
+FENCED = "fenced"
+LATER = "later"
+TEXT_LIMIT = 512
+"""Characters of a push's texts that are kept: a producer may send any; PostgreSQL indexes no more than 2700 bytes."""
+INT_LIMIT = 2**53
+RUN_PARTS = {"payload", "plan"}
+"""Of a RedeliveryRequested, not kept in its event's row: the push and the chain have them."""
+
+
+@dataclass
+class Rows:
+    """What a batch writes: new rows, and by chain id the columns that change."""
+
+    pushes: list[Row] = field(default_factory=list)
+    chains: dict[str, Row] = field(default_factory=dict)
+    changes: dict[str, Row] = field(default_factory=dict)
+    events: list[Row] = field(default_factory=list)
+
+
+class _NotedRepeats(Repeats):
+    """Remembers its last answer."""
+
+    repeated = False
+
+    def see(self, event: PushReceived) -> bool:
+        self.repeated = super().see(event)
+        return self.repeated
+
+
+class PartitionProjection:
+    """One partition, from its reader's positions on. Holds at most `most_chains` chains between batches."""
+
+    def __init__(self, reader: PartitionReader, windows: dict[str, int], clock: int, most_chains: int) -> None:
+        self.reader = reader
+        self.stopped: Undecodable | None = None
+        """The record that cannot be read: nothing of this partition is projected any more."""
+        self._repeats = _NotedRepeats(windows, clock)
+        self._fold = PartitionFold(repeats=self._repeats, keep_ended=True, keep_payload=False)
+        self._most_chains = most_chains
+        self._causes_read = reader.positions
+
+    @property
+    def clock(self) -> int:
+        return self._repeats.clock
+
+    def take(self, most: int) -> list[Read]:
+        """The next records, at most that many; sets `stopped` at one that cannot be read, which stays the next one."""
+        self._causes_read = self.reader.positions
+        reads: list[Read] = []
+        try:
+            reads.extend(islice(self.reader.read(), most))
+        except Undecodable as error:
+            self.stopped = error
+        return reads
+
+    def missing(self, reads: Iterable[Read]) -> set[str]:
+        """Ids of chains that these records are about and that were started by an earlier batch and are not held."""
+        before = {Topic.PUSHES: self._causes_read.pushes, Topic.COMMANDS: self._causes_read.commands}
+        return {
+            event.chain_id
+            for event in (read.record.event for read in reads)
+            if not isinstance(event, PushReceived | RedeliveryRequested | Fence)
+            and event.chain_id not in self._fold.chains
+            and _was_read(event, before)
+        }
+
+    def hold(self, chains: Mapping[str, Chain], ids: Iterable[str]) -> None:
+        """Take those that exist of its `missing` chains, as they were before this batch."""
+        self._fold.chains.update((chain_id, chains[chain_id]) for chain_id in ids if chain_id in chains)
+
+    def project(self, reads: Sequence[Read], rows: Rows) -> None:
+        """Fold these records and add what they write to `rows`. All `missing` chains that exist are held."""
+        for record, valid in reads:
+            match record.event:
+                case PushReceived() as event:
+                    self._push(record, event, rows)
+                case RedeliveryRequested() as event:
+                    self._run(record, event, rows)
+                case Fence():
+                    pass
+                case event:
+                    self._event(record, event, valid, rows)
+
+    def let_go(self) -> None:
+        """After a commit: forget the chains that were used longest ago, down to the limit."""
+        chains = self._fold.chains
+        for chain_id in list(islice(chains, max(0, len(chains) - self._most_chains))):
+            del chains[chain_id]
+
+    def _push(self, record: Record, event: PushReceived, rows: Rows) -> None:
+        started = self._fold.fold(event, record.offset)
+        rows.pushes.append(
+            {
+                "partition": record.partition,
+                "offset": record.offset,
+                "push_id": event.push_id,
+                "source": _text(event.source),
+                "registry": _text(event.registry),
+                "repository": _text(event.repository),
+                "tag": _text(event.tag),
+                "digest": _text(event.digest),
+                "pusher": _text(event.pusher),
+                "pushed_at": max(-INT_LIMIT, min(event.pushed_at, INT_LIMIT)),
+                "received_at": event.received_at,
+                "until": self._repeats.until[event.push_id],
+                "repeat": self._repeats.repeated,
+                "plans": len(event.plans),
+                "payload": pack_payload(event.payload) if started else None,
+            }
+        )
+        for chain_id in started:
+            self._start(chain_id, record, event.received_at, event.tag, None, rows)
+
+    def _run(self, record: Record, event: RedeliveryRequested, rows: Rows) -> None:
+        (chain_id,) = self._fold.fold(event, record.offset)
+        self._start(chain_id, record, event.requested_at, _tag(event), record.event_id, rows)
+        rows.events.append(_event_row(record, chain_id, event.model_dump_json(exclude=RUN_PARTS), None))
+
+    def _start(
+        self, chain_id: str, record: Record, created_at: int, tag: str | None, request_id: str | None, rows: Rows
+    ) -> None:
+        chain = self._fold.chains[chain_id]
+        _, push_offset, n, run = chain_id.rsplit("-", 3)
+        rows.chains[chain_id] = {
+            "id": chain_id,
+            "push_id": chain.push_id,
+            "push_offset": int(push_offset),
+            "n": int(n),
+            "run": int(run),
+            "partition": record.partition,
+            "repository": chain.repository,
+            "tag": _text(tag),
+            "pipeline_id": chain.plan.pipeline_id,
+            "first_step": chain.first_step,
+            "plan": chain.plan.model_dump_json(),
+            "request_id": request_id,
+            "created_at": created_at,
+            **_standing(standing(chain)),
+        }
+
+    def _event(self, record: Record, event: ChainEvent, valid: bool, rows: Rows) -> None:
+        chains = self._fold.chains
+        before = chains.pop(event.chain_id, None)
+        if before is None:
+            return  # of a chain that is not in the logs any more
+        chains[before.id] = before  # last used, last in line
+        void: str | None = FENCED
+        if valid:
+            self._fold.fold(event, record.offset)
+            after = chains[before.id]
+            void = LATER if after is before else None
+            if (now := standing(after)) != standing(before):
+                row = rows.chains.get(after.id) or rows.changes.setdefault(after.id, {})
+                row.update(_standing(now))
+        rows.events.append(_event_row(record, before.id, (record.raw.value or b"").decode(), void))
+
+
+def _was_read(event: ChainEvent, before: dict[Topic, int]) -> bool:
+    cause = cause_of(event)
+    return cause is not None and cause[1] < before[cause[0]]
+
+
+def _event_row(record: Record, chain_id: str, json: str, void: str | None) -> Row:
+    return {
+        "chain_id": chain_id,
+        "topic": record.topic.value,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "type": type_of(record.event),
+        "void": void,
+        "json": json,
+    }
+
+
+def _standing(now: Standing) -> Row:
+    reason = None if now.reason is None else now.reason.value
+    return {"step": now.step, "status": now.status.value, "reason": reason, "ended_at": now.ended_at}
+
+
+def _tag(event: RedeliveryRequested) -> str | None:
+    pushed = event.payload.get("push_data")
+    tag = pushed.get("tag") if isinstance(pushed, dict) else None
+    return tag if isinstance(tag, str) else None
+
+
+def _text(value: str | None) -> str | None:
+    """What PostgreSQL takes: no NUL, not too long for an index."""
+    return None if value is None else value[:TEXT_LIMIT].replace("\0", "\ufffd")

@@ -1,0 +1,149 @@
+"""Reads the four logs into the database: fetches on the event loop, folds and writes in one thread; other replicas stand by."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+
+from hookline.clock import Clock
+from hookline.errors import LogUnavailable, TopicsUnfit, Unavailable
+from hookline.log.cluster import Cluster, Consumer, Offsets
+from hookline.log.ends import SharedEnds
+from hookline.log.feed import Feed
+from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.table import PipelineTable
+from services.console.database import Database
+from services.console.progress import Progress
+from services.console.read_model import ReadModel
+
+__all__ = ["Projector"]
+
+log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
+
+POLL_S = 0.5
+LOOK_S = 1.0
+"""Seconds between two looks at the logs' ends and at whether a rebuild was asked for."""
+RETRY_S = 1.0
+STANDBY_S = 0.3
+ENDS_S = 10.0
+TABLE_S = 10.0
+
+
+class Projector:
+    """`run` projects until it is cancelled. `progress` tells how far it has got."""
+
+    def __init__(self, cluster: Cluster, table: PipelineTable, database: Database, clock: Clock) -> None:
+        self.progress = Progress()
+        self.last_alive = clock.monotonic()
+        """When it last got round its loop, whether or not anyone answered (`Clock.monotonic`)."""
+        self._cluster = cluster
+        self._table = table
+        self._database = database
+        self._clock = clock
+        self._looked = 0.0
+
+    async def run(self) -> None:
+        """Waits out Kafka and the database. Raises ForeignLog and TopicsUnfit."""
+        while True:
+            try:
+                await self._follow()
+                self.progress.restart("rebuilding")
+            except (LogUnavailable, Unavailable) as error:
+                log.warning("projection waits", reason=str(error))
+                self.progress.restart(f"waiting: {error}")
+                self.last_alive = self._clock.monotonic()
+                await self._clock.sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        """Read from where the database stands; returns when a rebuild was asked for."""
+        log_id = await self._log_id()
+        offsets = await self._cluster.offsets()
+        model = ReadModel(self._database)
+        thread = ThreadPoolExecutor(1, "projection")
+        try:
+            count = await self._cluster.partitions(Topic.PUSHES)
+            places = [Place(topic, p) for p in range(count) for topic in LOGS]
+            self.progress.asks(SharedEnds(offsets, places, ENDS_S))
+            await self._lock(model, thread)
+            starts, ends = await _offsets(offsets, places)
+            await _in(thread, model.open, log_id, starts, ends)
+            consumer = await self._cluster.consumer()
+            try:
+                await self._project(model, thread, consumer)
+            finally:
+                await consumer.close()
+        finally:
+            self.progress.asks(None)
+            thread.shutdown()  # waits for the batch under way: its transaction ends before the lock does
+            model.release()
+            await offsets.close()
+
+    async def _log_id(self) -> UUID:
+        await self._table.caught_up(TABLE_S)
+        if self._table.log_id is None:
+            raise TopicsUnfit("the topic pipelines has no log_id: run `hookline topics create`")
+        return self._table.log_id
+
+    async def _lock(self, model: ReadModel, thread: ThreadPoolExecutor) -> None:
+        """Stand by while another process writes this database."""
+        while not await _in(thread, model.lock):
+            self.progress.doing = "standing by: another console writes this database"
+            await self._moved(await _in(thread, model.positions), 0)
+            await self._clock.sleep(STANDBY_S)
+        self.progress.doing = ""
+
+    async def _project(self, model: ReadModel, thread: ThreadPoolExecutor, consumer: Consumer) -> None:
+        feed = Feed(consumer)
+        feed.assign(projection.reader for projection in model.projections.values())
+        while not (self._is_time_to_look() and await _in(thread, model.rebuild_asked)):
+            changed = await feed.poll(POLL_S)
+            while await _in(thread, model.project, changed):
+                await self._note(model)
+            for partition in changed:
+                feed.settle(partition)
+                self._stop_if_unreadable(model, partition, feed)
+            await self._note(model)
+
+    def _is_time_to_look(self) -> bool:
+        return self._clock.monotonic() >= self._looked + LOOK_S
+
+    async def _note(self, model: ReadModel) -> None:
+        positions = {p: projection.reader.positions for p, projection in model.projections.items()}
+        await self._moved(positions, max(0, self._clock.now_ms() - model.last_timestamp) / 1000)
+
+    async def _moved(self, positions: dict[int, Positions], lag_s: float) -> None:
+        await self.progress.moved(positions)
+        if self._is_time_to_look():
+            await self.progress.refresh_ends()
+            self._looked = self._clock.monotonic()
+        self.progress.note(lag_s)
+        self.last_alive = self._clock.monotonic()
+
+    def _stop_if_unreadable(self, model: ReadModel, partition: int, feed: Feed) -> None:
+        error = model.projections[partition].stopped
+        if error is not None:
+            log.error(
+                "partition stopped", topic=error.topic, partition=partition, offset=error.offset, reason=error.reason
+            )
+            self.progress.stop(error)
+            feed.stop(model.projections[partition].reader)
+
+
+async def _in(thread: ThreadPoolExecutor, work: Callable[..., Answer], *args: object) -> Answer:
+    return await asyncio.get_running_loop().run_in_executor(thread, work, *args)
+
+
+async def _offsets(offsets: Offsets, places: list[Place]) -> tuple[dict[int, Positions], dict[int, Positions]]:
+    """First and end offsets of each partition's logs."""
+    starts, ends = await offsets.starts(places), await offsets.ends(places)
+    partitions = {place.partition for place in places}
+
+    def of(at: dict[Place, int]) -> dict[int, Positions]:
+        return {p: Positions(*(at[Place(topic, p)] for topic in LOGS)) for p in partitions}
+
+    return of(starts), of(ends)

@@ -1,0 +1,121 @@
+"""The writing side of the read model: synchronous, for one thread, one transaction a batch with the positions in it.
+
+Its memory is what the database says: after any failure it is thrown away and `open` loads it anew.
+"""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from hookline.errors import ForeignLog
+from hookline.log.reader import PartitionReader
+from hookline.log.records import LOGS, Positions
+from services.console.database import REBUILD_COMMAND, Database, WriterLock, prepare, rebuild_asked
+from services.console.metrics import BATCH_SECONDS, RECORDS
+from services.console.projection import PartitionProjection, Rows
+from services.console.store import Saved, load_chains, load_positions, load_saved, save_rows, start_at
+
+__all__ = ["BATCH", "ReadModel"]
+
+BATCH = 5_000
+"""Most records of one transaction."""
+CHAINS_HELD = 20_000
+"""Chains in memory over all partitions; others are folded anew from their rows when something happens to them."""
+
+
+class ReadModel:
+    """`projections` by partition, from `open` on."""
+
+    def __init__(self, database: Database, chains_held: int = CHAINS_HELD) -> None:
+        self.projections: dict[int, PartitionProjection] = {}
+        self.last_timestamp = 0
+        """Kafka's timestamp (Unix ms) of the last record of the last batch."""
+        self._database = database
+        self._chains_held = chains_held
+        self._lock: WriterLock | None = None
+
+    def lock(self) -> bool:
+        """Become the only writer; False while another process is. Raises Unavailable."""
+        self._lock = self._lock or self._database.try_lock()
+        return self._lock is not None
+
+    def open(self, log_id: UUID, starts: Mapping[int, Positions], ends: Mapping[int, Positions]) -> None:
+        """Load where the database stands. starts, ends: first and end offsets of each partition's logs.
+
+        Raises ForeignLog when it was filled from other logs than these, Unavailable.
+        """
+        with self._database.write(self._lock) as connection:
+            prepare(connection, log_id)
+            saved = load_saved(connection)
+            if not saved:
+                saved = {p: Saved(p, Positions(), -1, 0, {}) for p in starts}
+                start_at(connection, saved.values())
+        _check(saved, ends)
+        held = max(1, self._chains_held // len(saved))
+        self.projections = {
+            s.partition: PartitionProjection(_reader(s, starts[s.partition]), s.windows, s.clock, held)
+            for s in saved.values()
+        }
+
+    def project(self, partitions: Collection[int]) -> int:
+        """Fold and write at most one batch of what those partitions' readers were offered; the number of records.
+
+        Raises Unavailable: then nothing of it is in the database (or, where the commit had no answer, all of it).
+        """
+        left, work = BATCH, []
+        for partition in partitions:
+            projection = self.projections[partition]
+            if left and projection.stopped is None and (reads := projection.take(left)):
+                left -= len(reads)
+                work.append((projection, reads))
+        if not work:
+            return 0
+        with BATCH_SECONDS.time(), self._database.write(self._lock) as connection:
+            missing = [projection.missing(reads) for projection, reads in work]
+            found = load_chains(connection, set().union(*missing))
+            rows = Rows()
+            for (projection, reads), ids in zip(work, missing, strict=True):
+                projection.hold(found, ids)
+                projection.project(reads, rows)
+            save_rows(connection, rows, [projection for projection, _ in work])
+        for projection, reads in work:
+            projection.let_go()
+            self.last_timestamp = reads[-1].record.timestamp
+        RECORDS.inc(BATCH - left)
+        return BATCH - left
+
+    def positions(self) -> dict[int, Positions]:
+        """As they are in the database, whoever writes it. Raises Unavailable."""
+        with self._database.read() as connection:
+            return load_positions(connection)
+
+    def rebuild_asked(self) -> bool:
+        """Did someone ask for the read model to be dropped? Raises Unavailable."""
+        with self._database.read() as connection:
+            return rebuild_asked(connection)
+
+    def release(self) -> None:
+        """Let another process write."""
+        if self._lock is not None:
+            self._lock.release()
+        self._lock = None
+
+
+def _check(saved: Mapping[int, Saved], ends: Mapping[int, Positions]) -> None:
+    if saved.keys() != ends.keys():
+        raise ForeignLog(
+            f"the console's database has {len(saved)} partitions, the topics have {len(ends)}. Rebuild it: {REBUILD_COMMAND}"
+        )
+    for s in saved.values():
+        for topic in LOGS:
+            if s.positions.of(topic) > ends[s.partition].of(topic):
+                raise ForeignLog(
+                    f"the console's database has read {topic}[{s.partition}] to {s.positions.of(topic)}, which ends at"
+                    f" {ends[s.partition].of(topic)}: records were lost there. Rebuild it: {REBUILD_COMMAND}"
+                )
+
+
+def _reader(saved: Saved, start: Positions) -> PartitionReader:
+    """Where records were deleted below a log's first offset, reading begins there."""
+    fence = saved.fence if start.deliveries <= saved.positions.deliveries else None
+    positions = Positions(*map(max, saved.positions, start))
+    return PartitionReader(saved.partition, positions, fence, start.deliveries)

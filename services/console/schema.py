@@ -1,0 +1,114 @@
+"""Tables of the console's read model. It can be dropped and rebuilt from the logs at any time; nothing else is kept in it.
+
+Rows depend on what lies in the logs only, never on batches or on how the logs interleaved: a rebuild gives the same rows.
+`*_at` and `until` are Unix milliseconds.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+__all__ = ["METADATA", "SCHEMA_VERSION", "chains", "events", "meta", "positions", "pushes"]
+
+SCHEMA_VERSION = "1"
+"""Another one in the database: its tables are dropped and built anew. Raise it with any change below."""
+
+METADATA = MetaData()
+
+meta = Table(
+    "hookline_meta",
+    METADATA,
+    Column("key", String(32), primary_key=True),
+    Column("value", String(64), nullable=False),
+)
+"""`schema`, `log_id`, and `rebuild` while someone asks for one."""
+
+positions = Table(
+    "hookline_positions",
+    METADATA,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("pushes", BigInteger, nullable=False),
+    Column("callbacks", BigInteger, nullable=False),
+    Column("commands", BigInteger, nullable=False),
+    Column("deliveries", BigInteger, nullable=False),
+    Column("fence", BigInteger),
+    Column("clock", BigInteger, nullable=False),
+)
+"""Next offset of each log, the fence in force there (-1 before any, null where it must be found), and `Repeats.clock`."""
+
+pushes = Table(
+    "hookline_pushes",
+    METADATA,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("push_id", String(36), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("registry", Text),
+    Column("repository", Text, nullable=False),
+    Column("tag", Text),
+    Column("digest", Text),
+    Column("pusher", Text),
+    Column("pushed_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("repeat", Boolean, nullable=False),
+    Column("plans", Integer, nullable=False),
+    Column("payload", LargeBinary),
+    Index("hookline_pushes_by_id", "push_id", "offset"),
+    Index("hookline_pushes_by_repository", "repository", "received_at"),
+    Index("hookline_pushes_by_time", "received_at"),
+    Index("hookline_pushes_by_window", "partition", "until"),
+)
+"""Every PushReceived. `until`: end of its window for repeats; `plans`: how many pipelines matched; `payload`: packed, if it started any chain."""
+
+chains = Table(
+    "hookline_chains",
+    METADATA,
+    Column("id", String(100), primary_key=True),
+    Column("push_id", String(36), nullable=False),
+    Column("push_offset", BigInteger, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("run", BigInteger, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("tag", Text),
+    Column("pipeline_id", Text, nullable=False),
+    Column("first_step", Integer, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("request_id", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("reason", String(32)),
+    Column("ended_at", BigInteger),
+    Index("hookline_chains_by_pipeline", "pipeline_id", "created_at"),
+    Index("hookline_chains_by_push", "push_id", "push_offset"),
+    Index("hookline_chains_by_repository", "repository", "created_at"),
+)
+"""One row a chain. `created_at`: when its push or its RedeliveryRequested came; `request_id`: `ce_id` of the latter.
+step, status, reason and ended_at follow the fold; the rest of its state is folded anew from `events`."""
+
+Index(
+    "hookline_chains_open",
+    chains.c.pipeline_id,
+    sqlite_where=chains.c.status == "pending",
+    postgresql_where=chains.c.status == "pending",
+)
+Index(
+    "hookline_chains_by_request",
+    chains.c.request_id,
+    sqlite_where=chains.c.request_id.is_not(None),
+    postgresql_where=chains.c.request_id.is_not(None),
+)
+
+events = Table(
+    "hookline_events",
+    METADATA,
+    Column("chain_id", String(100), primary_key=True),
+    Column("topic", String(10), primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("void", String(6)),
+    Column("json", Text, nullable=False),
+)
+"""One row an event of a chain, as it lies in the log (a RedeliveryRequested without plan and payload).
+`void`: null where it counts, `fenced` for a decision of a fenced worker, `later` where one before it counted."""

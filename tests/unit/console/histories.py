@@ -1,0 +1,226 @@
+"""Made-up logs: pushes with plans, attempts, verdicts in and out of turn, fences, repeats, cancels and further runs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from uuid import UUID, uuid5
+
+from hookline.chain.events import (
+    AttemptError,
+    CallbackReceived,
+    CancelRequested,
+    ChainCompleted,
+    ChainHalted,
+    Event,
+    Fence,
+    HaltReason,
+    HookAttemptFailed,
+    HookDelivered,
+    HookPlan,
+    Plan,
+    PushReceived,
+    ReadTo,
+    RedeliveryRequested,
+    StepClosing,
+    Verdict,
+)
+from hookline.chain.ids import ChainId, partition_of
+from hookline.chain.pipeline import LogId
+from hookline.log.codec import encode, encode_setting
+from hookline.log.memory import MemoryCluster
+
+LOG_ID = UUID("00000000-0000-4000-8000-000000000001")
+NOW = 1_700_000_000_000
+READ_TO = ReadTo(pushes=0, callbacks=0, commands=0)
+URL = "http://receiver.example/hook?token=s3cret"
+
+
+def plan(n: int = 0, hooks: int = 3, pipeline_id: str = "p1", name: str = "ci") -> Plan:
+    return Plan(
+        n=n,
+        pipeline_id=pipeline_id,
+        name=name,
+        slug=name,
+        expect_final_callback=True,
+        callback_deadline_s=86_400,
+        timeout_s=15,
+        retry_delays_s=(5,),
+        hooks=tuple(HookPlan(id=f"h{i}", version=1, key="k1", name=str(i), url=URL) for i in range(1, hooks + 1)),
+    )
+
+
+def push(
+    number: int, plans: tuple[Plan, ...], *, received_at: int = NOW, repository: str = "acme/app", window_s: int = 3600
+) -> PushReceived:
+    return PushReceived(
+        push_id=str(uuid5(LOG_ID, str(number))),
+        source="dockerhub",
+        received_at=received_at,
+        dedupe_window_s=window_s,
+        pushed_at=received_at,
+        repository=repository,
+        tag=f"v{number}",
+        payload={"push_data": {"tag": f"v{number}"}, "repository": {"repo_name": repository}},
+        raw=json.dumps({"padding": "x" * 1000}),
+        settings_offset=1,
+        plans=plans,
+    )
+
+
+@dataclass
+class History:
+    """Writes into a cluster, one record at a time, as the services would."""
+
+    cluster: MemoryCluster
+    partitions: int
+    now: int = NOW
+    fences: dict[int, int] = field(default_factory=dict)
+
+    def begin(self, log_id: UUID = LOG_ID) -> None:
+        self.cluster.append(encode_setting(LogId(log_id=log_id), now_ms=self.now))
+
+    def write(self, event: Event, partition: int, *, fence: int | None = None, event_id: str | None = None) -> int:
+        self.now += 10
+        draft = encode(event, partition, now_ms=self.now, fence=fence, event_id=event_id)
+        return self.cluster.append(draft)
+
+    def place(self, push_id: str) -> int:
+        return partition_of(push_id, self.partitions)
+
+    def fence(self, partition: int) -> int:
+        offset = self.write(Fence(owner="w", fenced_at=self.now), partition)
+        self.fences[partition] = offset
+        return offset
+
+    def push(self, event: PushReceived) -> list[ChainId]:
+        offset = self.write(event, self.place(event.push_id))
+        return [ChainId(event.push_id, offset, p.n, 0) for p in event.plans]
+
+    def run(self, chain: ChainId, from_step: int, run_plan: Plan, event_id: str | None = None) -> ChainId:
+        event = RedeliveryRequested(
+            cause=chain.offset,
+            push_id=chain.push_id,
+            repository="acme/app",
+            by="admin",
+            requested_at=self.now,
+            from_step=from_step,
+            plan=run_plan,
+            payload={"push_data": {"tag": "again"}},
+        )
+        offset = self.write(event, self.place(chain.push_id), event_id=event_id)
+        return chain._replace(run=offset + 1)
+
+    def verdict(self, chain: ChainId, step: int, state: Verdict = Verdict.SUCCESS, **said: str) -> int:
+        event = CallbackReceived(
+            cause=chain.cause,
+            chain_id=str(chain),
+            step=step,
+            state=state,
+            received_at=self.now,
+            remote_ip="192.0.2.1",
+            **said,
+        )
+        return self.write(event, self.place(chain.push_id))
+
+    def cancel(self, chain: ChainId) -> int:
+        event = CancelRequested(cause=chain.cause, chain_id=str(chain), by="admin", requested_at=self.now)
+        return self.write(event, self.place(chain.push_id))
+
+    def delivered(self, chain: ChainId, step: int, attempt: int = 1, *, fence: int | None = None) -> int:
+        event = HookDelivered(
+            **self._decision(chain, step),
+            attempt=attempt,
+            started_at=self.now,
+            took_ms=12,
+            status=200,
+            answer="thanks",
+            expires_at=self.now + 86_400_000,
+        )
+        return self.decide(chain, event, fence)
+
+    def failed(
+        self, chain: ChainId, step: int, attempt: int = 1, *, last: bool = False, fence: int | None = None
+    ) -> int:
+        event = HookAttemptFailed(
+            **self._decision(chain, step),
+            attempt=attempt,
+            started_at=self.now,
+            took_ms=12,
+            error=AttemptError.STATUS,
+            status=500,
+            next_attempt_at=None if last else self.now + 5000,
+        )
+        return self.decide(chain, event, fence)
+
+    def closing(self, chain: ChainId, step: int) -> int:
+        return self.decide(chain, StepClosing(**self._decision(chain, step)))
+
+    def halted(self, chain: ChainId, step: int, reason: HaltReason) -> int:
+        return self.decide(chain, ChainHalted(**self._decision(chain, step), reason=reason))
+
+    def completed(self, chain: ChainId, step: int, *, fence: int | None = None) -> int:
+        return self.decide(chain, ChainCompleted(**self._decision(chain, step)), fence)
+
+    def decide(self, chain: ChainId, event: Event, fence: int | None = None) -> int:
+        partition = self.place(chain.push_id)
+        if fence is None and (fence := self.fences.get(partition)) is None:
+            fence = self.fence(partition)
+        return self.write(event, partition, fence=fence)
+
+    def _decision(self, chain: ChainId, step: int) -> dict[str, object]:
+        return {
+            "cause": chain.cause,
+            "chain_id": str(chain),
+            "step": step,
+            "read_to": READ_TO,
+            "decided_at": self.now,
+        }
+
+
+def fill(history: History, seed: int, pushes: int) -> Iterator[None]:
+    """Let some hundred things happen, in a random order over chains; yields after each."""
+    random = Random(seed)
+    chains: list[tuple[ChainId, int]] = []
+    numbers = 0
+    for _ in range(pushes):
+        if numbers and random.random() < 0.15:
+            repeated = push(random.randrange(numbers), (plan(),), received_at=history.now, window_s=3)
+            chains += [(chain, 3) for chain in history.push(repeated)]
+        else:
+            plans = tuple(plan(n, random.randint(1, 3), f"p{n}") for n in range(random.choice((0, 1, 1, 2))))
+            made = history.push(push(numbers, plans, received_at=history.now, window_s=3))
+            chains += [(chain, len(p.hooks)) for chain, p in zip(made, plans, strict=True)]
+            numbers += 1
+        yield
+        for _ in range(random.randint(0, 12)):
+            if chains:
+                _happen(history, random, chains)
+                yield
+
+
+def _happen(history: History, random: Random, chains: list[tuple[ChainId, int]]) -> None:
+    chain, steps = random.choice(chains[-6:])
+    step = random.randint(1, steps)
+    match random.randrange(12):
+        case 0 | 1 | 2:
+            history.delivered(chain, step, random.randint(1, 2))
+        case 3 | 4 | 5:
+            history.verdict(chain, step, random.choice(list(Verdict)), description=f"said {history.now}")
+        case 6:
+            history.failed(chain, step, last=random.random() < 0.3)
+        case 7:
+            history.completed(chain, steps)
+        case 8:
+            history.halted(chain, step, random.choice(list(HaltReason)))
+        case 9:
+            history.fence(history.place(chain.push_id))
+        case 10:
+            old = max(0, history.fences.get(history.place(chain.push_id), 0) - 1)
+            history.delivered(chain, step, fence=old)
+        case 11:
+            if random.random() < 0.5:
+                history.cancel(chain)
+            else:
+                run = history.run(chain, step, plan(chain.n, steps, f"p{chain.n}"))
+                chains.append((run, steps))
