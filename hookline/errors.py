@@ -3,6 +3,7 @@
     HooklineError
       ConfigError           a setting is missing or wrong: the user's mistake, said in words, exit code 2
       BrokerError           the embedded broker cannot start: no Java, no disk, a port taken, another cluster's data
+      ProcessFailed         a child process of `hookline up` dies again and again before it is ready
       LogError              something about the logs in Kafka
         AppendFailed        a record was not acked in time: it may be in the log or land later (unknown, never "failed")
         LogUnavailable      a read, an end offset or a commit got no answer
@@ -13,6 +14,7 @@
         Fenced              a later Fence than ours: this incarnation is over
         CommitRefused       the group has gone on without us: this incarnation is over
       Invalid               what a client sent cannot be accepted; `errors` says which field and why
+      Unreadable            what a producer delivered cannot be read: it goes to quarantine, with the reason
       Unavailable           cannot answer safely now: 503 with Retry-After
       TokenError            a callback token that we did not sign, or not for this repository
 
@@ -32,11 +34,13 @@ __all__ = [
     "Invalid",
     "LogError",
     "LogUnavailable",
+    "ProcessFailed",
     "SnapshotLost",
     "TokenError",
     "TopicsUnfit",
     "Unavailable",
     "Undecodable",
+    "Unreadable",
 ]
 
 
@@ -50,6 +54,10 @@ class ConfigError(HooklineError):
 
 class BrokerError(HooklineError):
     """The embedded broker cannot start or has died; the text says what to do."""
+
+
+class ProcessFailed(HooklineError):
+    """A child process of `hookline up` died again and again before it was ready; the text has its last log lines."""
 
 
 class LogError(HooklineError):
@@ -98,6 +106,10 @@ class Invalid(HooklineError):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         super().__init__("; ".join(f"{field}: {' '.join(said)}" for field, said in errors.items()))
         self.errors = {field: list(said) for field, said in errors.items()}
+
+
+class Unreadable(HooklineError):
+    """A body or an event that was delivered but cannot be read; the text says why, without quoting what was sent."""
 
 
 class Unavailable(HooklineError):

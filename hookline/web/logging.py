@@ -4,6 +4,7 @@ import logging
 import sys
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 __all__ = ["configure_logging"]
 
@@ -40,3 +41,14 @@ def configure_logging(style: str, level: str) -> None:
     # aiokafka logs every lost connection as an error, many a second; our own readiness says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level != "debug" else logging.DEBUG)
     logging.getLogger("aiohttp.access").disabled = True
+    logging.getLogger("aiohttp.server").addFilter(_without_request_text)
+
+
+def _without_request_text(record: logging.LogRecord) -> bool:
+    """aiohttp logs what is no HTTP with a trace and its text, which may hold a token (I11): leave the kind of error."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args = "refused what is no HTTP request: %s", (type(error).__name__,)
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True

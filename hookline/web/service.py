@@ -15,10 +15,11 @@ from aiohttp import web
 from hookline.clock import Clock, SystemClock
 from hookline.errors import ConfigError, HooklineError
 from hookline.settings import ADMIN_OFFSET, Settings, load_settings
+from hookline.web.body import COMPRESSED_BODIES
 from hookline.web.health import Status, admin_app
 from hookline.web.logging import configure_logging
 
-__all__ = ["Service", "run", "serve"]
+__all__ = ["Service", "app_runner", "run", "serve"]
 
 log = structlog.get_logger()
 
@@ -117,7 +118,18 @@ async def _until(stopping: asyncio.Event, service: Service) -> None:
 
 
 async def _listen(app: web.Application, address: _Address, *, drain_s: float) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=drain_s, keepalive_timeout=KEEPALIVE_S)
+    runner = app_runner(app, drain_s=drain_s)
     await runner.setup()
     await web.TCPSite(runner, address.host, address.port, backlog=1024).start()
     return runner
+
+
+def app_runner(app: web.Application, *, drain_s: float = DRAIN_S) -> web.AppRunner:
+    """How every app is served, in tests too."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=drain_s,
+        keepalive_timeout=KEEPALIVE_S,
+        auto_decompress=not app.get(COMPRESSED_BODIES, False),
+    )

@@ -1,0 +1,70 @@
+"""What is in a delivery, as its source sees it: pushes, events that start nothing, and what cannot be read."""
+
+import traceback
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+
+from hookline.errors import Unreadable
+from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
+from services.ingress.reading import tidy
+from services.ingress.source import Source
+
+__all__ = ["Contents", "Unread", "contents_of"]
+
+log = structlog.get_logger()
+
+
+class Unread(NamedTuple):
+    """A body, or one event of it, that cannot be read, and why."""
+
+    raw: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All of a delivery, sorted."""
+
+    pushes: list[tuple[Part, Push]] = field(default_factory=list)
+    ignored: list[IgnoredReason] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+
+def contents_of(source: Source, delivery: Delivery) -> Contents:
+    """Never raises: one event that cannot be read is `unread` and the others are taken."""
+    contents = Contents()
+    try:
+        parts = list(source.parse(delivery))
+    except Exception as error:  # noqa: BLE001  as below
+        contents.unread.append(Unread(delivery.body, _why(source, error)))
+        return contents
+    for part in parts:
+        try:
+            outcome = _outcome(source, part, delivery)
+        except Exception as error:  # noqa: BLE001  our bug must not become a 500: a registry would block its queue behind it
+            contents.unread.append(Unread(part.raw, _why(source, error)))
+            continue
+        if isinstance(outcome, Ignored):
+            contents.ignored.append(outcome.reason)
+        else:
+            contents.pushes.append((part, outcome))
+    return contents
+
+
+def _outcome(source: Source, part: Part, delivery: Delivery) -> Push | Ignored:
+    event = tidy(part.event)
+    if not isinstance(event, dict):
+        raise Unreadable("the event is not a JSON object")
+    return source.normalise(event, delivery)
+
+
+def _why(source: Source, error: Exception) -> str:
+    if isinstance(error, Unreadable):
+        return str(error)
+    # Neither its text nor its trace: they may quote what was sent (I11).
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    at = f"{type(error).__name__} at {where.name}:{where.lineno}"
+    log.error("a bug: an event went to quarantine", source=source.name, error=at)
+    return f"a bug in Hookline: {at}"

@@ -1,0 +1,68 @@
+"""What a producer delivers, and what its source makes of it: pushes, ignored events, or nothing readable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from multidict import MultiMapping
+from pydantic import JsonValue
+
+from hookline.chain.events import Payload
+
+__all__ = ["Delivery", "Ignored", "IgnoredReason", "Part", "Push"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One request. `body` is as it was sent to `Source.verify`, without its Content-Encoding later; header names in any case."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    query: MultiMapping[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One event of a delivery. `raw` is what a replay would read again: the body, or a body with this event only."""
+
+    event: JsonValue
+    raw: bytes
+
+
+class IgnoredReason(StrEnum):
+    """Why an event starts nothing and is not kept (label of a metric)."""
+
+    PULL = "pull"
+    MOUNT = "mount"
+    DELETE = "delete"
+    OTHER_ACTION = "other_action"
+    BLOB = "blob"
+    UNTAGGED = "untagged"
+    REFERRER = "referrer"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An event that starts nothing: counted by reason, never in Kafka."""
+
+    reason: IgnoredReason
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A push, normalised (design section 2, PushReceived).
+
+    `payload`: what hooks get, None for Docker Hub's shape made of the other fields.
+    `pushed_at`: Unix ms, None where the producer does not say.
+    """
+
+    repository: str
+    payload: Payload | None = None
+    registry: str | None = None
+    tag: str | None = None
+    digest: str | None = None
+    media_type: str | None = None
+    pusher: str | None = None
+    pushed_at: int | None = None
+    producer_id: str | None = None
+    upstream_callback_url: str | None = None

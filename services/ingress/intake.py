@@ -1,0 +1,152 @@
+"""Takes a delivery in: plans its pushes, appends, and returns only when everything is acked (I1)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from hookline.chain.ids import partition_of
+from hookline.chain.pipeline import plans_for
+from hookline.errors import Unavailable
+from hookline.log.codec import encode, encode_quarantined
+from hookline.log.records import Draft
+from hookline.log.table import PipelineTable
+from services.ingress import metrics
+from services.ingress.contents import Contents, Unread, contents_of
+from services.ingress.delivery import Part, Push
+from services.ingress.records import Receipt, push_received, quarantined
+from services.ingress.repeats import Remembered
+
+__all__ = ["Appender", "Intake", "Tally"]
+
+ANSWER_S = 4.5
+"""Seconds for all that waits for Kafka: an answer within 5 s, whatever is away."""
+MAX_RECORD = 4 * 1024 * 1024 - 64 * 1024
+"""Bytes of a record's value; a record may reach 4 MiB with its headers (design section 2)."""
+AT_ONCE = 100
+"""Records of one delivery under way at once."""
+
+
+class Appender(Protocol):
+    """What intake needs of `hookline.log.writer.Writer`."""
+
+    async def append(self, draft: Draft) -> int:
+        """The offset, once acked. Raises AppendFailed."""
+
+
+class Tally(NamedTuple):
+    """The answer: what became of the events of a delivery. One that could not be read counts nowhere here."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    ignored: int = 0
+
+
+class _Record(NamedTuple):
+    """A record to append; `push_id` is None for a quarantined one."""
+
+    draft: Draft
+    push_id: str | None = None
+    window_s: int = 0
+
+
+class Intake:
+    """One for the process. `partitions`: of `pushes`; `answer_s`: most seconds that a delivery waits for Kafka."""
+
+    def __init__(
+        self, table: PipelineTable, appender: Appender, partitions: int, *, answer_s: float = ANSWER_S
+    ) -> None:
+        self._table = table
+        self._appender = appender
+        self._partitions = partitions
+        self._answer_s = answer_s
+        self._remembered = Remembered()
+
+    async def take(self, receipt: Receipt) -> Tally:
+        """Take in all of a delivery. Raises Unavailable or LogError: then not all of it may be in the log."""
+        contents = contents_of(receipt.source, receipt.delivery)
+        async with _within(self._answer_s):
+            if contents.pushes:
+                # After the request began: a 201 of the console is good for every push that begins after it.
+                await self._table.caught_up(self._answer_s)
+            accepted, duplicates = await self._append(receipt, self._records(receipt, contents))
+        for reason in contents.ignored:
+            metrics.IGNORED.labels(receipt.source.name, reason).inc()
+        return Tally(accepted, duplicates, len(contents.ignored))
+
+    async def quarantine(self, receipt: Receipt, reason: str, *, keep: frozenset[str]) -> Tally:
+        """Keep a body that its source cannot even be asked about, with the headers `keep` too. Raises as `take`."""
+        record = _quarantine(receipt, Unread(receipt.delivery.body, reason), keep=keep)
+        async with _within(self._answer_s):
+            await self._append(receipt, iter((record,)))
+        return Tally()
+
+    def _records(self, receipt: Receipt, contents: Contents) -> Iterator[_Record]:
+        for unread in contents.unread:
+            yield _quarantine(receipt, unread)
+        for part, push in contents.pushes:
+            yield self._planned(receipt, part, push)
+
+    def _planned(self, receipt: Receipt, part: Part, push: Push) -> _Record:
+        if self._table.log_id is None:
+            raise Unavailable("the topics hold no log_id: make them with `hookline topics create`", retry_after_s=5)
+        event = push_received(
+            receipt,
+            part,
+            push,
+            log_id=self._table.log_id,
+            settings_offset=self._table.position,
+            plans=plans_for(self._table.of_repository(push.repository), push.repository, push.registry),
+        )
+        draft = encode(event, partition_of(event.push_id, self._partitions), now_ms=receipt.received_at)
+        if len(draft.value or b"") > MAX_RECORD:
+            return _quarantine(receipt, Unread(part.raw, "too large for one record, with its payload and plans"))
+        return _Record(draft, event.push_id, event.dedupe_window_s)
+
+    async def _append(self, receipt: Receipt, records: Iterator[_Record]) -> tuple[int, int]:
+        """Append all, some at once; how many pushes are new and how many this process has appended before."""
+        began = time.perf_counter()
+        appended: list[tuple[str | None, int]] = []
+        while some := list(islice(records, AT_ONCE)):
+            await _all([self._appender.append(record.draft) for record in some])
+            appended += [(record.push_id, record.window_s) for record in some]
+        metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
+        return self._count(receipt, appended)
+
+    def _count(self, receipt: Receipt, appended: Sequence[tuple[str | None, int]]) -> tuple[int, int]:
+        name, counts = receipt.source.name, [0, 0]
+        for push_id, window_s in appended:
+            if push_id is None:
+                metrics.QUARANTINED.labels(name).inc()
+                continue
+            repeat = self._remembered.repeats(push_id, window_s, receipt.received_at)
+            (metrics.DUPLICATES if repeat else metrics.ACCEPTED).labels(name).inc()
+            counts[repeat] += 1
+        return counts[False], counts[True]
+
+
+def _quarantine(receipt: Receipt, unread: Unread, *, keep: frozenset[str] = frozenset()) -> _Record:
+    event = quarantined(receipt, unread, keep=keep)
+    return _Record(encode_quarantined(event, unread.raw, now_ms=receipt.received_at))
+
+
+async def _all(appends: Sequence[Coroutine[None, None, int]]) -> None:
+    """Await all; the first error once every one has ended."""
+    if len(appends) == 1:  # nearly always: without the cost of a task
+        await appends[0]
+        return
+    for outcome in await asyncio.gather(*appends, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Raises Unavailable when the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Unavailable("Kafka does not acknowledge in time") from None

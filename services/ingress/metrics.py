@@ -1,0 +1,18 @@
+"""What ingress counts: by source, never by repository, chain or URL (design section 6)."""
+
+from prometheus_client import Counter, Histogram
+
+__all__ = ["ACCEPTED", "APPEND_SECONDS", "DUPLICATES", "IGNORED", "QUARANTINED", "REFUSED"]
+
+ACCEPTED = Counter("hookline_ingress_pushes_accepted", "Pushes appended for the first time", ["source"])
+DUPLICATES = Counter("hookline_ingress_pushes_duplicate", "Pushes appended again within their window", ["source"])
+IGNORED = Counter("hookline_ingress_events_ignored", "Events that start nothing", ["source", "reason"])
+QUARANTINED = Counter("hookline_ingress_quarantined", "Bodies or events that could not be read", ["source"])
+REFUSED = Counter(
+    "hookline_ingress_refused", "Deliveries refused: credential, not_configured, too_large", ["source", "reason"]
+)
+APPEND_SECONDS = Histogram(
+    "hookline_ingress_append_seconds",
+    "Time until all records of a delivery were acked",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)

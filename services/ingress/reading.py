@@ -1,0 +1,119 @@
+"""Reads what producers send as JSON: within bounds, with every number as a receiver can take it (design section 6)."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from pydantic import JsonValue
+from pydantic_core import from_json
+
+from hookline.chain.events import Payload
+from hookline.errors import Unreadable
+
+__all__ = [
+    "MAX_DEPTH",
+    "json_object",
+    "member",
+    "millis_of",
+    "seconds_to_millis",
+    "split_tag",
+    "tag_text",
+    "text",
+    "tidy",
+]
+
+MAX_DEPTH = 100
+"""Levels of nesting. An event's own JSON has a few more, and no reader of ours goes beyond 200."""
+
+EXACT = 2**53
+"""Integers below are exact in a double."""
+
+LAST_SECOND = 253_402_300_799
+"""The end of year 9999: a later time is no time."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def json_object(body: bytes) -> Payload:
+    """The body as a JSON object. Raises Unreadable."""
+    try:
+        value: JsonValue = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Unreadable(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Unreadable("not a JSON object")
+    return value
+
+
+def tidy(value: JsonValue, room: int = MAX_DEPTH) -> JsonValue:
+    """The same value, changed in place: floats without a fraction, below 2^53, are integers. Keys stay where they stood.
+
+    Raises Unreadable for a number that no double can hold, and below `room` levels.
+    """
+    if isinstance(value, float):
+        return _number(value)
+    if not isinstance(value, dict | list):
+        return value
+    if room == 0:
+        raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, float | dict | list):
+                value[key] = tidy(item, room - 1)
+        return value
+    for index, item in enumerate(value):
+        if isinstance(item, float | dict | list):
+            value[index] = tidy(item, room - 1)
+    return value
+
+
+def _number(value: float) -> float | int:
+    if not math.isfinite(value):
+        raise Unreadable("a number is too large")
+    return int(value) if value.is_integer() and abs(value) < EXACT else value
+
+
+def text(value: JsonValue) -> str | None:
+    """A text that is not empty; None for everything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def member(parent: Payload, key: str) -> Payload:
+    """The object under that key; an empty one where there is none."""
+    value = parent.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def tag_text(value: JsonValue) -> str | None:
+    """A tag: a text, or a number as its decimal text; None where there is none."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return text(value)
+
+
+def split_tag(name: str) -> tuple[str, str | None]:
+    """`ns/name:tag` as name and tag; a colon before the last slash is part of the name."""
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    return head + slash + last, tag or None
+
+
+def seconds_to_millis(value: JsonValue) -> int | None:
+    """Unix seconds as Unix ms; None for what is no time between 1970 and 9999."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LAST_SECOND:
+        return int(value * 1000)
+    return None
+
+
+def millis_of(value: JsonValue) -> int | None:
+    """An RFC 3339 time as Unix ms (a finer fraction is cut); None for what is no time from 1970 on."""
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    millis = (time - _EPOCH) // _MILLISECOND
+    return millis if millis >= 0 else None

@@ -1,0 +1,25 @@
+"""What this process remembers of pushes it appended, to tell producers about duplicates. The logs decide, not this (design section 3)."""
+
+from collections import OrderedDict
+
+__all__ = ["Remembered"]
+
+CAPACITY = 50_000
+"""Pushes remembered for each window: about 10 MB when full."""
+
+
+class Remembered:
+    """push_id to the end of its window; one bounded LRU for each length of window, so that short ones push out no long ones."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._ends: dict[int, OrderedDict[str, int]] = {}
+
+    def repeats(self, push_id: str, window_s: int, now_ms: int) -> bool:
+        """Take an appended push in; True if the same one is still within its window, which then begins anew."""
+        ends = self._ends.setdefault(window_s, OrderedDict())
+        known = ends.pop(push_id, 0)
+        ends[push_id] = max(known, now_ms + window_s * 1000)
+        if len(ends) > self._capacity:
+            ends.popitem(last=False)
+        return known > now_ms

@@ -1,0 +1,77 @@
+"""Docker Hub: one push a request, without an event id or a digest; hooks get this very body (design section 6)."""
+
+import re
+from typing import ClassVar
+
+from hookline.chain.events import Payload
+from hookline.errors import Unreadable
+from services.ingress.delivery import Delivery, Push
+from services.ingress.reading import member, seconds_to_millis, split_tag, tag_text, text, tidy
+from services.ingress.source import Source
+
+__all__ = ["SOURCE", "DockerHub"]
+
+REGISTRY = "docker.io"
+OFFICIAL = "library"
+"""The namespace of official images, which bodies leave out."""
+
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+
+
+class DockerHub(Source):
+    """`callback_url` of the body is Docker Hub's own: it is kept as `upstream_callback_url`, and hooks get one of ours."""
+
+    name: ClassVar = "dockerhub"
+    window_s: ClassVar = 3600
+
+    def normalise(self, event: Payload, delivery: Delivery) -> Push:
+        push_data, repository = member(event, "push_data"), member(event, "repository")
+        name, tag_of_name = _name_and_tag(repository)
+        tag = tag_text(push_data.get("tag"))
+        pushed_at = seconds_to_millis(push_data.get("pushed_at"))
+        upstream = text(event.pop("callback_url", None))
+        _mend(push_data, repository)
+        return Push(
+            repository=name.lower(),
+            payload=event,
+            registry=REGISTRY,
+            tag=tag or tag_of_name,
+            media_type=text(push_data.get("media_type")),
+            pusher=text(push_data.get("pusher")),
+            pushed_at=pushed_at,
+            upstream_callback_url=upstream,
+        )
+
+
+def _name_and_tag(repository: Payload) -> tuple[str, str | None]:
+    """The repository and, where its name ends with one, a tag. Raises Unreadable where there is no repository."""
+    name, tag = split_tag(_full_name(repository))
+    if not all(name.split("/")):
+        raise Unreadable("no repository: its name has an empty part")
+    return name, tag
+
+
+def _full_name(repository: Payload) -> str:
+    """Design section 1: `repo_name` if it has a slash, else `namespace/name`, else `library/<name>`. Raises Unreadable."""
+    repo_name = (text(repository.get("repo_name")) or "").strip("/")
+    if "/" in repo_name:
+        return repo_name
+    name = text(repository.get("name")) or repo_name
+    if not name:
+        raise Unreadable("no repository: neither repository.repo_name nor repository.name")
+    return f"{text(repository.get('namespace')) or OFFICIAL}/{name}"
+
+
+def _mend(push_data: Payload, repository: Payload) -> None:
+    """Types that strict receivers expect, where they stand: the tag as text, whole seconds, counts as numbers."""
+    if (tag := tag_text(push_data.get("tag"))) is not None:
+        push_data["tag"] = tag
+    for parent, key in ((push_data, "pushed_at"), (repository, "date_created")):
+        if isinstance(time := parent.get(key), float) and not time.is_integer():
+            parent[key] = int(time)
+    for key in ("star_count", "comment_count"):
+        if isinstance(count := repository.get(key), str) and _NUMBER.fullmatch(count):
+            repository[key] = tidy(float(count))
+
+
+SOURCE = DockerHub()

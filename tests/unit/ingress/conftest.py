@@ -1,0 +1,150 @@
+"""ingress over an in-memory cluster, through real HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiohttp import ClientResponse, ClientSession, web
+
+from hookline.chain.events import PushReceived, Quarantined
+from hookline.chain.pipeline import Hook, LogId, Pipeline
+from hookline.clock import ManualClock
+from hookline.log.codec import decode, encode_setting
+from hookline.log.memory import MemoryCluster
+from hookline.log.records import Draft, Place, RawRecord, Topic
+from hookline.log.table import PipelineTable
+from hookline.web.service import app_runner
+from services.ingress.app import ingress_app
+from services.ingress.credentials import Tokens
+from services.ingress.intake import Intake
+from services.ingress.sources import discover
+
+DATA = Path(__file__).parents[2] / "data"
+LOG_ID = UUID("5f1b2ad2-6ad5-4f0e-8d4e-2f3d6f9f0a11")
+TOKEN = "marked-token-7c1f"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+PARTITIONS = 12
+NOW = 1_795_492_263_000
+
+
+class ProducerAppender:
+    """Appends over one producer, with a hand on it: hold, break, count."""
+
+    def __init__(self, cluster: MemoryCluster) -> None:
+        self._cluster = cluster
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.appending = asyncio.Event()
+
+    async def append(self, draft: Draft) -> int:
+        self.appending.set()
+        await self.gate.wait()
+        return await (await self._cluster.producer()).append(draft)
+
+
+class Ingress:
+    """What a test holds: the client, the logs, and the hands on them."""
+
+    def __init__(
+        self, cluster: MemoryCluster, client: ClientSession, appender: ProducerAppender, clock: ManualClock
+    ) -> None:
+        self.cluster, self.client, self.appender, self.clock = cluster, client, appender, clock
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = self.client._base_url
+        assert url is not None
+        assert url.host is not None
+        assert url.port is not None
+        return url.host, url.port
+
+    async def post(
+        self, source: str, body: bytes | str, headers: Mapping[str, str] = BEARER, query: str = ""
+    ) -> ClientResponse:
+        return await self.client.post(f"/events/{source}{query}", data=body, headers=headers, allow_redirects=False)
+
+    async def deliver(self, source: str, body: bytes | str, headers: Mapping[str, str] = BEARER) -> dict[str, int]:
+        """Post what must be answered 202; the answer."""
+        answer = await self.post(source, body, {"Content-Type": "application/json", **BEARER, **headers})
+        assert answer.status == 202, await answer.text()
+        tally: dict[str, int] = await answer.json()
+        return tally
+
+    def raw_pushes(self) -> list[RawRecord]:
+        return [raw for p in range(PARTITIONS) for raw in self.cluster.log(Place(Topic.PUSHES, p))]
+
+    def pushes(self) -> list[PushReceived]:
+        events = [decode(raw).event for raw in self.raw_pushes()]
+        return [event for event in events if isinstance(event, PushReceived)]
+
+    def quarantine(self) -> list[Quarantined]:
+        return [
+            Quarantined.model_validate_json(raw.value or b"") for raw in self.cluster.log(Place(Topic.QUARANTINE, 0))
+        ]
+
+    def everything(self) -> bytes:
+        """All that lies in the two topics, as bytes."""
+        records = [*self.raw_pushes(), *self.cluster.log(Place(Topic.QUARANTINE, 0))]
+        return b"\n".join(b"%r %r %r" % (raw.key, raw.value, dict(raw.headers)) for raw in records)
+
+    def set_pipeline(self, pipeline: Pipeline) -> int:
+        return self.cluster.append(encode_setting(pipeline, now_ms=NOW))
+
+
+@asynccontextmanager
+async def running(*, tokens: tuple[str, ...] = (TOKEN,), answer_s: float = 4.5) -> AsyncIterator[Ingress]:
+    cluster, clock = MemoryCluster(PARTITIONS), ManualClock(NOW)
+    cluster.append(encode_setting(LogId(log_id=LOG_ID), now_ms=NOW))
+    table, appender = PipelineTable(cluster), ProducerAppender(cluster)
+    intake = Intake(table, appender, PARTITIONS, answer_s=answer_s)
+    app = ingress_app(discover(), Tokens(tokens), lambda: intake, clock)
+    tail = asyncio.create_task(table.run())
+    runner = app_runner(app, drain_s=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+        await table.wait_for(1)
+        yield Ingress(cluster, client, appender, clock)
+    await runner.cleanup()
+    tail.cancel()
+    await asyncio.gather(tail, return_exceptions=True)
+
+
+@pytest.fixture
+async def ingress() -> AsyncIterator[Ingress]:
+    async with running() as it:
+        yield it
+
+
+def pipeline(repository: str, *, registry: str | None = None, name: str = "ci", **more: Any) -> Pipeline:
+    hook = Hook(id=f"hook-{name}", key="k1", name="test", url="http://receiver.test/hook", created_at=1, updated_at=1)
+    return Pipeline(
+        **{
+            "pipeline_id": f"id-{name}",
+            "repository": repository,
+            "registry": registry,
+            "name": name,
+            "slug": name,
+            "hooks": (hook,),
+            "created_at": 1,
+            "updated_at": 1,
+            **more,
+        }
+    )
+
+
+def dockerhub_files() -> list[Path]:
+    return sorted((DATA / "dockerhub").glob("*.json"))
+
+
+def distribution_request(name: str) -> tuple[str, dict[str, str]]:
+    """Body and headers of a captured request, without the ones of the connection."""
+    request = json.loads((DATA / "distribution" / f"{name}.json").read_text())
+    dropped = {"host", "content-length", "authorization", "accept-encoding", "connection"}
+    headers = {key: value for key, value in request["headers"] if key.lower() not in dropped}
+    return request["body_raw"], headers
