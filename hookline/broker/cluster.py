@@ -6,15 +6,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hookline.broker.config import Node
+from hookline.broker.config import Membership, Node
 from hookline.broker.folder import DataFolder, new_cluster_id
-from hookline.broker.server import EmbeddedBroker, Membership
+from hookline.broker.server import EmbeddedBroker
+from hookline.errors import BrokerError
 
 __all__ = ["EmbeddedCluster"]
-
-
-def _quiet(_: str) -> None:
-    pass
 
 
 class EmbeddedCluster:
@@ -25,14 +22,16 @@ class EmbeddedCluster:
         data_dir: Path,
         ports: Sequence[int],
         *,
-        say: Callable[[str], None] = _quiet,
+        say: Callable[[str], None] = lambda _: None,
         properties: Mapping[str, str] | None = None,
         format_arguments: Sequence[str] = (),
     ) -> None:
-        """One broker for each port; the other parameters are EmbeddedBroker's."""
+        """One broker for each port, for good: who the controllers are, and where, is made with `data_dir` and kept there.
+
+        The other parameters are EmbeddedBroker's. Raises BrokerError when `data_dir` was made with other ports.
+        """
         nodes = tuple(Node(port, id) for id, port in enumerate(ports, start=1))
-        controllers = ",".join(f"{node.id}@{node.controller_address}:{new_cluster_id()}" for node in nodes)
-        membership = Membership(nodes, DataFolder(data_dir.absolute()).cluster_id(), controllers)
+        membership = _membership(data_dir.absolute(), nodes)
         self.brokers = tuple(
             EmbeddedBroker(
                 data_dir / str(node.id),
@@ -72,3 +71,19 @@ class EmbeddedCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _membership(data_dir: Path, nodes: Sequence[Node]) -> Membership:
+    folder = DataFolder(data_dir)
+    with folder.in_words():
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cluster_id = folder.cluster_id()
+        file = data_dir / "controllers"
+        if not file.exists():
+            file.write_text(",".join(f"{node.id}@{node.controller_address}:{new_cluster_id()}" for node in nodes))
+        controllers = file.read_text()
+    if [text.rpartition(":")[0] for text in controllers.split(",")] != [
+        f"{node.id}@{node.controller_address}" for node in nodes
+    ]:
+        raise BrokerError(f"{data_dir} holds a cluster with other ports ({controllers}): use those, or another folder.")
+    return Membership(nodes, cluster_id, controllers)

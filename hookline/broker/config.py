@@ -1,11 +1,12 @@
 """What a broker of ours is told: its server.properties and its JVM flags, tuned for a laptop (design section 6, "The broker")."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hookline.errors import BrokerError
 
-__all__ = ["CONTROLLER_OFFSET", "JVM_FLAGS", "LOOPBACK", "Node", "render", "server_properties"]
+__all__ = ["CONTROLLER_OFFSET", "JVM_FLAGS", "LOOPBACK", "Membership", "Node", "render", "server_properties"]
 
 LOOPBACK = "127.0.0.1"
 CONTROLLER_OFFSET = 1000
@@ -19,12 +20,12 @@ JVM_FLAGS = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
 )
-"""Up in 2 s with 170 MB; a broker out of memory dies, and is seen to."""
+"""Up in 2 s with 170 MB; a broker out of memory dies, so that whoever runs it starts it again."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One broker, which is its own controller too; a single broker is node 1."""
+    """One broker, which is its own controller too. Raises BrokerError when the port leaves no room for the controller's."""
 
     port: int
     id: int = 1
@@ -32,7 +33,7 @@ class Node:
     def __post_init__(self) -> None:
         if not 0 < self.port <= 65535 - CONTROLLER_OFFSET:
             raise BrokerError(
-                f"port {self.port} cannot be the broker's: its controller listens on the port + {CONTROLLER_OFFSET}, "
+                f"the broker cannot listen on port {self.port}: its controller takes the port + {CONTROLLER_OFFSET}, "
                 f"so set HOOKLINE_KAFKA_PORT to 1 to {65535 - CONTROLLER_OFFSET}."
             )
 
@@ -49,32 +50,52 @@ class Node:
         return f"{LOOPBACK}:{self.controller_port}"
 
 
-def server_properties(
-    node: Node, nodes: Sequence[Node], log_dir: str, extra: Mapping[str, str] | None = None, *, listen: str = LOOPBACK
-) -> dict[str, str]:
-    """The properties of one of `nodes`, whose data lies in `log_dir`; `extra` wins over ours.
+@dataclass(frozen=True)
+class Membership:
+    """The cluster that a broker belongs to: by itself, or one of several."""
 
-    Clients are always told the loopback address. `listen` is where the client listener binds: another address than loopback only inside a
-    container, whose port is published on the host's loopback.
+    nodes: Sequence[Node]
+    cluster_id: str | None = None
+    """None: the broker's data folder makes one."""
+    initial_controllers: str = ""
+    """`ID@HOST:PORT:DIRECTORY_ID,...` for StorageTool; empty for a broker by itself."""
+
+    @property
+    def format_arguments(self) -> tuple[str, ...]:
+        """How StorageTool is told who the first controllers are."""
+        return ("--initial-controllers", self.initial_controllers) if self.initial_controllers else ("--standalone",)
+
+
+def server_properties(
+    node: Node,
+    nodes: Sequence[Node],
+    extra: Mapping[str, str] | None = None,
+    *,
+    data: str = "data",
+    listen: str = LOOPBACK,
+) -> dict[str, str]:
+    """The properties of one of `nodes`; `extra` wins over ours.
+
+    `data` is relative to the broker's working folder. Clients are always told the loopback address; `listen`, where their listener
+    binds, is another one only inside a container, whose port is published on the host's loopback.
     """
     several = len(nodes) > 1
     return {
         "process.roles": "broker,controller",
         "node.id": str(node.id),
-        "log.dirs": log_dir,
+        "log.dirs": data,
         **_listeners(node, nodes, listen),
-        **_internal_topics(replicas=min(3, len(nodes)), in_sync=2 if several else 1),
+        **_replicas(min(3, len(nodes)), in_sync=2 if several else 1),
         **_SMALL,
         **_QUICK,
         **(_QUICK_QUORUM if several else {}),
-        "min.insync.replicas": "2" if several else "1",
         **(extra or {}),
     }
 
 
 def render(properties: Mapping[str, str]) -> str:
-    """As the text of a Java properties file (ours has no character that needs more than the backslash escaped)."""
-    return "".join(f"{key}={value}\n".replace("\\", "\\\\") for key, value in properties.items())
+    r"""The text of a Java properties file: backslashes, line ends and what is not ASCII escaped (`\n`, `\u00fc`)."""
+    return "".join(f"{key}={json.dumps(value)[1:-1]}\n" for key, value in properties.items())
 
 
 def _listeners(node: Node, nodes: Sequence[Node], listen: str) -> dict[str, str]:
@@ -88,17 +109,15 @@ def _listeners(node: Node, nodes: Sequence[Node], listen: str) -> dict[str, str]
     }
 
 
-def _internal_topics(replicas: int, in_sync: int) -> dict[str, str]:
+def _replicas(count: int, in_sync: int) -> dict[str, str]:
     return {
-        "offsets.topic.num.partitions": "4",
-        "offsets.topic.replication.factor": str(replicas),
-        "transaction.state.log.num.partitions": "4",
-        "transaction.state.log.replication.factor": str(replicas),
+        "default.replication.factor": str(count),
+        "min.insync.replicas": str(in_sync),
+        "offsets.topic.replication.factor": str(count),
+        "transaction.state.log.replication.factor": str(count),
         "transaction.state.log.min.isr": str(in_sync),
-        "share.coordinator.state.topic.num.partitions": "4",
-        "share.coordinator.state.topic.replication.factor": str(replicas),
+        "share.coordinator.state.topic.replication.factor": str(count),
         "share.coordinator.state.topic.min.isr": str(in_sync),
-        "default.replication.factor": str(replicas),
     }
 
 
@@ -106,6 +125,9 @@ _SMALL = {
     "num.network.threads": "2",
     "num.io.threads": "4",
     "log.cleaner.dedupe.buffer.size": "4194304",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.num.partitions": "4",
 }
 
 _QUICK = {
@@ -113,14 +135,16 @@ _QUICK = {
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
-    # Else a killed broker waits 9 s for its own old session to end.
+    # Else a killed broker that is started again first waits for the end of its own old session, 9 s.
     "broker.session.timeout.ms": "1500",
     "broker.heartbeat.interval.ms": "300",
-    # A laptop may be off for weeks; without its commits a dispatcher folds everything from the beginning (ten years, in minutes).
+    # Ten years, in minutes: a laptop may be off for weeks, and without its commits a dispatcher folds everything from the beginning.
     "offsets.retention.minutes": "5256000",
 }
 
 _QUICK_QUORUM = {
     "controller.quorum.election.timeout.ms": "500",
     "controller.quorum.fetch.timeout.ms": "1000",
+    # All stop at once: the last ones would wait for a controller that has gone.
+    "controlled.shutdown.enable": "false",
 }

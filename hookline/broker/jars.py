@@ -29,8 +29,12 @@ ROOTS = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.apache.logging.log
 The `!` keeps jgo from taking log4j's dependency management for a word on Kafka's jars: without it kafka-clients is 3.9.1.
 """
 DOWNLOADS_AT_ONCE = 6
+DOWNLOAD_TIMEOUT_S = 30
+"""Without a byte."""
 SPARE_BYTES = 64 * 1024 * 1024
 """Left free on the cache's disk beside the jars."""
+
+_OR_ANOTHER_KAFKA = "or set HOOKLINE_KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours"
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,10 @@ class Jar:
         return Path(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
 
 
-class Downloader(Protocol):
-    """Brings one jar into a repository folder, at `jar.path` under it."""
+class Download(Protocol):
+    """Brings one jar into a repository folder, at `jar.path` under it; `came` is told each count of bytes as it comes."""
 
-    def __call__(self, jar: Jar, repository: Path) -> None: ...
+    def __call__(self, jar: Jar, repository: Path, came: Callable[[int], None]) -> None: ...
 
 
 def cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
@@ -71,7 +75,7 @@ def read_lock(text: str | None = None) -> tuple[Jar, ...]:
 class Jars:
     """The pinned jars in one cache folder."""
 
-    def __init__(self, cache: Path, jars: Sequence[Jar] | None = None, download: Downloader | None = None) -> None:
+    def __init__(self, cache: Path, jars: Sequence[Jar] | None = None, download: Download | None = None) -> None:
         self._cache = cache
         self._repository = cache / "jars"
         self._jars = read_lock() if jars is None else tuple(jars)
@@ -118,9 +122,9 @@ class Jars:
         def one(jar: Jar) -> None:
             target = self._repository / jar.path
             target.unlink(missing_ok=True)
-            self._download(jar, self._repository)
+            self._download(jar, self._repository, progress.came)
             _verify(jar, target)
-            progress.add(jar)
+            progress.done()
 
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
             try:
@@ -131,23 +135,28 @@ class Jars:
 
 
 class _Progress:
-    """Says how many jars and MB have come, whenever another tenth is there."""
+    """Says how many jars and MB have come, whenever another tenth of the bytes is there; told from several threads."""
 
     def __init__(self, jars: Sequence[Jar], say: Callable[[str], None]) -> None:
         self._count, self._bytes = len(jars), sum(jar.size for jar in jars)
         self._say = say
         self._lock = threading.Lock()
-        self._done = self._done_bytes = self._tenths = 0
+        self._done = self._came = self._tenths = 0
         say(f"downloading Apache Kafka {KAFKA_VERSION}: {self._count} jars, {_mb(self._bytes)} MB (only this once)")
 
-    def add(self, jar: Jar) -> None:
+    def came(self, count: int) -> None:
+        with self._lock:
+            self._came += count
+            tenths = 10 * self._came // self._bytes
+            if self._tenths < tenths < 10:
+                self._tenths = tenths
+                self._say(f"{_mb(self._came)} of {_mb(self._bytes)} MB, {self._done} of {self._count} jars")
+
+    def done(self) -> None:
         with self._lock:
             self._done += 1
-            self._done_bytes += jar.size
-            tenths = 10 * self._done_bytes // self._bytes
-            if tenths > self._tenths:
-                self._tenths = tenths
-                self._say(f"{self._done} of {self._count} jars, {_mb(self._done_bytes)} of {_mb(self._bytes)} MB")
+            if self._done == self._count:
+                self._say(f"all {self._count} jars are there")
 
 
 def fetch(say: Callable[[str], None]) -> None:
@@ -164,7 +173,7 @@ def lock() -> str:
     artifacts = [one.artifact for one in [*roots, *(one for one in rest if one.scope in ("compile", "runtime"))]]
     return (
         json.dumps(
-            {str(":".join((one.groupId, one.artifactId, one.version))): _pin(one.resolve()) for one in artifacts},
+            {f"{one.groupId}:{one.artifactId}:{one.version}": _pin(one.resolve()) for one in artifacts},
             indent=1,
         )
         + "\n"
@@ -176,23 +185,27 @@ def _pin(path: Path) -> dict[str, str | int]:
         return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _download_with_jgo(jar: Jar, repository: Path) -> None:
+def _download_with_jgo(jar: Jar, repository: Path, came: Callable[[int], None]) -> None:
     try:
-        from jgo.maven import MavenContext
+        import requests  # jgo's own
+        from jgo.maven import MavenContext, PythonResolver
     except ImportError as error:
-        raise BrokerError(
-            "the embedded broker needs jgo: pip install 'hookline[broker]', or set HOOKLINE_KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours."
-        ) from error
-    import requests  # jgo's own
+        raise BrokerError(f"Hookline's own broker needs jgo: install hookline[broker], {_OR_ANOTHER_KAFKA}.") from error
 
-    context = MavenContext(repo_cache=repository, timeout=30)
+    @contextmanager
+    def progress(_: str, __: int) -> Iterator[Callable[[int], None]]:
+        yield came
+
+    context = MavenContext(
+        PythonResolver(progress_callback=progress), repo_cache=repository, timeout=DOWNLOAD_TIMEOUT_S
+    )
     try:
         context.create_dependency(jar.coordinate).artifact.resolve()
     except (requests.RequestException, RuntimeError) as error:
         raise BrokerError(
-            f"cannot download {jar.coordinate} from Maven Central ({type(error).__name__}). Is this machine online, and HTTPS_PROXY set if it needs one? "
-            "Try again: what has come is kept. Offline, copy the folder HOOKLINE_CACHE_DIR from a machine that has it, "
-            "or set HOOKLINE_KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours."
+            f"cannot download {jar.coordinate} from Maven Central ({type(error).__name__}). Is this machine online, and HTTPS_PROXY set "
+            "if it needs a proxy? Try again: the jars that have come are kept. For a machine that is never online, copy the cache folder "
+            f"({cache_dir()}, or HOOKLINE_CACHE_DIR) from one that has it, {_OR_ANOTHER_KAFKA}."
         ) from error
 
 

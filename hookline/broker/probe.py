@@ -1,16 +1,21 @@
-"""Asks a broker something in Kafka's own protocol: an open port alone does not say that it can be used."""
+"""Asks a broker something in Kafka's own protocol (an open port alone says little), and whether ports are free for one."""
 
 import errno
 import socket
+import time
+from collections.abc import Callable
 from io import BytesIO
 
 from aiokafka.protocol.metadata import MetadataRequest_v1, MetadataResponse_v1
 
-from hookline.broker.config import LOOPBACK
+from hookline.broker.config import CONTROLLER_OFFSET, LOOPBACK, Node
+from hookline.errors import BrokerError
 
-__all__ = ["answers", "port_is_taken"]
+__all__ = ["POLL_S", "answers", "check_ports", "wait_for_answer"]
 
 LARGEST_ANSWER = 1 << 20
+POLL_S = 0.05
+SAY_EVERY_S = 10.0
 
 
 def answers(port: int, timeout_s: float = 1.0) -> bool:
@@ -22,24 +27,61 @@ def answers(port: int, timeout_s: float = 1.0) -> bool:
         return False
 
 
-def port_is_taken(port: int) -> bool:
-    """True when a listener on loopback could not bind this port."""
+def wait_for_answer(
+    port: int,
+    check_alive: Callable[[], None],
+    last_word: Callable[[], str],
+    say: Callable[[str], None],
+    timeout_s: float,
+) -> None:
+    """Return once the broker answers; say its last word now and then meanwhile.
+
+    Raises BrokerError after `timeout_s`, and what `check_alive` raises when the broker has died.
+    """
+    begun = said = time.monotonic()
+    while not answers(port):
+        check_alive()
+        now = time.monotonic()
+        if now - begun > timeout_s:
+            raise BrokerError(
+                f"the broker did not answer on {LOOPBACK}:{port} within {timeout_s:.0f} s; its last word: {last_word()}"
+            )
+        if now - said > SAY_EVERY_S:
+            said = now
+            say(f"the broker is still starting after {now - begun:.0f} s: {last_word()}")
+        time.sleep(POLL_S)
+
+
+def check_ports(node: Node) -> None:
+    """Raises BrokerError when one of the broker's two ports is taken or may not be opened."""
+    for port, whose in (
+        (node.port, ""),
+        (node.controller_port, f", its controller's (HOOKLINE_KAFKA_PORT + {CONTROLLER_OFFSET})"),
+    ):
+        if problem := _bind_problem(port):
+            raise BrokerError(
+                f"the broker cannot listen on port {port}{whose}: {problem}. "
+                f"Set HOOKLINE_KAFKA_PORT (now {node.port}) to another port; if a Kafka that you want to use is already there, "
+                f"set HOOKLINE_KAFKA_BOOTSTRAP_SERVERS={node.address} instead."
+            )
+
+
+def _bind_problem(port: int) -> str | None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: a port in TIME_WAIT is free
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return True
-            raise
-    return False
+            return (
+                "another program has it" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
+            )
+    return None
 
 
 def _ask(connection: socket.socket) -> MetadataResponse_v1:
     """Metadata without topics. Raises OSError or ValueError when what answers is no Kafka."""
     request = MetadataRequest_v1([])
-    header = request.build_request_header(correlation_id=1, client_id="hookline-probe")
-    body = header.encode() + request.encode()
+    body = request.build_request_header(correlation_id=1, client_id="hookline-probe").encode() + request.encode()
     connection.sendall(len(body).to_bytes(4, "big") + body)
     size = int.from_bytes(_read(connection, 4), "big")
     if size > LARGEST_ANSWER:

@@ -7,38 +7,19 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hookline.broker.config import JVM_FLAGS, Node, render, server_properties
-from hookline.broker.folder import DataFolder
+from hookline.broker.config import JVM_FLAGS, Membership, Node, render, server_properties
+from hookline.broker.folder import CHOOSE_ANOTHER, DataFolder
 from hookline.broker.jars import KAFKA_VERSION, Jars, cache_dir
 from hookline.broker.java import find_java
-from hookline.broker.probe import answers, port_is_taken
+from hookline.broker.probe import POLL_S, check_ports, wait_for_answer
 from hookline.errors import BrokerError
 
-__all__ = ["EmbeddedBroker", "Membership"]
-
-POLL_S = 0.05
-SAY_EVERY_S = 10.0
-TAIL_BYTES = 64 * 1024
-
-
-def _quiet(_: str) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Membership:
-    """Which broker of which cluster: by default the only one of its own."""
-
-    nodes: Sequence[Node]
-    cluster_id: str | None = None
-    initial_controllers: str = ""
-    """As StorageTool takes it; empty for a single broker."""
+__all__ = ["EmbeddedBroker"]
 
 
 class EmbeddedBroker:
@@ -49,7 +30,7 @@ class EmbeddedBroker:
         data_dir: Path,
         port: int,
         *,
-        say: Callable[[str], None] = _quiet,
+        say: Callable[[str], None] = lambda _: None,
         properties: Mapping[str, str] | None = None,
         format_arguments: Sequence[str] = (),
         node_id: int = 1,
@@ -58,8 +39,9 @@ class EmbeddedBroker:
         start_timeout_s: float = 120.0,
         stop_timeout_s: float = 20.0,
     ) -> None:
-        """`properties` are put over ours in server.properties; `format_arguments` go to StorageTool's first `format` (SCRAM users).
+        """`say` is told of progress, one line each, from any thread. `properties` are put over ours in server.properties.
 
+        `format_arguments` go to StorageTool's `format`, before the first start (`--add-scram` and the like).
         Raises BrokerError when the port cannot be a broker's.
         """
         self._folder = DataFolder(data_dir.absolute())
@@ -93,26 +75,21 @@ class EmbeddedBroker:
         """Return when the broker answers. Blocks; run it with asyncio.to_thread where there is a loop.
 
         Raises BrokerError in words: no Java, no room, a port taken, another cluster's data, in use, no download, died, too slow.
+        Then nothing is left running.
         """
         if self.is_alive():
             return
         self._stopping = False
         try:
-            command = self._make_ready()
-            self._launch(command)
-            self._wait_until_it_answers()
-        except OSError as error:
-            self.stop()
-            raise BrokerError(
-                f"cannot use {self._folder.path} for the broker: {error.strerror or error}. "
-                "Make room there or mend it, or choose another folder (--data, or HOOKLINE_DATA_DIR)."
-            ) from error
+            with self._folder.in_words():
+                self._launch(self._make_ready())
+                wait_for_answer(self._node.port, self._check_alive, self._last_word, self._say, self._start_timeout_s)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop in order (SIGTERM), after `stop_timeout_s` by force; then let the folder go. Nothing to do is fine."""
+        """Stop in order (SIGTERM), after `stop_timeout_s` by force; then let the folder go. Nothing to stop is fine."""
         self._stopping = True
         if self._process and self.is_alive():
             self._process.terminate()
@@ -124,14 +101,14 @@ class EmbeddedBroker:
         self._folder.release()
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone: what a power cut is like. The folder stays ours; `start` again, or `stop`."""
+        """SIGKILL, and wait until it is gone. The folder stays ours: `start` again, or `stop`."""
         if self._process:
             self._process.kill()
             self._process.wait()
 
     def last_log_lines(self, count: int = 20) -> list[str]:
-        """The end of the broker's log, then what the JVM itself said at its last start."""
-        return [*_tail(self._folder.words, count), *_tail(self._folder.output, count)][-count:]
+        """The end of the broker's log, then what the JVM itself said since its last start."""
+        return self._folder.last_log_lines(count)
 
     def __enter__(self) -> Self:
         self.start()
@@ -146,73 +123,45 @@ class EmbeddedBroker:
         """Everything before the broker runs; the command to run it."""
         self._folder.take()
         self._stop_leftover()
-        self._check_ports()
+        check_ports(self._node)
         cluster_id = self._folder.cluster_id(self._membership.cluster_id)
-        java = find_java()
+        java = self._java(find_java())
         self._jars.fetch(self._say)
-        base = [
-            str(java),
-            *JVM_FLAGS,
-            f"-Dhookline.log={self._folder.words}",
-            f"-Dlog4j2.configurationFile={_log4j2()}",
-        ]
-        base += ["-cp", self._jars.class_path()]
         if not self._folder.formatted:
-            self._format(base, cluster_id)
-        self._folder.properties.write_text(self._render(self._folder.log))
-        return [*base, "kafka.Kafka", str(self._folder.properties)]
+            self._format(java, cluster_id)
+        self._write_properties("data")
+        return [*java, "kafka.Kafka", str(self._folder.properties)]
 
-    def _render(self, log_dir: Path) -> str:
-        return render(server_properties(self._node, self._membership.nodes, str(log_dir), self._extra))
+    def _java(self, java: Path) -> list[str]:
+        log4j2 = str(files("hookline.broker").joinpath("log4j2.properties"))
+        settings = (f"-Dlog4j2.configurationFile={log4j2}", f"-Dhookline.log={self._folder.log}")
+        return [str(java), *JVM_FLAGS, *settings, "-cp", self._jars.class_path()]
 
-    def _format(self, base: Sequence[str], cluster_id: str) -> None:
+    def _write_properties(self, data: str) -> None:
+        properties = server_properties(self._node, self._membership.nodes, self._extra, data=data)
+        self._folder.properties.write_text(render(properties))
+        self._folder.properties.chmod(0o600)  # `properties` may hold a password
+
+    def _format(self, java: Sequence[str], cluster_id: str) -> None:
         """In a folder beside, moved into place when whole: a format that was broken off leaves nothing behind."""
-        self._say(f"preparing {self._folder.path}")
-        half = self._folder.path / "log.new"
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.rmtree(self._folder.log, ignore_errors=True)
-        self._folder.properties.write_text(self._render(half))
-        quorum = (
-            ["--initial-controllers", self._membership.initial_controllers]
-            if self._membership.initial_controllers
-            else ["--standalone"]
-        )
-        arguments = [
-            "format",
-            "--cluster-id",
-            cluster_id,
-            "--config",
-            str(self._folder.properties),
-            *quorum,
-            *self._format_arguments,
-        ]
+        self._say(f"preparing the broker's data in {self._folder.path}")
+        half = self._folder.path / "data.new"
+        for remains in (half, self._folder.data):
+            shutil.rmtree(remains, ignore_errors=True)
+        self._write_properties(half.name)
+        arguments = ["format", "--cluster-id", cluster_id, "--config", str(self._folder.properties)]
+        arguments += [*self._membership.format_arguments, *self._format_arguments]
         done = subprocess.run(
-            [*base, "kafka.tools.StorageTool", *arguments],
-            capture_output=True,
-            text=True,
-            env=_environment(),
-            check=False,
-        )
+            [*java, "kafka.tools.StorageTool", *arguments],
+            capture_output=True, text=True, env=_environment(), cwd=self._folder.path, check=False,
+        )  # fmt: skip
         if done.returncode != 0:
-            raise BrokerError(
-                f"Kafka could not prepare {self._folder.path}: {(done.stderr or done.stdout).strip()[-2000:]}"
-            )
-        half.rename(self._folder.log)
-
-    def _check_ports(self) -> None:
-        for port, whose in (
-            (self._node.port, ""),
-            (self._node.controller_port, " (its controller's: the broker's port + 1000)"),
-        ):
-            if port_is_taken(port):
-                raise BrokerError(
-                    f"port {port}{whose}, which the broker needs, is taken by another program. Stop that one, or set HOOKLINE_KAFKA_PORT to another port "
-                    "(now {}); is it a Kafka to be used? Then set HOOKLINE_KAFKA_BOOTSTRAP_SERVERS.".format(
-                        self._node.port
-                    )
-                )
+            said = (done.stderr or done.stdout).strip()[-2000:]
+            raise BrokerError(f"Kafka could not prepare its data in {self._folder.path}. It says:\n{said}")
+        half.rename(self._folder.data)
 
     def _stop_leftover(self) -> None:
+        """End a broker whose own `hookline` was killed: it holds our data, and nobody else will stop it."""
         pid = self._folder.leftover()
         if pid is None:
             return
@@ -230,7 +179,7 @@ class EmbeddedBroker:
             raise BrokerError("the broker was stopped before it was started")
         self._say(f"starting Apache Kafka {KAFKA_VERSION} on {self.bootstrap_servers}")
         with self._folder.output.open("wb") as output:
-            # Its own session: Ctrl-C in a terminal goes to us alone, who stop it last.
+            # Its own session: Ctrl-C in a terminal reaches us alone, and we stop the broker last.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -242,51 +191,35 @@ class EmbeddedBroker:
             )
         self._folder.pid_file.write_text(f"{self._process.pid}\n")
 
-    def _wait_until_it_answers(self) -> None:
-        begun = said = time.monotonic()
-        while not answers(self._node.port):
-            now = time.monotonic()
-            if not self.is_alive():
-                raise BrokerError(self._why_it_died())
-            if now - begun > self._start_timeout_s:
-                raise BrokerError(
-                    f"the broker did not answer on {self.bootstrap_servers} within {self._start_timeout_s:.0f} s:\n{self._quote()}"
-                )
-            if now - said > SAY_EVERY_S:
-                said = now
-                self._say(f"still starting after {now - begun:.0f} s: {(self.last_log_lines(1) or ['no word yet'])[0]}")
-            time.sleep(POLL_S)
+    def _check_alive(self) -> None:
+        if not self.is_alive():
+            raise BrokerError(self._why_it_died())
+
+    def _last_word(self) -> str:
+        return (self.last_log_lines(1) or ["no word yet"])[0][:200]
 
     def _why_it_died(self) -> str:
         if self._stopping:
             return "the broker was stopped before it was ready"
-        words = "\n".join(self.last_log_lines(200))
+        words = "\n".join(self.last_log_lines(300))
         if "Failed to acquire lock on file" in words:
             return str(self._folder.used_by(""))
         if "Address already in use" in words:
-            return f"port {self._node.port} or {self._node.controller_port} was taken while the broker started: set HOOKLINE_KAFKA_PORT to another port."
+            ports = f"{self._node.port} or {self._node.controller_port}"
+            return f"port {ports} was taken by another program while the broker started: set HOOKLINE_KAFKA_PORT to another port."
         if "No space left on device" in words:
-            return f"the disk that holds {self._folder.path} is full: make room there, or choose another folder (--data, or HOOKLINE_DATA_DIR)."
+            return f"the disk that holds {self._folder.path} is full: make room there, or {CHOOSE_ANOTHER}."
         code = self._process.returncode if self._process else None
-        return f"the broker ended with code {code} before it was ready. Its last words, in {self._folder.words}:\n{self._quote()}"
+        return f"the broker ended with code {code} before it was ready. Its last words in {self._folder.log}:\n{self._quote()}"
 
     def _quote(self) -> str:
-        return "\n".join(f"    {line}" for line in self.last_log_lines(15))
-
-
-def _log4j2() -> Path:
-    return Path(str(files("hookline.broker").joinpath("log4j2.properties")))
+        """The broker's last words without the depths of its stack traces."""
+        lines = [line for line in self.last_log_lines(300) if not line.lstrip().startswith(("at ", "... "))]
+        return "\n".join(f"    {line}" for line in lines[-15:])
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without Hookline's settings: a broker needs no secret of ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
-
-
-def _tail(path: Path, count: int) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            return file.read().decode(errors="replace").splitlines()[-count:]
-    except FileNotFoundError:
-        return []
+    """Ours, without Hookline's settings: a broker needs no secret of ours (I11). The locale is for file names that are not ASCII."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")} | {
+        "LC_ALL": "C.UTF-8"
+    }
