@@ -27,6 +27,8 @@ class SharedEnds:
         """Raises LogUnavailable when Kafka does not answer within the timeout."""
         if self._next is None:
             self._next = asyncio.create_task(self._ask(self._running))
+            # Seen, even if all who waited are gone by then.
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._next)
 
     async def _ask(self, before: asyncio.Task[dict[Place, int]] | None) -> dict[Place, int]:

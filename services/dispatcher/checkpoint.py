@@ -15,7 +15,7 @@ from hookline.log.snapshots import Checkpoint, Snapshot, write_snapshot
 from services.dispatcher import metrics
 from services.dispatcher.worker import Worker
 
-__all__ = ["Checkpoints", "CommitRequest"]
+__all__ = ["MIN_EVENTS", "Checkpoints", "CommitRequest"]
 
 log = structlog.get_logger()
 
@@ -44,6 +44,7 @@ class Checkpoints:
         fail: Callable[[Exception], None],
         *,
         previous: int | None,
+        min_events: int = MIN_EVENTS,
     ) -> None:
         self._partition = partition
         self._writer = writer
@@ -54,6 +55,7 @@ class Checkpoints:
         self._clock = clock
         self._fail = fail
         self._previous = previous
+        self._min_events = min_events
         self._events = 0
         """Events read when the last snapshot was taken."""
         self._entries = 0
@@ -92,7 +94,7 @@ class Checkpoints:
         return None if task.cancelled() else task.exception()
 
     def _due(self) -> bool:
-        if self._unsaved > max(MIN_EVENTS, self._entries):
+        if self._unsaved > max(self._min_events, self._entries):
             return True
         return self._unsaved > 0 and self._clock.monotonic() - self._taken_at > MAX_AGE_S
 

@@ -62,6 +62,7 @@ class Log:
     """After a refused or unanswered commit: leave the group and join anew (rule 3)."""
     end: Callable[[Exception], None]
     """Ends the process: what a restore would not mend."""
+    checkpoint_events: int
 
 
 class Partition:
@@ -210,7 +211,7 @@ class Partition:
         self.worker = Worker(token, self._reader, fold, self._around, self._fail)
         self._checkpoints = Checkpoints(
             self.number, self._log.writer, self._log.offsets, self._log.commit, self._log.log_id,
-            self.worker, self._around.clock, self._fail, previous=restored.snapshot,
+            self.worker, self._around.clock, self._fail, previous=restored.snapshot, min_events=self._log.checkpoint_events,
         )  # fmt: skip
         if self._assigned.is_set():
             self._log.feed.start(self._reader)

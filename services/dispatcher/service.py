@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from random import Random
 from uuid import UUID, uuid4
 
@@ -24,15 +25,15 @@ from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.settings import Settings
 from hookline.web.health import Status
 from services.dispatcher import metrics
+from services.dispatcher.checkpoint import MIN_EVENTS
 from services.dispatcher.partition import Log, Partition, State
 from services.dispatcher.slots import Slots
 from services.dispatcher.worker import HookSender, Surroundings
 
-__all__ = ["Dispatcher"]
+__all__ = ["Dispatcher", "Pace"]
 
 log = structlog.get_logger()
 
-POLL_S = 0.5
 STALE_POLL_S = 10.0
 """Rule 6: no POST begins when the last completed poll is older; a process that was stopped may have lost its partitions."""
 DEAD_POLL_S = 60.0
@@ -41,6 +42,16 @@ MAX_TIMEOUT_S = 60.0
 """The longest `timeout` that a pipeline may set."""
 DRAIN_EXTRA_S = 5.0
 CONNECT_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often things happen; tests make them happen sooner."""
+
+    poll_s: float = 0.5
+    """Longest wait for records in one poll."""
+    checkpoint_events: int = MIN_EVENTS
+    """Least events read between two snapshots of a partition."""
 
 
 class Dispatcher:
@@ -57,7 +68,7 @@ class Dispatcher:
         random: Random,
         check_log: Callable[[], Awaitable[UUID]],
         make_sender: Callable[[], HookSender],
-        poll_s: float = POLL_S,
+        pace: Pace = Pace(),
     ) -> None:
         """check_log: the log's id, once the topics are found fit. Raises TopicsUnfit, LogUnavailable."""
         self._settings = settings
@@ -66,7 +77,7 @@ class Dispatcher:
         self._random = random
         self._check_log = check_log
         self._make_sender = make_sender
-        self._poll_s = poll_s
+        self._pace = pace
         self._keys: KeyRing = settings.key_ring()
         self._partitions: dict[int, Partition] = {}
         self._owner = settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -165,7 +176,16 @@ class Dispatcher:
             stack.push_async_callback(group.close)
             feed = Feed(group)
             self._log = Log(
-                self._cluster, offsets, writer, feed, log_id, self._owner, group.commit, group.leave, self._end
+                self._cluster,
+                offsets,
+                writer,
+                feed,
+                log_id,
+                self._owner,
+                group.commit,
+                group.leave,
+                self._end,
+                self._pace.checkpoint_events,
             )
             stack.push_async_callback(self._close_all)
             await self._poll_for_ever(feed)
@@ -183,7 +203,9 @@ class Dispatcher:
     def _until_due(self) -> float:
         """Seconds that a poll may wait for records before a timer is due."""
         due = min((d for p in self._partitions.values() if (d := p.next_due) is not None), default=None)
-        return self._poll_s if due is None else min(self._poll_s, max(0.0, (due - self._clock.now_ms()) / 1000))
+        return (
+            self._pace.poll_s if due is None else min(self._pace.poll_s, max(0.0, (due - self._clock.now_ms()) / 1000))
+        )
 
     def _surroundings(self, sender: HookSender, writer: Writer, offsets: Offsets, partitions: int) -> Surroundings:
         ends = SharedEnds(offsets, [Place(Topic.CALLBACKS, p) for p in range(partitions)])

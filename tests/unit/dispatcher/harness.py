@@ -1,0 +1,200 @@
+"""A dispatcher over the in-memory cluster, receivers that a test scripts, and what a test asks of the logs."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+from pydantic import SecretStr
+from pydantic_core import from_json
+
+from hookline.chain.events import (
+    CallbackReceived,
+    CancelRequested,
+    Event,
+    HookPlan,
+    Plan,
+    PushReceived,
+    RedeliveryRequested,
+    Verdict,
+)
+from hookline.chain.fold import PartitionFold
+from hookline.chain.ids import ChainId
+from hookline.chain.keys import KeyRing
+from hookline.clock import ManualClock
+from hookline.log.codec import Record, encode
+from hookline.log.memory import MemoryCluster
+from hookline.log.reader import PartitionReader, Read
+from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.settings import Settings
+from services.dispatcher.sender import HookPost, Outcome
+from services.dispatcher.service import Dispatcher, Pace
+
+LOG_ID = UUID("6f1c9c3e-0000-4000-8000-000000000001")
+KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+DELIVERED = Outcome(took_ms=1, status=200)
+T = TypeVar("T")
+
+
+async def until(check: Callable[[], T | None], within_s: float = 10.0) -> T:
+    """Wait for a condition, with a deadline; what it gave."""
+    deadline = time.monotonic() + within_s
+    while not (got := check()):
+        assert time.monotonic() < deadline, f"not within {within_s} s: {check}"
+        await asyncio.sleep(0.001)
+    return got
+
+
+@dataclass
+class Receivers:
+    """Every POST that was made, and how each is answered: by `answer`, which may wait, raise, or call back first."""
+
+    answer: Callable[[HookPost], object] = lambda post: DELIVERED
+    posts: list[HookPost] = field(default_factory=list)
+
+    async def post(self, post: HookPost) -> Outcome:
+        self.posts.append(post)
+        got = self.answer(post)
+        if asyncio.iscoroutine(got):
+            got = await got
+        assert isinstance(got, Outcome)
+        return got
+
+    async def close(self) -> None: ...
+
+    @property
+    def ids(self) -> list[str]:
+        return [post.webhook_id for post in self.posts]
+
+
+def plan(hooks: int = 1, *, n: int = 0, final: bool = True, delays: Sequence[int] = (5,), deadline_s: int = 60) -> Plan:
+    made = tuple(
+        HookPlan(id=f"h{i}", version=1, key="k1", name=str(i), url=f"http://r{i}.test/") for i in range(1, hooks + 1)
+    )
+    return Plan(
+        n=n, pipeline_id=f"p{n}", name="ci", slug="ci", expect_final_callback=final, callback_deadline_s=deadline_s,
+        timeout_s=15, retry_delays_s=tuple(delays), hooks=made,
+    )  # fmt: skip
+
+
+class World:
+    """One log, one clock, as many dispatchers as a test starts."""
+
+    def __init__(
+        self, cluster: MemoryCluster, clock: ManualClock | None = None, seed: int = 0, checkpoint_events: int = 10_000
+    ) -> None:
+        self.cluster = cluster
+        self.clock = clock or ManualClock()
+        self.receivers = Receivers()
+        self.keys = KeyRing.parse([KEY])
+        self.seed = seed
+        self.pace = Pace(poll_s=0.005, checkpoint_events=checkpoint_events)
+
+    def dispatcher(self, name: str = "a") -> Dispatcher:
+        async def check() -> UUID:
+            await self.cluster.reach()
+            return LOG_ID
+
+        settings = Settings(
+            master_keys=(SecretStr(KEY),), public_callback_url="http://callbacks.test", group_instance_id=name
+        )
+        return Dispatcher(
+            settings, self.clock, self.cluster, Random(self.seed), check, lambda: self.receivers, self.pace
+        )
+
+    @asynccontextmanager
+    async def running(self, name: str = "a"):
+        dispatcher = self.dispatcher(name)
+        await dispatcher.start()
+        try:
+            await until(lambda: dispatcher.ready().ok)
+            yield dispatcher
+        finally:
+            await kill(dispatcher)
+
+    # ---- what the other services would append
+
+    def push(self, *plans: Plan, push_id: str | None = None, window_s: int = 3600, partition: int = 0) -> PushReceived:
+        event = PushReceived(
+            push_id=push_id or str(uuid4()), source="dockerhub", received_at=self.clock.now_ms(), dedupe_window_s=window_s,
+            pushed_at=self.clock.now_ms(), repository="ns/app", tag="v1",
+            payload={"push_data": {"tag": "v1"}, "repository": {"repo_name": "ns/app"}}, raw="{}", settings_offset=1,
+            plans=plans or (plan(),),
+        )  # fmt: skip
+        self.append(event, partition)
+        return event
+
+    def verdict(self, chain_id: str, step: int = 1, state: Verdict = Verdict.SUCCESS, partition: int = 0) -> int:
+        return self.append(
+            CallbackReceived(
+                cause=ChainId.parse(chain_id).cause, chain_id=chain_id, step=step, state=state,
+                received_at=self.clock.now_ms(), remote_ip="127.0.0.1",
+            ),
+            partition,
+        )  # fmt: skip
+
+    def cancel(self, chain_id: str) -> int:
+        return self.append(
+            CancelRequested(
+                cause=ChainId.parse(chain_id).cause, chain_id=chain_id, by="admin", requested_at=self.clock.now_ms()
+            )
+        )
+
+    def redeliver(self, event: PushReceived, offset: int, from_step: int = 1) -> str:
+        at = self.append(
+            RedeliveryRequested(
+                cause=offset, push_id=event.push_id, repository=event.repository, by="admin", requested_at=self.clock.now_ms(),
+                from_step=from_step, plan=event.plans[0], payload=event.payload,
+            )
+        )  # fmt: skip
+        return str(ChainId(event.push_id, offset, event.plans[0].n, at + 1))
+
+    def append(self, event: Event, partition: int = 0) -> int:
+        return self.cluster.append(encode(event, partition, now_ms=self.clock.now_ms()))
+
+    # ---- what is in the logs
+
+    def reads(self, partition: int = 0) -> list[Read]:
+        reader = PartitionReader(partition, Positions())
+        for topic in LOGS:
+            reader.offer(topic, self.cluster.log(Place(topic, partition)))
+        return list(reader.read())
+
+    def decisions(self, kind: type[Event], partition: int = 0) -> list[Record]:
+        """Valid ones of that type."""
+        return [r.record for r in self.reads(partition) if r.valid and isinstance(r.record.event, kind)]
+
+    def full_fold(self, partition: int = 0) -> PartitionFold:
+        """Everything, nothing forgotten: the truth."""
+        fold = PartitionFold(keep_ended=True)
+        for read in self.reads(partition):
+            if read.valid:
+                fold.fold(read.record.event, read.record.offset)
+        return fold
+
+    def ending(self, chain_id: str) -> object:
+        chain = self.full_fold().chains.get(chain_id)
+        return chain and chain.ending
+
+    def only_chain(self) -> str:
+        (chain_id,) = self.full_fold().chains
+        return chain_id
+
+
+async def kill(dispatcher: Dispatcher) -> None:
+    """As kill -9 would: nothing is flushed, nothing is waited for, the group is not left in peace."""
+    if (loop := dispatcher._loop) is not None:
+        loop.cancel()
+        await asyncio.wait({loop})
+
+
+def callback_url(post: HookPost) -> str:
+    return str(from_json(post.body)["callback_url"])
+
+
+def snapshots(world: World) -> int:
+    return sum("last" in raw.headers for raw in world.cluster.log(Place(Topic.SNAPSHOTS, 0)))

@@ -1,0 +1,253 @@
+"""Fences, restores, snapshots and crashes (design section 4), named after the model's scenarios where one is the like."""
+
+import asyncio
+
+import pytest
+
+from hookline.chain.events import AttemptError, ChainCompleted, ChainHalted, Fence, HookAttemptFailed, HookDelivered
+from hookline.chain.fold import PartitionFold
+from hookline.chain.pack import ChainPacker
+from hookline.log.codec import encode
+from hookline.log.memory import MemoryCluster
+from hookline.log.records import Draft, Place, Topic
+from hookline.log.snapshots import DISPATCHER_GROUP
+from services.dispatcher.partition import State
+from services.dispatcher.sender import HookPost, Outcome
+from tests.unit.dispatcher.harness import DELIVERED, World, kill, plan, snapshots, until
+
+
+@pytest.fixture
+def world() -> World:
+    return World(MemoryCluster(1), checkpoint_events=3)
+
+
+def packed(fold: PartitionFold) -> list[bytes]:
+    """Open chains and windows, byte for byte (I6); chain by chain, since what a record shares is up to its writer."""
+    chains = sorted((c for c in fold.chains.values() if c.ending is None), key=lambda c: c.id)
+    windows = dict(sorted(fold.repeats.until.items()))
+    return [*(value for c in chains for value in ChainPacker().pack([c], {})), *ChainPacker().pack([], windows)]
+
+
+def trimmed(world: World) -> bool:
+    log = world.cluster.log(Place(Topic.SNAPSHOTS, 0))
+    return bool(log) and log[0].offset > 0
+
+
+def fold_of(dispatcher) -> PartitionFold:  # type: ignore[no-untyped-def]
+    return dispatcher._partitions[0].worker.fold
+
+
+async def test_a_crash_between_post_and_event_repeats_under_the_same_id(world: World) -> None:
+    forever = asyncio.Event()
+
+    async def hang(post: HookPost) -> Outcome:
+        await forever.wait()
+        return DELIVERED
+
+    world.receivers.answer = hang
+    async with world.running("a"):
+        world.push(plan(1))
+        await until(lambda: world.receivers.posts)
+    world.receivers.answer = lambda post: DELIVERED
+    async with world.running("b"):
+        await until(lambda: world.decisions(HookDelivered))
+        world.verdict(world.only_chain())
+        await until(lambda: world.decisions(ChainCompleted))
+    assert len(world.receivers.ids) == 2
+    assert len(set(world.receivers.ids)) == 1
+
+
+async def test_snapshot_and_tail_are_the_full_fold(world: World) -> None:
+    """I6, over several checkpoints and restores, the last of which reads a snapshot."""
+    for round_number in range(4):
+        async with world.running(f"d{round_number}") as dispatcher:
+            for _ in range(5):
+                world.push(plan(2))
+            await until(lambda n=round_number: len(world.decisions(HookDelivered)) >= 5 * (n + 1))
+            open_chains = [c.id for c in world.full_fold().chains.values() if c.ending is None]
+            world.verdict(open_chains[0], 1)
+            await until(lambda: packed(fold_of(dispatcher)) == packed(world.full_fold()))
+    assert snapshots(world) >= 2
+
+
+async def test_a_restore_reads_the_snapshot_that_the_commit_names_and_older_ones_are_deleted(world: World) -> None:
+    async with world.running("a"):
+        while not trimmed(world):
+            world.push(plan(1))
+            pushes = len(world.cluster.log(Place(Topic.PUSHES, 0)))
+            await until(lambda n=pushes: len(world.decisions(HookDelivered)) == n)
+            assert pushes < 1000
+    offsets = await world.cluster.offsets()
+    commit = (await offsets.committed(DISPATCHER_GROUP, [Place(Topic.PUSHES, 0)]))[Place(Topic.PUSHES, 0)]
+    first = world.cluster.log(Place(Topic.SNAPSHOTS, 0))[0].offset
+    assert f'"snapshot": {first}' not in commit.metadata, "one more snapshot than needed is kept"
+    async with world.running("b") as dispatcher:
+        assert packed(fold_of(dispatcher)) == packed(world.full_fold())
+
+
+async def test_a_fence_above_the_token_ends_the_incarnation_and_a_new_one_restores(world: World) -> None:
+    """Scenario fence-late: whoever wrote it, our own earlier self too."""
+    async with world.running("a") as dispatcher:
+        token = dispatcher._partitions[0].worker.token
+        world.push(plan(1))
+        await until(lambda: world.decisions(HookDelivered))
+        world.append(Fence(owner="a", fenced_at=1))
+        await until(lambda: (w := dispatcher._partitions[0].worker) is not None and w.token > token)
+        await until(lambda: dispatcher.ready().ok)
+        world.verdict(world.only_chain())
+        await until(lambda: world.decisions(ChainCompleted))
+
+
+async def test_a_commit_whose_fence_is_above_the_token_stops_the_restore(world: World) -> None:
+    """Scenario com-fence."""
+    async with world.running("a"):
+        for _ in range(3):
+            world.push(plan(1))
+        await until(lambda: snapshots(world))
+    membership = world.cluster.membership(DISPATCHER_GROUP)
+    place = Place(Topic.PUSHES, 0)
+    await until(lambda: place in membership.commits)
+    commit = membership.commits[place]
+    membership.commits[place] = commit._replace(metadata=commit.metadata.replace('"fence": 0', '"fence": 9'))
+    dispatcher = world.dispatcher("b")
+    await dispatcher.start()
+    await until(lambda: dispatcher.ready().ok)
+    worker = dispatcher._partitions[0].worker
+    assert worker is not None
+    assert worker.token >= 9
+    await kill(dispatcher)
+
+
+async def test_a_zombie_decides_nothing_that_counts(world: World) -> None:
+    """Another member takes the partition; what the first still appends is void (I10)."""
+    slow = asyncio.Event()
+
+    async def answer(post: HookPost) -> Outcome:
+        if len(world.receivers.posts) == 1:
+            await slow.wait()
+        return DELIVERED
+
+    world.receivers.answer = answer
+    async with world.running("a") as zombie:
+        world.push(plan(1))
+        await until(lambda: world.receivers.posts)
+        chain_id = world.only_chain()
+        # As a process that was stopped: it reads no more, but its POST goes on.
+        zombie._partitions[0].on_data = lambda: None  # type: ignore[method-assign]
+        for member in list(world.cluster.membership(DISPATCHER_GROUP)._members):
+            world.cluster.membership(DISPATCHER_GROUP).leave(member)
+        async with world.running("b"):
+            await until(lambda: world.decisions(HookDelivered))
+            slow.set()
+            world.verdict(chain_id)
+            await until(lambda: world.decisions(ChainCompleted))
+    assert len(set(world.receivers.ids)) == 1
+    assert len(world.decisions(ChainCompleted)) == 1
+
+
+async def test_a_closing_found_by_a_restore_is_acted_on_at_once(world: World) -> None:
+    """seal, crash between the intent and the halt; this worker's clock does not matter."""
+    world.receivers.answer = lambda post: Outcome(1, 500, AttemptError.STATUS)
+    append = world.cluster.append
+
+    def lose_halts(draft: Draft) -> int:
+        if draft.headers["ce_type"] == b"hookline.ChainHalted.v1":
+            raise RuntimeError("crash")
+        return append(draft)
+
+    world.cluster.append = lose_halts  # type: ignore[method-assign]
+    async with world.running("a"):
+        world.push(plan(1, delays=()))
+        await until(lambda: world.decisions(HookAttemptFailed))
+    world.cluster.append = append  # type: ignore[method-assign]
+    async with world.running("b"):
+        await until(lambda: world.decisions(ChainHalted))
+    assert len(world.receivers.posts) == 1
+
+
+async def test_a_verdict_found_by_a_restore_goes_before_the_closing(world: World) -> None:
+    """Scenario halt-race: the intent is in the log, then a verdict landed, then the worker died."""
+    world.receivers.answer = lambda post: Outcome(1, 500, AttemptError.STATUS)
+    append = world.cluster.append
+
+    def lose_halts(draft: Draft) -> int:
+        if draft.headers["ce_type"] == b"hookline.ChainHalted.v1":
+            raise RuntimeError("crash")
+        return append(draft)
+
+    world.cluster.append = lose_halts  # type: ignore[method-assign]
+    async with world.running("a"):
+        world.push(plan(1, delays=()))
+        await until(lambda: world.decisions(HookAttemptFailed))
+    world.cluster.append = append  # type: ignore[method-assign]
+    world.verdict(world.only_chain())
+    async with world.running("b"):
+        await until(lambda: world.decisions(ChainCompleted))
+    assert not world.decisions(ChainHalted)
+
+
+async def test_a_record_that_cannot_be_read_stops_its_partition_and_only_that() -> None:
+    world = World(MemoryCluster(2))
+    async with world.running("a") as dispatcher:
+        draft = encode(world.push(plan(1), partition=1), 1, now_ms=1)
+        world.cluster.append(Draft(draft.place, draft.key, b"{", draft.headers))
+        await until(lambda: dispatcher._partitions[1].state is State.STOPPED)
+        assert not dispatcher.ready().ok
+        assert "pushes[1]@1" in dispatcher.ready().detail
+        world.push(plan(1), partition=0)
+        await until(lambda: world.decisions(HookDelivered, partition=0))
+
+
+async def test_the_broker_goes_and_comes_back(world: World) -> None:
+    async with world.running("a") as dispatcher:
+        world.push(plan(2))
+        await until(lambda: world.decisions(HookDelivered))
+        world.cluster.down = True
+        await asyncio.sleep(0.05)
+        assert dispatcher.live().ok
+        world.cluster.down = False
+        world.verdict(world.only_chain(), 1)
+        await until(lambda: len(world.decisions(HookDelivered)) == 2)
+
+
+async def test_two_dispatchers_share_the_partitions_and_the_rest_moves_when_one_goes() -> None:
+    world = World(MemoryCluster(4))
+    async with world.running("a") as first:
+        async with world.running("b") as second:
+            await until(
+                lambda: (
+                    len(first._partitions) == len(second._partitions) == 2 and first.ready().ok and second.ready().ok
+                )
+            )
+            for p in range(4):
+                world.push(plan(1), partition=p)
+            await until(lambda: all(world.decisions(HookDelivered, p) for p in range(4)))
+        await until(lambda: len(first._partitions) == 4 and first.ready().ok, 20)
+        for p in range(4):
+            (chain_id,) = world.full_fold(p).chains
+            world.verdict(chain_id, partition=p)
+        await until(lambda: all(world.decisions(ChainCompleted, p) for p in range(4)))
+    assert len(world.receivers.posts) == 4
+
+
+async def test_sigterm_lets_open_posts_end_and_begins_no_other(world: World) -> None:
+    answered = asyncio.Event()
+
+    async def answer(post: HookPost) -> Outcome:
+        await answered.wait()
+        return DELIVERED
+
+    world.receivers.answer = answer
+    dispatcher = world.dispatcher("a")
+    await dispatcher.start()
+    await until(lambda: dispatcher.ready().ok)
+    world.push(plan(2))
+    await until(lambda: world.receivers.posts)
+    world.verdict(world.only_chain(), 1)  # step 2 is due, but not begun any more
+    stopping = asyncio.create_task(dispatcher.stop())
+    await asyncio.sleep(0.02)
+    assert not stopping.done()
+    answered.set()
+    await stopping
+    assert len(world.decisions(HookDelivered)) == len(world.receivers.posts)
+    assert snapshots(world) == 1
