@@ -188,7 +188,7 @@ def check_headers(draft: Draft, message: Json) -> None:
         Draft202012Validator(schema, format_checker=FormatChecker()).validate(headers)
 
 
-@pytest.mark.parametrize("draft", drafts(), ids=lambda draft: draft.headers["ce_type"].decode())
+@pytest.mark.parametrize("draft", list(drafts()), ids=lambda draft: draft.headers["ce_type"].decode())
 def test_records_are_as_the_document_says(draft: Draft) -> None:
     channel, message = messages()[draft.headers["ce_type"].decode()]
 
