@@ -1,6 +1,6 @@
 """Which broker to run on this machine: from the jars, or in a container."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -28,10 +28,17 @@ class Broker(Protocol):
 
 
 def choose_broker(
-    kind: Literal["", "docker"], data_dir: Path, port: int, *, say: Callable[[str], None] = lambda _: None
+    kind: Literal["", "docker"],
+    data_dir: Path,
+    port: int,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    launcher: Sequence[str] = (),
 ) -> Broker:
-    """A broker that is not started yet; `kind` is the setting HOOKLINE_KAFKA.
+    """A broker that is not started yet; `kind` is the setting HOOKLINE_KAFKA; `launcher` as for EmbeddedBroker.
 
     With HOOKLINE_KAFKA_BOOTSTRAP_SERVERS set there is none to run, and this is not to be called.
     """
-    return ContainerBroker(data_dir, port, say=say) if kind == "docker" else EmbeddedBroker(data_dir, port, say=say)
+    if kind == "docker":
+        return ContainerBroker(data_dir, port, say=say)
+    return EmbeddedBroker(data_dir, port, say=say, launcher=launcher)

@@ -36,12 +36,14 @@ class EmbeddedBroker:
         node_id: int = 1,
         membership: Membership | None = None,
         jars: Jars | None = None,
+        launcher: Sequence[str] = (),
         start_timeout_s: float = 120.0,
         stop_timeout_s: float = 20.0,
     ) -> None:
         """`say` is told of progress, one line each, from any thread. `properties` are put over ours in server.properties.
 
         `format_arguments` go to StorageTool's `format`, before the first start (`--add-scram` and the like).
+        `launcher` is put before the broker's command: a program that becomes it (`hookline up` ties the broker to its own life so).
         Raises BrokerError when the port cannot be a broker's.
         """
         self._folder = DataFolder(data_dir.absolute())
@@ -51,6 +53,7 @@ class EmbeddedBroker:
         self._extra = dict(properties or {})
         self._format_arguments = tuple(format_arguments)
         self._jars = jars or Jars(cache_dir())
+        self._launcher = tuple(launcher)
         self._start_timeout_s, self._stop_timeout_s = start_timeout_s, stop_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
@@ -181,7 +184,7 @@ class EmbeddedBroker:
         with self._folder.output.open("wb") as output:
             # Its own session: Ctrl-C in a terminal reaches us alone, and we stop the broker last.
             self._process = subprocess.Popen(
-                command,
+                [*self._launcher, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
