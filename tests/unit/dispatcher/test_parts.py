@@ -1,0 +1,84 @@
+"""The dispatcher's small parts: slots, timers, what is not read back."""
+
+from hookline.chain.events import AttemptError, ChainHalted, HaltReason, HookAttemptFailed, HookDelivered, ReadTo
+from services.dispatcher.slots import Slots
+from services.dispatcher.timers import SLACK, Timers
+from services.dispatcher.unread import Unread
+
+ABOUT = {"cause": 0, "chain_id": "c", "read_to": ReadTo(pushes=0, callbacks=0, commands=0), "decided_at": 1}
+
+
+def a_failure(step: int, *, final: bool) -> HookAttemptFailed:
+    due = None if final else 9
+    return HookAttemptFailed(
+        step=step, attempt=1, started_at=1, took_ms=1, error=AttemptError.STATUS, next_attempt_at=due, **ABOUT
+    )
+
+
+def test_a_host_has_only_its_share_and_the_others_go_on() -> None:
+    slots, begun = Slots(total=4, per_host=2), []
+
+    def begin(name: str):  # type: ignore[no-untyped-def]
+        return lambda: begun.append(name) is None
+
+    for name in ("a1", "a2", "a3", "b1"):
+        slots.submit(name[0], begin(name))
+    assert (begun, slots.in_flight, slots.waiting) == (["a1", "a2", "b1"], 3, 1)
+    slots.release("a")
+    assert begun[-1] == "a3"
+
+
+def test_what_waits_for_a_place_is_begun_in_turn_by_host() -> None:
+    slots, begun = Slots(total=1, per_host=1), []
+    for name in ("a1", "a2", "b1", "c1"):
+        slots.submit(name[0], lambda name=name: begun.append(name) is None)
+    for host in ("a", "a", "b"):
+        slots.release(host)
+    assert begun == ["a1", "a2", "b1", "c1"]
+
+
+def test_a_begin_with_nothing_to_do_takes_no_place() -> None:
+    slots, begun = Slots(total=1, per_host=1), []
+    slots.submit("a", lambda: begun.append("x") is None)
+    slots.submit("a", lambda: False)
+    slots.submit("a", lambda: begun.append("y") is None)
+    slots.release("a")
+    assert (begun, slots.in_flight, slots.waiting) == (["x", "y"], 1, 0)
+
+
+def test_setting_a_timer_again_moves_it() -> None:
+    timers = Timers()
+    timers.set("a", 10)
+    timers.set("b", 20)
+    timers.set("a", 30)
+    assert list(timers.pop_due(20)) == ["b"]
+    assert list(timers.pop_due(30)) == ["a"]
+    timers.set("a", 40)
+    timers.drop("a")
+    assert list(timers.pop_due(99)) == []
+
+
+def test_overtaken_timers_do_not_fill_memory() -> None:
+    timers = Timers()
+    for due in range(100_000):
+        timers.set("a", due)
+    assert len(timers._heap) <= SLACK + 3
+    assert list(timers.pop_due(99_999)) == ["a"]
+
+
+def test_an_event_of_a_step_blocks_that_step_alone_a_closing_or_terminal_one_its_chain() -> None:
+    unread = Unread()
+    delivered = HookDelivered(step=1, attempt=1, started_at=1, took_ms=1, status=200, expires_at=9, **ABOUT)
+    for event, blocks_two in (
+        (delivered, False),
+        (a_failure(1, final=False), False),
+        (a_failure(1, final=True), True),
+        (ChainHalted(step=1, reason=HaltReason.GONE, **ABOUT), True),
+    ):
+        unread.add(event)
+        assert unread.blocks("c", 1)
+        assert unread.blocks("c", 2) is blocks_two
+        assert not unread.blocks("other", 1)
+        unread.read_back(event)
+        assert not unread.blocks("c", 1)
+    assert len(unread) == 0
