@@ -54,10 +54,10 @@ def contents_of(source: Source, delivery: Delivery) -> Contents:
 
 
 def _outcome(source: Source, part: Part, delivery: Delivery) -> Push | Ignored:
-    event = tidy(part.event)
-    if not isinstance(event, dict):
+    if not isinstance(part.event, dict):
         raise Unreadable("the event is not a JSON object")
-    return source.normalise(event, delivery)
+    tidy(part.event)
+    return source.normalise(part.event, delivery)
 
 
 def _why(source: Source, error: Exception) -> str:

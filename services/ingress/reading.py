@@ -19,10 +19,14 @@ __all__ = [
     "tag_text",
     "text",
     "tidy",
+    "whole",
 ]
 
 MAX_DEPTH = 100
 """Levels of nesting. An event's own JSON has a few more, and no reader of ours goes beyond 200."""
+
+MAX_VALUES = 50_000
+"""Values in one event: a real one has some dozens, and each costs us a hundred times the memory it has as text."""
 
 EXACT = 2**53
 """Integers below are exact in a double."""
@@ -45,29 +49,36 @@ def json_object(body: bytes) -> Payload:
     return value
 
 
-def tidy(value: JsonValue, room: int = MAX_DEPTH) -> JsonValue:
-    """The same value, changed in place: floats without a fraction, below 2^53, are integers. Keys stay where they stood.
+def tidy(event: Payload) -> None:
+    """Change an event in place: floats without a fraction, below 2^53, become integers. Keys stay where they stood.
 
-    Raises Unreadable for a number that no double can hold, and below `room` levels.
+    Raises Unreadable for a number that no double can hold, below MAX_DEPTH levels, and above MAX_VALUES values.
     """
-    if isinstance(value, float):
-        return _number(value)
-    if not isinstance(value, dict | list):
-        return value
-    if room == 0:
-        raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, float | dict | list):
-                value[key] = tidy(item, room - 1)
-        return value
-    for index, item in enumerate(value):
-        if isinstance(item, float | dict | list):
-            value[index] = tidy(item, room - 1)
-    return value
+    inside: list[tuple[Payload | list[JsonValue], int]] = [(event, 1)]
+    values = 0
+    while inside:
+        container, depth = inside.pop()
+        values += len(container)
+        if depth > MAX_DEPTH:
+            raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
+        if values > MAX_VALUES:
+            raise Unreadable(f"more than {MAX_VALUES} values")
+        if isinstance(container, dict):
+            for key, item in container.items():
+                if isinstance(item, float):
+                    container[key] = whole(item)
+                elif isinstance(item, dict | list):
+                    inside.append((item, depth + 1))
+        else:
+            for index, item in enumerate(container):
+                if isinstance(item, float):
+                    container[index] = whole(item)
+                elif isinstance(item, dict | list):
+                    inside.append((item, depth + 1))
 
 
-def _number(value: float) -> float | int:
+def whole(value: float) -> float | int:
+    """An integer where the number is one, below 2^53. Raises Unreadable for infinity."""
     if not math.isfinite(value):
         raise Unreadable("a number is too large")
     return int(value) if value.is_integer() and abs(value) < EXACT else value

@@ -6,7 +6,7 @@ from typing import ClassVar
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Push
-from services.ingress.reading import member, seconds_to_millis, split_tag, tag_text, text, tidy
+from services.ingress.reading import member, seconds_to_millis, split_tag, tag_text, text, whole
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "DockerHub"]
@@ -71,7 +71,7 @@ def _mend(push_data: Payload, repository: Payload) -> None:
             parent[key] = int(time)
     for key in ("star_count", "comment_count"):
         if isinstance(count := repository.get(key), str) and _NUMBER.fullmatch(count):
-            repository[key] = tidy(float(count))
+            repository[key] = whole(float(count))
 
 
 SOURCE = DockerHub()

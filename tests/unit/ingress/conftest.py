@@ -121,8 +121,11 @@ async def ingress() -> AsyncIterator[Ingress]:
         yield it
 
 
+def hook(name: str, url: str = "http://receiver.test/hook") -> Hook:
+    return Hook(id=name, key="k1", name=name, url=url, created_at=1, updated_at=1)
+
+
 def pipeline(repository: str, *, registry: str | None = None, name: str = "ci", **more: Any) -> Pipeline:
-    hook = Hook(id=f"hook-{name}", key="k1", name="test", url="http://receiver.test/hook", created_at=1, updated_at=1)
     return Pipeline(
         **{
             "pipeline_id": f"id-{name}",
@@ -130,7 +133,7 @@ def pipeline(repository: str, *, registry: str | None = None, name: str = "ci", 
             "registry": registry,
             "name": name,
             "slug": name,
-            "hooks": (hook,),
+            "hooks": (hook(f"hook-{name}"),),
             "created_at": 1,
             "updated_at": 1,
             **more,

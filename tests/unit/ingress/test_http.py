@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from hookline.errors import AppendFailed
 from hookline.web.logging import configure_logging
 from services.ingress.app import MAX_BODY
-from tests.unit.ingress.conftest import BEARER, TOKEN, Ingress, running
+from tests.unit.ingress.conftest import BEARER, TOKEN, Ingress, hook, pipeline, running
 from tests.unit.ingress.raw import answer_to, connect
 
 PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'
@@ -133,6 +133,7 @@ async def test_other_methods(ingress: Ingress, method: str) -> None:
         (b"null", "not a JSON object"),
         (b'"text"', "not a JSON object"),
         (b'{"x":' + b"[" * 101 + b"]" * 101 + b"}", "nested more than 100 levels deep"),
+        (b'{"repository":{"repo_name":"a/b"},"x":[' + b"[]," * 50_000 + b"1]}", "more than 50000 values"),
         (b"[" * 100_000, "not JSON"),
         (b'{"a":' * 100_000, "not JSON"),
     ],
@@ -176,15 +177,20 @@ async def test_the_limit_holds_for_a_body_of_unknown_length(ingress: Ingress) ->
     assert answer.status == 413
 
 
-async def test_a_payload_that_grows_beyond_a_record_is_quarantined(ingress: Ingress) -> None:
-    """9e15 is sent on as 9000000000000000: a body under the limit can make a record over Kafka's."""
-    numbers = "9e15," * 200_000 + "1"
-    body = PUSH[:-1] + f',"x":[{numbers}]' + "}"
+async def test_a_record_beyond_kafkas_limit_is_quarantined(ingress: Ingress) -> None:
+    """Quotes and plans make a record of four times a body that is under the limit."""
+    hooks = tuple(hook(f"h{n}", url="https://receiver.test/" + "x" * 2000) for n in range(20))
+    for n in range(30):
+        ingress.set_pipeline(pipeline("acme/app", name=f"p{n}", hooks=hooks))
+    body = PUSH[:-1] + ',"x":"' + '\\"' * 520_000 + '"}'
     assert len(body) < MAX_BODY
     assert await ingress.deliver("dockerhub", body) == QUARANTINED
     (kept,) = ingress.quarantine()
     assert kept.reason == "too large for one record, with its payload and plans"
     assert kept.raw == body
+    # It is their sum: each alone is fine.
+    assert await ingress.deliver("dockerhub", PUSH) == ACCEPTED
+    assert await ingress.deliver("dockerhub", body.replace("acme/app", "acme/other")) == ACCEPTED
 
 
 # Encodings
