@@ -112,7 +112,7 @@ def requests(draw: st.DrawFn) -> Sent:
     return Sent(draw(st.sampled_from(sorted(SOURCES))), draw(packings)(draw(bodies)), headers)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(requests(), min_size=1, max_size=6))
 async def test_every_delivery_is_answered_202_and_is_where_the_answer_says(sent: list[Sent]) -> None:
     async with running() as ingress:
@@ -135,7 +135,7 @@ def check(ingress: Ingress, tally: dict[str, int], before: int) -> int:
     return len(pushes)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(source=st.sampled_from(sorted(SOURCES)), body=bodies)
 def test_no_source_fails_on_anything(source: str, body: bytes) -> None:
     """A bug of a source goes to quarantine as such; there must be none."""

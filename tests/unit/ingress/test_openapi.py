@@ -1,0 +1,86 @@
+"""docs/openapi/ingress.yaml says what ingress does."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from openapi_spec_validator import validate
+
+from hookline.clock import ManualClock
+from services.ingress.app import ingress_app
+from services.ingress.credentials import Tokens
+from services.ingress.sources import discover
+from tests.unit.ingress.conftest import BEARER, Ingress, distribution_request, dockerhub_files, running
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi" / "ingress.yaml"
+PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text())
+    return loaded
+
+
+def schema(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+def test_it_has_the_routes_and_no_others(document: dict[str, Any]) -> None:
+    app = ingress_app(discover(), Tokens(()), lambda: None, ManualClock())
+    routes = {
+        (route.resource.canonical, route.method.lower()) for route in app.router.routes() if route.resource is not None
+    }
+    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    assert described == routes
+
+
+def test_it_has_every_source(document: dict[str, Any]) -> None:
+    source = document["paths"]["/events/{source}"]["post"]["parameters"][0]
+    assert source["schema"]["enum"] == list(discover())
+
+
+async def test_the_answers_are_as_described(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/events/{source}"]["post"]["responses"]
+    async with running() as ingress, running(tokens=()) as closed:
+        await check(answers, document, 202, ingress, "dockerhub", PUSH)
+        await check(answers, document, 202, ingress, "dockerhub", "{")
+        await check(answers, document, 401, ingress, "dockerhub", PUSH, {})
+        await check(answers, document, 404, ingress, "nothing", PUSH)
+        await check(answers, document, 404, closed, "dockerhub", PUSH)
+        await check(answers, document, 413, ingress, "dockerhub", "x" * 2_000_000)
+        ingress.cluster.down = True
+        await check(answers, document, 503, ingress, "dockerhub", PUSH)
+
+
+async def check(
+    answers: dict[str, Any],
+    document: dict[str, Any],
+    status: int,
+    ingress: Ingress,
+    source: str,
+    body: str,
+    headers: dict[str, str] = BEARER,
+) -> None:
+    answer = await ingress.post(source, body, headers)
+    assert answer.status == status
+    described = answers[str(status)]
+    jsonschema.validate(
+        await answer.json(),
+        {**described["content"]["application/json"]["schema"], "components": document["components"]},
+    )
+    assert set(described.get("headers", ())) <= set(answer.headers)
+
+
+def test_captured_bodies_are_as_described(document: dict[str, Any]) -> None:
+    for file in dockerhub_files():
+        jsonschema.validate(json.loads(file.read_text()), schema(document, "DockerHub"))
+    for name in ("v2.8.2-push-manifest-tag-v1", "v3.1.1-push-index-tag", "v2.8.2-delete-tag-cascade"):
+        jsonschema.validate(json.loads(distribution_request(name)[0]), schema(document, "Envelope"))
