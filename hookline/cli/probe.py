@@ -1,0 +1,32 @@
+"""Asks a service's admin port whether it is ready."""
+
+import aiohttp
+
+from hookline.settings import ADMIN_OFFSET, Settings
+from hookline.web.health import Status
+
+__all__ = ["ask_ready", "local_host", "ready_url"]
+
+TIMEOUT_S = 2.0
+
+
+def local_host(settings: Settings) -> str:
+    """The host to reach services of this machine at, ready for a URL: a wildcard HOST is asked on loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    return f"[{host}]" if ":" in host else host
+
+
+def ready_url(settings: Settings, port: int) -> str:
+    """`/readyz` of the service with that (public) port."""
+    return f"http://{local_host(settings)}:{port + ADMIN_OFFSET}/readyz"
+
+
+async def ask_ready(session: aiohttp.ClientSession, url: str) -> Status:
+    """What it answers; not ok when nobody does. Never raises for what is wrong on the other side."""
+    try:
+        async with session.get(url, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as answer:
+            body = await answer.json(content_type=None)
+            detail = body.get("detail", "") if isinstance(body, dict) else ""
+            return Status(answer.status == 200, str(detail))
+    except (TimeoutError, aiohttp.ClientError, ValueError):
+        return Status(False, "does not answer yet")

@@ -1,0 +1,78 @@
+"""The secrets that `hookline up` makes once and keeps under its data folder, readable by their owner only.
+
+The file holds `NAME=value` lines, so that a shell can read it too: `. hookline-data/secrets.env`.
+"""
+
+import base64
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hookline.errors import ConfigError
+
+__all__ = ["FILE_NAME", "SecretFile"]
+
+FILE_NAME = "secrets.env"
+MODE = 0o600
+MASTER_KEYS = "HOOKLINE_MASTER_KEYS"
+ADMIN_PASSWORD = "HOOKLINE_ADMIN_PASSWORD"
+INGRESS_TOKENS = "HOOKLINE_INGRESS_TOKENS"
+
+
+def _master_key() -> str:
+    return "k1:" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+MAKERS: Mapping[str, Callable[[], str]] = {
+    MASTER_KEYS: _master_key,
+    ADMIN_PASSWORD: lambda: secrets.token_urlsafe(12),
+    INGRESS_TOKENS: lambda: secrets.token_urlsafe(24),
+}
+
+
+class SecretFile:
+    """`DIR/secrets.env`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / FILE_NAME
+
+    def read(self) -> dict[str, str]:
+        """What it holds; empty when there is none. Raises ConfigError when it cannot be read or others may read it."""
+        try:
+            mode = self.path.stat().st_mode
+            lines = self.path.read_text().splitlines()
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read {self.path}: {error}") from None
+        if mode & 0o077:
+            raise ConfigError(f"{self.path} holds secrets and others may read it: run `chmod 600 {self.path}`")
+        pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    def complete(self, given: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+        """Every secret, and the names of those made just now. What `given` (the environment) sets wins and is never written.
+
+        Raises ConfigError when the file cannot be read or written.
+        """
+        kept = self.read()
+        made = {name: make() for name, make in MAKERS.items() if not given.get(name) and not kept.get(name)}
+        if made:
+            self._write(kept | made)
+        merged = {name: given.get(name) or kept.get(name) or made[name] for name in MAKERS}
+        return merged, frozenset(made)
+
+    def _write(self, values: Mapping[str, str]) -> None:
+        text = "# Made by `hookline up`. Whoever has HOOKLINE_MASTER_KEYS can sign callbacks and hooks: keep it.\n"
+        text += "".join(f"{name}={value}\n" for name, value in values.items())
+        draft = self.path.with_suffix(".new")
+        try:
+            draft.unlink(missing_ok=True)
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+        except OSError as error:
+            raise ConfigError(f"cannot write {self.path}: {error}") from None

@@ -1,0 +1,71 @@
+"""`hookline ingress / dispatcher / callbacks / console`: one service in the foreground, as a container runs it.
+
+The only place that knows the services by their modules; `runpy` keeps them out of every other command.
+"""
+
+import runpy
+import sys
+from typing import Annotated
+
+import typer
+
+__all__ = ["callbacks", "console", "dispatcher", "ingress"]
+
+
+def _run(name: str, *arguments: str) -> None:
+    sys.argv[1:] = arguments
+    runpy.run_module(f"services.{name}", run_name="__main__", alter_sys=True)
+
+
+def ingress() -> None:
+    """Takes in registries' events: POST /events/{source}.
+
+    Settings come from the environment; `hookline doctor` shows them.
+
+    Example:
+
+        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 HOOKLINE_INGRESS_TOKENS=... hookline ingress
+    """
+    _run("ingress")
+
+
+def dispatcher() -> None:
+    """Calls the hooks, step by step, and writes what became of each.
+
+    Settings come from the environment; `hookline doctor` shows them.
+
+    Example:
+
+        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 HOOKLINE_MASTER_KEYS=k1:... hookline dispatcher
+    """
+    _run("dispatcher")
+
+
+def callbacks() -> None:
+    """Takes in receivers' verdicts: POST to the callback_url that a hook was given.
+
+    Settings come from the environment; `hookline doctor` shows them.
+
+    Example:
+
+        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 HOOKLINE_MASTER_KEYS=k1:... hookline callbacks
+    """
+    _run("callbacks")
+
+
+def console(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Drop the database first and read it anew from the logs.")
+    ] = False,
+) -> None:
+    """Settings, the Docker Hub compatible API and the History pages.
+
+    Settings come from the environment; `hookline doctor` shows them.
+
+    Examples:
+
+        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 HOOKLINE_ADMIN_PASSWORD=... hookline console
+
+        hookline console --rebuild                      # after a restore, or when in doubt: nothing is lost
+    """
+    _run("console", *(["--rebuild"] if rebuild else []))

@@ -1,0 +1,113 @@
+"""The whole system on this machine: broker, topics, four services; started in order, kept running, stopped in order."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from hookline.cli.supervisor import Supervisor, Unit, Witness
+from hookline.cli.units import BrokerUnit, ServiceUnit
+from hookline.clock import Clock
+from hookline.errors import HooklineError
+
+__all__ = ["LocalSystem", "Voice"]
+
+STOP_GRACE_S = 10.0
+"""What a service gets to end its requests before it is killed."""
+STOP_ORDER = ("console", "ingress", "callbacks", "dispatcher")
+"""First who takes things in, last who works them off; the broker after all of them."""
+
+
+class Voice(Witness, Protocol):
+    """Tells the user."""
+
+    def starting(self, what: str) -> None: ...
+
+    def topics_fit(self) -> None: ...
+
+    def all_ready(self) -> None: ...
+
+    def stopping(self) -> None: ...
+
+    def had_to_kill(self, name: str) -> None: ...
+
+    def stopped(self) -> None: ...
+
+
+class LocalSystem:
+    """Broker (None: Kafka is elsewhere), topics and services. `run` it once."""
+
+    def __init__(
+        self,
+        broker: BrokerUnit | None,
+        make_topics: Callable[[], Awaitable[None]],
+        services: Sequence[ServiceUnit],
+        clock: Clock,
+        voice: Voice,
+    ) -> None:
+        self._broker = broker
+        self._make_topics = make_topics
+        self._services = services
+        self._clock = clock
+        self._voice = voice
+        self._hurry = False
+        self.broker_is_busy = False
+        """After `run`: a thread of the broker still downloads, and only the end of the process ends that."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping` is set; then all is stopped. Raises HooklineError when it cannot go on; all is stopped then too."""
+        work = asyncio.create_task(self._work())
+        halt = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({work, halt}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            halt.cancel()
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, HooklineError):
+                await work
+            await self._stop()
+
+    def hurry(self) -> None:
+        """Stop at once: kill every service instead of waiting for it."""
+        self._hurry = True
+        for service in self._services:
+            service.child.kill()
+
+    async def _work(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                if self._broker is not None:
+                    self._voice.starting("kafka")
+                    await self._keep(group, self._broker).wait()
+                await self._make_topics()
+                self._voice.topics_fit()
+                for ready in [self._keep(group, service) for service in self._services]:
+                    await ready.wait()
+                self._voice.all_ready()
+        except* HooklineError as failed:
+            raise _first(failed) from None
+
+    def _keep(self, group: asyncio.TaskGroup, unit: Unit) -> asyncio.Event:
+        supervisor = Supervisor(unit, self._clock, self._voice)
+        group.create_task(supervisor.keep())
+        return supervisor.first_ready
+
+    async def _stop(self) -> None:
+        self._voice.stopping()
+        by_name = {service.name: service for service in self._services}
+        for name in STOP_ORDER:
+            if name in by_name and not await by_name[name].child.stop(0 if self._hurry else STOP_GRACE_S):
+                self._voice.had_to_kill(name)
+        if self._broker is not None:
+            self.broker_is_busy = not await self._broker.stop()
+        self._voice.stopped()
+
+
+def _first(group: BaseExceptionGroup[HooklineError]) -> HooklineError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, HooklineError)
+    return error

@@ -1,0 +1,37 @@
+"""What the command line prints with: Rich on a terminal, plain words in a pipe or a log file."""
+
+import sys
+
+from rich.console import Console
+from rich.theme import Theme
+
+__all__ = ["error_console", "make_console"]
+
+THEME = Theme(
+    {
+        "good": "green",
+        "bad": "bold red",
+        "warn": "yellow",
+        "quiet": "dim",
+        "name": "bold cyan",
+        "command": "bold",
+        "url": "underline blue",
+    }
+)
+PIPE_WIDTH = 240
+"""Columns where there is no terminal: wide enough that no curl line is folded."""
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that never fails on a character and never folds lines in a pipe."""
+    stream = sys.stderr if stderr else sys.stdout
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace", line_buffering=True)
+    return Console(
+        file=stream, theme=THEME, highlight=False, soft_wrap=True, width=None if stream.isatty() else PIPE_WIDTH
+    )
+
+
+def error_console() -> Console:
+    """For what went wrong: standard error."""
+    return make_console(stderr=True)

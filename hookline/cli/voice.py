@@ -1,0 +1,147 @@
+"""What `hookline up` prints: a line as each part gets ready, `ready` with the addresses, and what goes wrong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from hookline import __version__
+from hookline.cli.probe import local_host
+from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
+from hookline.cli.supervisor import Unit
+from hookline.clock import Clock
+from hookline.settings import Settings
+
+__all__ = ["SAMPLE_PUSH", "UpVoice", "curl_push"]
+
+SAMPLE_PUSH = (
+    '{"push_data": {"tag": "1.0.0", "pusher": "me", "pushed_at": 1417566161}, "repository": {"repo_name": "acme/shop"}}'
+)
+QUIET_S = 10.0
+"""After an error line of a service was shown, its next ones only go to its log file, for so long."""
+
+
+class UpVoice:
+    """Prints to one console; knows where each part listens."""
+
+    def __init__(
+        self,
+        console: Console,
+        clock: Clock,
+        settings: Settings,
+        data_dir: Path,
+        secrets: Mapping[str, str],
+        made: frozenset[str],
+    ) -> None:
+        self._console = console
+        self._clock = clock
+        self._settings = settings
+        self._data_dir = data_dir
+        self._secrets = secrets
+        self._made = made
+        host = local_host(settings)
+        self._urls = {
+            "kafka": ",".join(settings.kafka_bootstrap_servers),
+            "ingress": f"http://{host}:{settings.ingress_port}",
+            "callbacks": settings.callback_base_url(),
+            "console": f"http://{host}:{settings.console_port}/",
+        }
+        self._seen_ready: set[str] = set()
+        self._shown_error_at: dict[str, float] = {}
+
+    def begin(self) -> None:
+        self._console.print(
+            f"[bold]Hookline {__version__}[/] [quiet]data, secrets and logs in {escape(str(self._data_dir))}[/]"
+        )
+
+    def starting(self, what: str) -> None:
+        self._console.print(f"  [quiet]{what:<11} starting[/]")
+
+    def says(self, what: str, text: str) -> None:
+        """Progress in words."""
+        self._console.print(f"  [quiet]{what:<11} {escape(text)}[/]")
+
+    def topics_fit(self) -> None:
+        self._line("topics", "seven, as they must be")
+
+    def became_ready(self, unit: Unit, after_s: float) -> None:
+        address = self._urls.get(unit.name, "")
+        again = "" if unit.name not in self._seen_ready else "[good]is back[/] "
+        self._seen_ready.add(unit.name)
+        self._line(unit.name, f"{again}{address:<28} [quiet]{after_s:.1f} s[/]")
+
+    def is_waiting(self, unit: Unit, detail: str) -> None:
+        if detail and detail != "does not answer yet":
+            self.says(unit.name, detail)
+
+    def died(self, unit: Unit, how: str, pause_s: float) -> None:
+        self._console.print(
+            f"[warn]![/] [name]{unit.name:<11}[/] ended ({escape(how)}): started again in {pause_s:g} s"
+        )
+
+    def error_line(self, service: str, line: str) -> None:
+        """An error in a service's log: shown, but not a flood of them."""
+        now = self._clock.monotonic()
+        if now - self._shown_error_at.get(service, float("-inf")) < QUIET_S:
+            return
+        self._shown_error_at[service] = now
+        log_file = self._data_dir / "logs" / f"{service}.log"
+        self._console.print(
+            f"[bad]![/] [name]{service:<11}[/] {escape(line)} [quiet](more in {escape(str(log_file))})[/]"
+        )
+
+    def all_ready(self) -> None:
+        """The line `ready`, the addresses, how to log in, and a push to paste."""
+        show, urls = self._console.print, self._urls
+        show("\n[good]ready[/]")
+        show(f"  console     [url]{urls['console']}[/]   {self._login()}")
+        show(f"  ingress     [url]{urls['ingress']}[/]")
+        show(f"  callbacks   [url]{urls['callbacks']}[/]")
+        show(f"  kafka       {urls['kafka']}")
+        show("\n[quiet]A push, as Docker Hub sends it:[/]")
+        before, token = self._ingress_token()
+        show(f"  [command]{escape(before + curl_push(urls['ingress'], token, SAMPLE_PUSH))}[/]")
+        show(
+            "\n[quiet]Ctrl-C stops it; `hookline demo` shows what it does; `hookline receive` is a receiver to try.[/]"
+        )
+
+    def stopping(self) -> None:
+        self._console.print("[quiet]stopping[/]")
+
+    def had_to_kill(self, name: str) -> None:
+        self._console.print(f"[warn]![/] [name]{name:<11}[/] did not stop by itself: killed")
+
+    def stopped(self) -> None:
+        self._console.print("[quiet]stopped[/]")
+
+    def _line(self, name: str, text: str) -> None:
+        self._console.print(f"  [name]{name:<11}[/] {text}")
+
+    def _login(self) -> str:
+        user = f"log in as [bold]{escape(self._settings.admin_username)}[/]"
+        if ADMIN_PASSWORD in self._made:
+            password = escape(self._secrets[ADMIN_PASSWORD])
+            return f"{user}, password [bold]{password}[/] [quiet](made now, kept in {self._file()})[/]"
+        if self._settings.admin_password.get_secret_value():
+            return f"{user} [quiet]with HOOKLINE_ADMIN_PASSWORD[/]"
+        return f"{user} [quiet]with the password in {self._file()}[/]"
+
+    def _ingress_token(self) -> tuple[str, str]:
+        """What to run before, and the token as the curl line shows it: itself only when it was made just now."""
+        if INGRESS_TOKENS in self._made:
+            return "", self._secrets[INGRESS_TOKENS]
+        before = "" if self._settings.ingress_tokens else f". {self._file()}; "
+        return before, "${HOOKLINE_INGRESS_TOKENS%%,*}"
+
+    def _file(self) -> str:
+        path = str(SecretFile(self._data_dir).path)
+        return escape(f"'{path}'" if " " in path else path)
+
+
+def curl_push(ingress_url: str, token: str, body: str) -> str:
+    """The curl line that sends `body` as Docker Hub would."""
+    return (
+        f'curl -sS -H "Authorization: Bearer {token}" -H "Content-Type: application/json" '
+        f"-d '{body}' {ingress_url}/events/dockerhub"
+    )

@@ -1,0 +1,154 @@
+"""`hookline up` and other commands as processes of a test: on free ports, with what they print, and their children."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+from tests.kafka import free_broker_port
+
+__all__ = ["HOOKLINE", "Command", "Up", "eventually", "free_ports"]
+
+HOOKLINE = [sys.executable, "-m", "hookline.cli"]
+READY_S = 90.0
+"""Two cores, many tests: generous, and only ever waited out by a failure."""
+SETTINGS = ("KAFKA", "INGRESS", "CALLBACKS", "CONSOLE", "DISPATCHER")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def eventually(what: str, condition: Callable[[], object], within_s: float = READY_S) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        time.sleep(0.05)
+
+
+def free_ports() -> dict[str, str]:
+    """Port settings that are free now, each with its admin (or controller) port."""
+    chosen: dict[str, str] = {}
+    taken: set[int] = set()
+    while len(chosen) < len(SETTINGS):
+        port = free_broker_port()
+        if not {port, port + 1000, port - 1000} & taken:
+            taken |= {port, port + 1000}
+            chosen[f"HOOKLINE_{SETTINGS[len(chosen)]}_PORT"] = str(port)
+    return chosen
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Ours, without settings that whoever runs the tests may have."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_") or "CACHE" in name}
+    return {**kept, **more}
+
+
+class Command:
+    """A command that runs, and the lines it has printed so far (both streams)."""
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str], cwd: Path) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [*HOOKLINE, *arguments],
+            env=dict(environment),
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(ANSI.sub("", line.rstrip("\n")))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def until_line(self, pattern: str, within_s: float = READY_S) -> str:
+        """The first line that matches, once it is there."""
+
+        def found() -> str | None:
+            return next((line for line in self.lines if re.search(pattern, line)), None)
+
+        def found_or_over() -> bool:
+            if found() is None and self.process.poll() is not None:
+                self._reader.join()
+                assert found() is not None, f"it ended with {self.process.returncode} and said:\n{self.text}"
+            return found() is not None
+
+        try:
+            eventually(f"a line like {pattern!r}", found_or_over, within_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said:\n{self.text}") from None
+        line = found()
+        assert line is not None
+        return line
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, within_s: float = 60.0) -> int:
+        """Its exit code, once it has ended and all it said was read."""
+        code = self.process.wait(within_s)
+        self._reader.join(within_s)
+        return code
+
+    def children(self) -> dict[str, psutil.Process]:
+        """Direct children by what `ps` shows them as: "ingress", ..., "kafka"."""
+        found = {}
+        for child in psutil.Process(self.process.pid).children():
+            line = " ".join(child.cmdline())
+            match = re.search(r"-m services\.(\w+)|(kafka)\.Kafka", line)
+            if match:
+                found[match[1] or match[2]] = child
+        return found
+
+    def end(self) -> None:
+        """Whatever happened: gone, with all its descendants."""
+        try:
+            family = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            family = []
+        self.process.kill()
+        for one in family:
+            try:
+                one.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self.process.wait()
+
+
+class Up(Command):
+    """`hookline up --data DIR`."""
+
+    def __init__(self, data: Path, **settings: str) -> None:
+        self.data = data
+        self.ports = free_ports()
+        self.environment = clean_environment(**(self.ports | settings))
+        super().__init__("up", "--data", str(data), environment=self.environment, cwd=data.parent)
+
+    def port(self, name: str) -> int:
+        return int(self.ports[f"HOOKLINE_{name.upper()}_PORT"])
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.port(name)}"
+
+    def is_ready(self, service: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port(service) + 1000}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False

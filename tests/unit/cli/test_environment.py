@@ -1,0 +1,61 @@
+"""What each service of `up` is told, and which secrets it never sees."""
+
+from pathlib import Path
+
+import pytest
+
+from hookline.cli.environment import child_environment
+from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS
+
+SECRETS = {MASTER_KEYS: "k1:key", ADMIN_PASSWORD: "password", INGRESS_TOKENS: "token"}
+DATA = Path("/data")
+
+
+def environment(service: str, *, own_broker: bool = True, **inherited: str) -> dict[str, str]:
+    return child_environment(service, inherited, SECRETS, DATA, ["127.0.0.1:9092"], own_broker=own_broker)
+
+
+def test_every_service_is_told_kafka_and_the_folder() -> None:
+    for service in ("ingress", "dispatcher", "callbacks", "console"):
+        told = environment(service, PATH="/bin", HOOKLINE_LOG_LEVEL="debug")
+        assert told["HOOKLINE_KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:9092"
+        assert told["HOOKLINE_DATA_DIR"] == "/data"
+        assert told["PATH"] == "/bin"
+        assert told["HOOKLINE_LOG_LEVEL"] == "debug"
+
+
+def test_loopback_is_allowed_unless_the_user_says_otherwise() -> None:
+    assert environment("dispatcher")["HOOKLINE_ALLOW_PRIVATE_ADDRESSES"] == "127.0.0.0/8,::1/128"
+    told = environment("dispatcher", HOOKLINE_ALLOW_PRIVATE_ADDRESSES="10.0.0.0/8")
+    assert told["HOOKLINE_ALLOW_PRIVATE_ADDRESSES"] == "10.0.0.0/8"
+
+
+def test_the_dispatcher_is_a_static_member_noticed_soon() -> None:
+    told = environment("dispatcher")
+    assert told["HOOKLINE_SESSION_TIMEOUT_MS"] == "3000"
+    assert told["HOOKLINE_GROUP_INSTANCE_ID"].startswith("up-")
+    assert "HOOKLINE_GROUP_INSTANCE_ID" not in environment("callbacks")
+
+
+def test_another_kafka_may_not_allow_three_seconds() -> None:
+    assert "HOOKLINE_SESSION_TIMEOUT_MS" not in environment("dispatcher", own_broker=False)
+
+
+def test_two_folders_are_two_members() -> None:
+    other = child_environment("dispatcher", {}, SECRETS, Path("/other"), ["k:1"], own_broker=False)
+    assert other["HOOKLINE_GROUP_INSTANCE_ID"] != environment("dispatcher")["HOOKLINE_GROUP_INSTANCE_ID"]
+
+
+@pytest.mark.parametrize(
+    ("service", "hidden"),
+    [
+        ("ingress", [ADMIN_PASSWORD, "HOOKLINE_DATABASE_URL"]),
+        ("dispatcher", [ADMIN_PASSWORD, INGRESS_TOKENS, "HOOKLINE_DATABASE_URL"]),
+        ("callbacks", [ADMIN_PASSWORD, INGRESS_TOKENS, "HOOKLINE_DATABASE_URL"]),
+        ("console", [INGRESS_TOKENS]),
+    ],
+)
+def test_a_service_never_sees_anothers_secret(service: str, hidden: list[str]) -> None:
+    told = environment(service, HOOKLINE_DATABASE_URL="postgresql://u:p@h/d", **{ADMIN_PASSWORD: "given"})
+    assert not set(hidden) & set(told)
+    assert told[MASTER_KEYS] == "k1:key"
