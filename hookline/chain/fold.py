@@ -153,6 +153,7 @@ class PartitionFold:
     ) -> None:
         self.chains = {chain.id: chain for chain in chains}
         self.repeats = repeats if repeats is not None else Repeats()
+        self._plans = {(chain.plan.pipeline_id, chain.plan.n): chain.plan for chain in self.chains.values()}
         self._keep_ended = keep_ended
         self._keep_payload = keep_payload
         self._on_end = on_end
@@ -172,6 +173,12 @@ class PartitionFold:
                 return self._change(event, offset)
 
     def _open(self, chain: Chain) -> str:
+        # Chains of one pipeline share its plan while its settings stay: a plan weighs more than all the rest of a chain.
+        known = self._plans.setdefault((chain.plan.pipeline_id, chain.plan.n), chain.plan)
+        if known == chain.plan:
+            chain = chain._replace(plan=known)
+        else:
+            self._plans[chain.plan.pipeline_id, chain.plan.n] = chain.plan
         self.chains.setdefault(chain.id, chain)
         return chain.id
 
