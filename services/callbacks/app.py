@@ -1,0 +1,114 @@
+"""Public HTTP of callbacks: the callback URL that receivers were given (design section 6; docs/openapi/callbacks.yaml)."""
+
+import asyncio
+from enum import StrEnum
+from http import HTTPStatus
+
+from aiohttp import web
+
+from hookline.chain.keys import KeyRing
+from hookline.chain.tokens import open_token
+from hookline.clock import Clock
+from hookline.errors import Invalid, LogError, TokenError, Unavailable
+from hookline.web.middleware import error_middleware, json_error, metrics_middleware
+from services.callbacks.answers import Answer
+from services.callbacks.body import MAX_BODY, parse_body
+from services.callbacks.gate import Callback, Gate
+from services.callbacks.metrics import ANSWERS
+
+__all__ = ["make_app"]
+
+BODY_S = 10.0
+"""Seconds that a client gets to send its body."""
+RETRY_AFTER_S = 1
+
+OFFICIAL = "library"
+"""Namespace of Docker Hub's official images, whose paths begin with `/_/`."""
+
+
+class Refusal(StrEnum):
+    """Kinds of answers that need no log, beside `Answer`, as the metric names them."""
+
+    BAD_TOKEN = "bad_token"
+    TOO_LARGE = "too_large"
+    INVALID = "invalid"
+    UNAVAILABLE = "unavailable"
+
+
+class _Routes:
+    """The handlers of both forms of the URL."""
+
+    def __init__(self, keys: KeyRing, gate: Gate, clock: Clock) -> None:
+        self._keys = keys
+        self._gate = gate
+        self._clock = clock
+
+    async def user(self, request: web.Request) -> web.Response:
+        return await self._post(request, request.match_info["repository"])
+
+    async def official(self, request: web.Request) -> web.Response:
+        return await self._post(request, f"{OFFICIAL}/{request.match_info['name']}")
+
+    async def _post(self, request: web.Request, repository: str) -> web.Response:
+        """Count every answer by its kind; the errors become answers in the middleware."""
+        try:
+            answer = await self._answer(request, repository)
+        except TokenError:
+            ANSWERS.labels(Refusal.BAD_TOKEN).inc()
+            raise web.HTTPNotFound from None
+        except web.HTTPRequestEntityTooLarge:
+            ANSWERS.labels(Refusal.TOO_LARGE).inc()
+            raise
+        except Invalid:
+            ANSWERS.labels(Refusal.INVALID).inc()
+            raise
+        except (Unavailable, LogError):
+            ANSWERS.labels(Refusal.UNAVAILABLE).inc()
+            raise
+        ANSWERS.labels(answer).inc()
+        return _response(answer)
+
+    async def _answer(self, request: web.Request, repository: str) -> Answer:
+        """The rows of the table, in order."""
+        came_at = self._clock.now_ms()
+        token = open_token(self._keys, request.match_info["token"], repository)
+        body = parse_body(await _read(request))
+        # Behind a proxy this is the proxy's address: no header is trusted.
+        return await self._gate.answer(Callback(token, body, came_at, request.remote or "unknown"))
+
+
+async def _read(request: web.Request) -> bytes:
+    """The body, up to MAX_BODY bytes. Raises HTTPRequestEntityTooLarge, HTTPRequestTimeout, Invalid."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except web.RequestPayloadError:
+        raise Invalid(
+            {"non_field_errors": ["The body does not fit its Content-Encoding or Transfer-Encoding."]}
+        ) from None
+
+
+def _response(answer: Answer) -> web.Response:
+    match answer:
+        case Answer.OK:
+            return web.json_response("OK")
+        case Answer.CLOSING:
+            said = {"detail": "this step is being closed: try again for the answer"}
+            return json_error(HTTPStatus.SERVICE_UNAVAILABLE, said, RETRY_AFTER_S)
+        case _:
+            return json_error(HTTPStatus.BAD_REQUEST, "Update not allowed")
+
+
+def make_app(keys: KeyRing, gate: Gate, clock: Clock) -> web.Application:
+    """Every path with and without its last slash; any method but POST is 405 and does nothing."""
+    app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
+    routes = _Routes(keys, gate, clock)
+    for slash in ("/", ""):
+        # `.+` takes all segments of the repository, whatever they are called: the last /hook/ is ours.
+        app.router.add_post(r"/u/{repository:.+}/hook/{token:[^/]+}" + slash, routes.user)
+        app.router.add_post(r"/_/{name:[^/]+}/hook/{token:[^/]+}" + slash, routes.official)
+    return app

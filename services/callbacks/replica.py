@@ -1,0 +1,184 @@
+"""A replica of callbacks: the tails of all partitions, restored from the dispatcher's commits and read on without end.
+
+A partition starts as a dispatcher's does, without the Fence (design section 6): commit -> that snapshot -> the tails.
+Which commits are made later does not matter to one that runs.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+import structlog
+
+from hookline.clock import Clock
+from hookline.errors import LogUnavailable, SnapshotLost, Unavailable, Undecodable
+from hookline.log.cluster import Cluster, Offsets
+from hookline.log.ends import SharedEnds
+from hookline.log.feed import Feed
+from hookline.log.reader import PartitionReader
+from hookline.log.records import LOGS, Place, Positions
+from hookline.log.snapshots import committed, read_checkpoint
+from services.callbacks.memory import EndedChains
+from services.callbacks.metrics import STOPPED, TAIL_LAG
+from services.callbacks.tail import Tail
+
+__all__ = ["Replica"]
+
+log = structlog.get_logger()
+
+POLL_S = 1.0
+RETRY_S = 0.5
+"""Seconds between two tries while Kafka does not answer."""
+LAG_S = 5.0
+"""Seconds between two looks at how far behind the tails are."""
+RESTORES_AT_ONCE = 4
+
+
+class Replica:
+    """`run` and `watch_lag` until cancelled; everything else may be called meanwhile."""
+
+    def __init__(self, cluster: Cluster, partitions: int, log_id: UUID, clock: Clock) -> None:
+        self.tails = tuple(map(Tail, range(partitions)))
+        self.last_poll = clock.monotonic()
+        """When it last came round: its liveness (seconds of that clock)."""
+        self.trouble: str | None = None
+        """Why it does not read just now."""
+        self._cluster = cluster
+        self._log_id = log_id
+        self._clock = clock
+        self._ended = EndedChains(clock.monotonic)
+        self._ends: SharedEnds | None = None
+
+    @property
+    def current(self) -> bool:
+        """Is every partition restored, or stopped for good?"""
+        return all(tail.current or tail.stopped is not None for tail in self.tails)
+
+    async def ends(self) -> dict[Place, int]:
+        """End offsets of all logs, as they stood at some moment after this call; one ListOffsets for all who ask.
+
+        Raises LogUnavailable, and Unavailable while nothing is read.
+        """
+        if self._ends is None:
+            raise Unavailable("Kafka does not answer")
+        return await self._ends.now()
+
+    async def run(self) -> None:
+        """Read until cancelled, and begin anew from where it was when Kafka was away. Raises ForeignLog."""
+        while True:
+            try:
+                await self._read_on()
+            except (LogUnavailable, SnapshotLost) as error:
+                # A lost snapshot: the group has committed a newer one meanwhile, which the next try finds.
+                if self.trouble is None:
+                    log.warning("tails stopped, trying again", reason=str(error))
+                self.trouble = str(error)
+            self._came_round()
+            await self._clock.sleep(RETRY_S)
+
+    async def watch_lag(self) -> None:
+        """Keep the lag's metric, until cancelled."""
+        while True:
+            await self._clock.sleep(LAG_S)
+            try:
+                ends = await self.ends()
+            except (LogUnavailable, Unavailable):
+                ends = {}
+            for tail in self.tails:
+                lag = sum(_positions(ends, tail.partition)) - sum(tail.positions) if ends else float("nan")
+                TAIL_LAG.labels(tail.partition).set(lag)
+
+    async def _read_on(self) -> None:
+        async with AsyncExitStack() as stack:
+            offsets = await self._cluster.offsets()
+            stack.push_async_callback(offsets.close)
+            consumer = await self._cluster.consumer()
+            stack.push_async_callback(consumer.close)
+            await self._restore(offsets)
+            await self._aim(offsets)
+            feed = Feed(consumer)
+            feed.assign(self._readers())
+            self._ends = SharedEnds(offsets, [Place(topic, tail.partition) for tail in self.tails for topic in LOGS])
+            stack.callback(self._forget_ends)
+            self.trouble = None
+            while True:
+                await self._poll(feed)
+
+    async def _poll(self, feed: Feed) -> None:
+        moved = [self.tails[partition] for partition in await feed.poll(POLL_S)]
+        self._came_round()
+        was_current = self.current
+        for tail in moved:
+            await tail.advance()
+            feed.settle(tail.partition)
+            if tail.stopped is not None and tail.reader is not None:
+                feed.stop(tail.reader)
+                self._say_stopped(tail.stopped)
+        if self.current and not was_current:
+            log.info("restored", partitions=len(self.tails))
+
+    # Restoring
+
+    async def _restore(self, offsets: Offsets) -> None:
+        """Begin every tail that has not begun. Raises ForeignLog, SnapshotLost, LogUnavailable."""
+        slots = asyncio.Semaphore(RESTORES_AT_ONCE)
+
+        async def restore(tail: Tail) -> None:
+            async with slots:
+                await self._begin(tail, offsets)
+
+        waiting = [restore(tail) for tail in self.tails if tail.reader is None and tail.stopped is None]
+        tasks = [asyncio.create_task(work) for work in waiting]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _begin(self, tail: Tail, offsets: Offsets) -> None:
+        def progress(records: int) -> None:
+            self._came_round()
+            tail.snapshot_read(records)
+
+        try:
+            checkpoint = await committed(offsets, tail.partition, self._log_id)
+            tail.begin(
+                await read_checkpoint(
+                    self._cluster, offsets, tail.partition, checkpoint, keep_payload=False, progress=progress
+                ),
+                self._ended,
+            )
+        except Undecodable as error:
+            tail.stop(error)
+            self._say_stopped(error)
+        self._came_round()
+
+    async def _aim(self, offsets: Offsets) -> None:
+        """Tell the tails how far they must read to be current. Raises LogUnavailable."""
+        behind = [tail for tail in self.tails if not tail.current and tail.stopped is None]
+        ends = await offsets.ends([Place(topic, tail.partition) for tail in behind for topic in LOGS])
+        for tail in behind:
+            tail.aim(_positions(ends, tail.partition))
+
+    # Small things
+
+    def _readers(self) -> Iterable[PartitionReader]:
+        return [tail.reader for tail in self.tails if tail.reader is not None and tail.stopped is None]
+
+    def _forget_ends(self) -> None:
+        self._ends = None
+
+    def _came_round(self) -> None:
+        self.last_poll = self._clock.monotonic()
+
+    def _say_stopped(self, error: Undecodable) -> None:
+        STOPPED.labels(error.topic, error.partition).set(error.offset)
+        log.error(
+            "partition stopped", topic=error.topic, partition=error.partition, offset=error.offset, reason=error.reason
+        )
+
+
+def _positions(ends: dict[Place, int], partition: int) -> Positions:
+    return Positions(*(ends[Place(topic, partition)] for topic in LOGS))

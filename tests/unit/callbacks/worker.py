@@ -1,0 +1,145 @@
+"""A dispatcher's worker for one partition, without HTTP and snapshots: enough to race against callbacks, by design sections 3 and 4.
+
+What a POST would bring is drawn: delivered, failed for the last time, or nothing yet. A halt that no verdict caused is sealed.
+"""
+
+import asyncio
+from random import Random
+
+from hookline.chain.decide import Close, Complete, Halt, Post, Wait, decide
+from hookline.chain.events import (
+    AttemptError,
+    ChainCompleted,
+    ChainHalted,
+    Decision,
+    Fence,
+    HookAttemptFailed,
+    HookDelivered,
+    ReadTo,
+    StepClosing,
+)
+from hookline.chain.fold import PartitionFold
+from hookline.chain.state import Chain
+from hookline.errors import Fenced, LogError
+from hookline.log.cluster import Cluster, Offsets, Producer
+from hookline.log.codec import encode
+from hookline.log.feed import Feed
+from hookline.log.reader import PartitionReader
+from hookline.log.records import LOGS, Place, Positions, Topic
+
+__all__ = ["Worker"]
+
+PARTITION = 0
+PLACES = [Place(topic, PARTITION) for topic in LOGS]
+NOW = 1_700_000_000_000
+PASSED = NOW - 1
+"""Every deadline is over as soon as it is set: the worker closes when the draw says so."""
+
+
+class Worker:
+    """`run` until cancelled; every failure ends an incarnation, the next one restores with a new Fence."""
+
+    def __init__(self, cluster: Cluster, random: Random) -> None:
+        self._cluster = cluster
+        self._random = random
+        self.eager = False
+        """True: no more waiting, so that every chain comes to its end."""
+        self.open: int | None = None
+        """Open chains, while it runs."""
+
+    async def run(self) -> None:
+        while True:
+            try:
+                incarnation = _Incarnation(self, self._random)
+                await incarnation.run(self._cluster)
+            except LogError:
+                self.open = None
+                await asyncio.sleep(0)
+
+
+class _Incarnation:
+    def __init__(self, worker: Worker, random: Random) -> None:
+        self._worker = worker
+        self._random = random
+        self._reader = PartitionReader(PARTITION, Positions())
+        self._fold = PartitionFold()
+        self._seals: dict[str, int | None] = {}
+        self._busy: set[str] = set()
+        self._token = -1
+
+    async def run(self, cluster: Cluster) -> None:
+        producer, consumer, offsets = await cluster.producer(), await cluster.consumer(), await cluster.offsets()
+        try:
+            self._token = await producer.append(encode(Fence(owner="w", fenced_at=NOW), PARTITION, now_ms=NOW))
+            ends = await offsets.ends(PLACES)
+            feed = Feed(consumer)
+            feed.assign([self._reader])
+            while True:
+                await feed.poll(0.005)
+                self._read()
+                feed.settle(PARTITION)
+                if self._reader.positions.reached(Positions(*(ends[place] for place in PLACES))):
+                    await self._seal(offsets)
+                    await self._decide(producer)
+                    self._worker.open = len(self._fold.chains)
+        finally:
+            await producer.close()
+            await consumer.close()
+            await offsets.close()
+
+    def _read(self) -> None:
+        for record, valid in self._reader.read():
+            event = record.event
+            if isinstance(event, Fence) and record.offset > self._token >= 0:
+                raise Fenced("a later Fence")
+            if not valid:
+                continue
+            self._fold.fold(event, record.offset)
+            if isinstance(event, Decision):
+                if record.fence == self._token:
+                    self._busy.discard(event.chain_id)
+                if isinstance(event, StepClosing) or (
+                    isinstance(event, HookAttemptFailed) and event.next_attempt_at is None
+                ):
+                    self._seals[event.chain_id] = None  # its end is taken now that the intent is read back
+
+    async def _seal(self, offsets: Offsets) -> None:
+        place = Place(Topic.CALLBACKS, PARTITION)
+        for chain_id, end in list(self._seals.items()):
+            if end is None:
+                self._seals[chain_id] = (await offsets.ends([place]))[place]
+
+    async def _decide(self, producer: Producer) -> None:
+        for chain in list(self._fold.chains.values()):
+            if chain.id not in self._busy and (event := self._decision(chain)) is not None:
+                self._busy.add(chain.id)
+                await producer.append(encode(event, PARTITION, now_ms=NOW, fence=self._token))
+
+    def _decision(self, chain: Chain) -> Decision | None:
+        match decide(chain, NOW):
+            case Complete(step):
+                return ChainCompleted(**self._common(chain, step))
+            case Halt(step, reason) as halt:
+                if halt.sealed and self._reader.position(Topic.CALLBACKS) < (self._seals.get(chain.id) or 0):
+                    return None
+                return ChainHalted(**self._common(chain, step), reason=reason)
+            case Close(step):
+                return StepClosing(**self._common(chain, step)) if self._drawn(0.15) else None
+            case Post(step, attempt):
+                return self._posted(chain, step, attempt) if self._drawn(0.4) else None
+            case Wait():
+                raise AssertionError("every deadline has passed")
+
+    def _posted(self, chain: Chain, step: int, attempt: int) -> Decision:
+        common = self._common(chain, step) | {"attempt": attempt, "started_at": NOW, "took_ms": 1}
+        if self._random.random() < 0.5:
+            return HookDelivered(**common, status=200, expires_at=PASSED)
+        return HookAttemptFailed(**common, error=AttemptError.TIMEOUT)
+
+    def _drawn(self, chance: float) -> bool:
+        return self._worker.eager or self._random.random() < chance
+
+    def _common(self, chain: Chain, step: int) -> dict[str, object]:
+        pushes, callbacks, commands, _ = self._reader.positions
+        read_to = ReadTo(pushes=pushes, callbacks=callbacks, commands=commands)
+        return {"cause": chain.cause, "chain_id": chain.id, "step": step, "read_to": read_to, "decided_at": NOW}
