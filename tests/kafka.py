@@ -1,13 +1,15 @@
-"""A real broker for tests: ports that are free now, and how a broker of a test is made."""
+"""Helpers of tests that run a broker: a port that is free now, a broker to start, waiting for a condition."""
 
 import random
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hookline.broker import EmbeddedBroker
 from hookline.broker.config import CONTROLLER_OFFSET
 
-__all__ = ["free_broker_port", "make_broker"]
+__all__ = ["free_broker_port", "make_broker", "wait_until"]
 
 
 def free_broker_port(low: int = 20000, high: int = 29000) -> int:
@@ -20,6 +22,14 @@ def free_broker_port(low: int = 20000, high: int = 29000) -> int:
 def make_broker(data_dir: Path, port: int | None = None) -> EmbeddedBroker:
     """A broker that is not started yet."""
     return EmbeddedBroker(data_dir, port or free_broker_port(), say=print)
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Return once the condition holds; fails the test after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{condition} did not come true within {timeout_s:g} s"
+        time.sleep(0.02)
 
 
 def _free(port: int) -> bool:

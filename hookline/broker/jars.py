@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 from hookline.errors import BrokerError
 
@@ -52,10 +52,8 @@ class Jar:
         return Path(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
 
 
-class Download(Protocol):
-    """Brings one jar into a repository folder, at `jar.path` under it; `came` is told each count of bytes as it comes."""
-
-    def __call__(self, jar: Jar, repository: Path, came: Callable[[int], None]) -> None: ...
+Download: TypeAlias = Callable[[Jar, Path, Callable[[int], None]], None]
+"""Brings a jar into a repository folder, at `jar.path` under it, and tells the last argument each count of bytes as it comes."""
 
 
 def cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
@@ -94,9 +92,9 @@ class Jars:
 
         Two processes may call this at once: the second waits for the first. Raises BrokerError: offline, no disk, a wrong jar.
         """
-        if not self.missing():
-            return
         try:
+            if not self.missing():
+                return
             self._cache.mkdir(parents=True, exist_ok=True)
             with _alone(self._cache / "fetch.lock", say):
                 missing = self.missing()

@@ -99,7 +99,7 @@ class EmbeddedBroker:
             try:
                 self._process.wait(self._stop_timeout_s)
             except subprocess.TimeoutExpired:
-                self._say(f"the broker did not stop within {self._stop_timeout_s:.0f} s: killed")
+                self._say(f"the broker did not stop within {self._stop_timeout_s:g} s: killed")
                 self.kill()
         self._folder.release()
 
