@@ -199,6 +199,9 @@ class Logs:
 
     # ---- reading
 
+    def events_of(self, topic: str) -> list[Event]:
+        return [event for event, _ in self.events[Topic(topic)]]
+
     def read(self) -> Iterator[Read]:
         """Everything, in the order of the one reader."""
         reader = PartitionReader(PARTITION, Positions())

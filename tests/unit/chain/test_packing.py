@@ -1,0 +1,119 @@
+"""Payloads and chains as they lie in memory and in snapshots."""
+
+import threading
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookline.chain.events import AttemptError, HaltReason, Payload
+from hookline.chain.fold import PartitionFold
+from hookline.chain.pack import RECORD_BYTES, WINDOWS_PER_RECORD, ChainPacker, ChainUnpacker
+from hookline.chain.packing import pack_payload, payload_json, unpack_payload
+from hookline.chain.state import Chain
+from tests.unit.chain.logs import START, Logs, plan, push
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=5))
+def test_a_payload_comes_back_as_it_was_in_its_order(payload: Payload) -> None:
+    got = unpack_payload(pack_payload(payload))
+    assert got == payload
+    assert repr(got) == repr(payload), "order of keys, 1 and 1.0 and True told apart"
+
+
+def test_a_payload_is_packed_json() -> None:
+    payload: Payload = {"callback_url": "x", "push_data": {"pushed_at": 1417566161}}
+    assert payload_json(pack_payload(payload)) == b'{"callback_url":"x","push_data":{"pushed_at":1417566161}}'
+    assert len(pack_payload({"a": "b" * 2000})) < 100
+
+
+def test_packing_is_the_same_every_time_and_in_every_thread() -> None:
+    payload: Payload = {"repository": {"repo_name": "acme/app", "n": [*range(100)]}}
+    packed: list[bytes] = []
+    threads = [threading.Thread(target=lambda: packed.append(pack_payload(payload))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(packed) == {pack_payload(payload)}
+
+
+def round_trip(chains: dict[str, Chain], windows: dict[str, int], **kwargs: bool) -> ChainUnpacker:
+    unpacker = ChainUnpacker(**kwargs)
+    for record in ChainPacker().pack(chains.values(), windows):
+        unpacker.add(record)
+    return unpacker
+
+
+def test_chains_in_every_state_come_back() -> None:
+    logs = Logs()
+    logs.fence()
+    first, second, third = logs.push(plan(3), plan(2, n=1), plan(1, n=2))
+    run = logs.redeliver(first, plan(5), from_step=4)
+    logs.failed(first, 1, again_at=START + 5, error=AttemptError.BLOCKED)
+    logs.callback(first, 1)
+    logs.delivered(first, 2)
+    logs.closing(first, 2)
+    logs.failed(second, 1)
+    logs.cancel(run)
+    fold = logs.fold()
+    got = round_trip(fold.chains, fold.repeats.until)
+    assert got.chains == fold.chains
+    assert list(got.chains) == [first, second, third, run]
+    assert got.windows == fold.repeats.until
+    closing = got.chains[first].step(2).closing
+    assert closing is not None
+    assert closing.reason is HaltReason.CALLBACK_TIMEOUT
+
+
+def test_a_reader_of_steps_only_gets_no_payloads() -> None:
+    fold = PartitionFold()
+    fold.fold(push(plan()), 0)
+    (chain,) = round_trip(fold.chains, {}, keep_payload=False).chains.values()
+    assert chain.payload == b""
+
+
+def test_equal_plans_become_one_and_chains_of_a_push_share_a_payload() -> None:
+    fold = PartitionFold()
+    fold.fold(push(plan(), plan(n=1), name="a"), 0)
+    fold.fold(push(plan(), name="b"), 1)
+    first, second, third = round_trip(fold.chains, {}).chains.values()
+    assert first.plan is third.plan
+    assert first.payload is second.payload
+
+
+def test_records_are_bounded() -> None:
+    fold = PartitionFold()
+    noise = ["".join(f"{(i * 7919 + j * 104729) % 1000003:x}" for j in range(400)) for i in range(500)]
+    for i, text in enumerate(noise):
+        fold.fold(push(plan(20), plan(20, n=1), name=str(i)).model_copy(update={"payload": {"noise": text}}), i)
+    windows = {push(name=str(i)).push_id: i for i in range(WINDOWS_PER_RECORD + 1)}
+    records = list(ChainPacker().pack(fold.chains.values(), windows))
+    assert len(records) > 3
+    assert max(map(len, records)) < 3 * RECORD_BYTES
+    got = ChainUnpacker()
+    for record in records:
+        got.add(record)
+    assert got.chains == fold.chains
+    assert got.windows == windows
+
+
+def test_nothing_makes_no_record() -> None:
+    assert list(ChainPacker().pack((), {})) == []
+
+
+@pytest.mark.parametrize("value", [msgpack.packb([2, [], [], [], []]), msgpack.packb({}), msgpack.packb(1)])
+def test_a_record_of_another_version_is_refused(value: bytes) -> None:
+    with pytest.raises(ValueError, match="version"):
+        ChainUnpacker().add(value)

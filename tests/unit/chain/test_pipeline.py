@@ -1,0 +1,55 @@
+"""Which pipelines a push gets, and the plans that it takes along."""
+
+import pytest
+
+from hookline.chain.pipeline import Hook, Pipeline, plans_for
+from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
+
+
+def pipeline(
+    name: str, *, repository: str = "acme/app", registry: str | None = None, active: bool = True, at: int = 0
+) -> Pipeline:
+    hook = Hook(id=f"hook-{name}", version=3, key="k1", name="test", url="http://h/1", created_at=at, updated_at=at)
+    return Pipeline(
+        pipeline_id=f"id-{name}",
+        repository=repository,
+        registry=registry,
+        name=name,
+        slug=name,
+        active=active,
+        hooks=(hook,),
+        created_at=at,
+        updated_at=at,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "registry", "matches"),
+    [
+        (pipeline("a"), "docker.io", True),
+        (pipeline("a"), None, True),
+        (pipeline("a", registry="docker.io"), "docker.io", True),
+        (pipeline("a", registry="docker.io"), "ghcr.io", False),
+        (pipeline("a", registry="docker.io"), None, False),
+        (pipeline("a", active=False), "docker.io", False),
+        (pipeline("a", repository="acme/other"), "docker.io", False),
+    ],
+)
+def test_matches(given: Pipeline, registry: str | None, matches: bool) -> None:
+    assert given.matches("acme/app", registry) is matches
+
+
+def test_plans_are_numbered_in_the_order_of_creation() -> None:
+    late, early, other = pipeline("late", at=2), pipeline("early", at=1), pipeline("other", repository="x", at=0)
+    plans = plans_for((late, other, early), "acme/app", None)
+    assert [(p.n, p.name) for p in plans] == [(0, "early"), (1, "late")]
+
+
+def test_a_plan_is_the_settings_as_they_are_and_no_secret() -> None:
+    plan = pipeline("a").plan(2)
+    assert (plan.n, plan.pipeline_id, plan.slug) == (2, "id-a", "a")
+    assert (plan.expect_final_callback, plan.callback_deadline_s, plan.timeout_s) == (True, 86_400, 15)
+    assert plan.retry_delays_s == DEFAULT_RETRY_DELAYS_S
+    assert [hook.model_dump() for hook in plan.hooks] == [
+        {"id": "hook-a", "version": 3, "key": "k1", "name": "test", "url": "http://h/1"}
+    ]
