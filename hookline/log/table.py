@@ -28,6 +28,8 @@ class PipelineTable:
         """Next offset to read."""
         self.log_id: UUID | None = None
         self.pipelines: dict[str, Pipeline] = {}
+        self.offsets: dict[str, int] = {}
+        """Where each pipeline's latest record lies: of two with one name, the topic's order decides."""
         self._by_repository: dict[str, tuple[Pipeline, ...]] = {}
         self._cluster = cluster
         self._ends: SharedEnds | None = None
@@ -78,13 +80,17 @@ class PipelineTable:
             if raw.key == LOG_ID_KEY:
                 self.log_id = decode_setting(raw, LogId).log_id
             elif raw.key is not None:
-                self._put(raw.key.decode(), decode_setting(raw, Pipeline) if raw.value is not None else None)
+                self._put(
+                    raw.key.decode(), decode_setting(raw, Pipeline) if raw.value is not None else None, raw.offset
+                )
             self.position = raw.offset + 1
 
-    def _put(self, pipeline_id: str, pipeline: Pipeline | None) -> None:
+    def _put(self, pipeline_id: str, pipeline: Pipeline | None, offset: int) -> None:
         old = self.pipelines.pop(pipeline_id, None)
+        self.offsets.pop(pipeline_id, None)
         if pipeline is not None:
             self.pipelines[pipeline_id] = pipeline
+            self.offsets[pipeline_id] = offset
         for repository in {p.repository for p in (old, pipeline) if p is not None}:
             others = (p for p in self._by_repository.get(repository, ()) if p.pipeline_id != pipeline_id)
             mine = (pipeline,) if pipeline is not None and pipeline.repository == repository else ()
