@@ -9,7 +9,7 @@ from pathlib import Path
 from hookline.broker import EmbeddedBroker
 from hookline.broker.config import CONTROLLER_OFFSET
 
-__all__ = ["free_broker_port", "make_broker", "wait_until"]
+__all__ = ["docker_answers", "free_broker_port", "make_broker", "wait_until"]
 
 
 def free_broker_port(low: int = 20000, high: int = 29000) -> int:
@@ -22,6 +22,17 @@ def free_broker_port(low: int = 20000, high: int = 29000) -> int:
 def make_broker(data_dir: Path, port: int | None = None) -> EmbeddedBroker:
     """A broker that is not started yet."""
     return EmbeddedBroker(data_dir, port or free_broker_port(), say=print)
+
+
+def docker_answers() -> bool:
+    """Whether a Docker engine answers here."""
+    import docker  # type: ignore[import-untyped]
+
+    try:
+        docker.from_env(timeout=5).close()
+    except docker.errors.DockerException:
+        return False
+    return True
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:

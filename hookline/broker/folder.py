@@ -23,7 +23,7 @@ from typing import IO
 
 from hookline.errors import BrokerError
 
-__all__ = ["CHOOSE_ANOTHER", "DataFolder", "new_cluster_id"]
+__all__ = ["CHOOSE_ANOTHER", "DataFolder", "new_cluster_id", "process_is_gone"]
 
 LEAST_FREE = 256 * 1024 * 1024
 """Bytes that must be free at a start: a broker whose disk fills up dies."""
@@ -141,6 +141,14 @@ def new_cluster_id() -> str:
     """A random UUID in 22 characters, as Kafka writes it (never a first `-`, which StorageTool would take for an option)."""
     text = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     return new_cluster_id() if text.startswith("-") else text
+
+
+def process_is_gone(pid: int) -> bool:
+    """Whether a process has ended (Linux only), also when nobody has asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _tail(path: Path, count: int) -> list[str]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from hookline.broker.config import JVM_FLAGS, Membership, Node, render, server_properties
-from hookline.broker.folder import CHOOSE_ANOTHER, DataFolder
+from hookline.broker.folder import CHOOSE_ANOTHER, DataFolder, process_is_gone
 from hookline.broker.jars import KAFKA_VERSION, Jars, cache_dir
 from hookline.broker.java import find_java
 from hookline.broker.probe import POLL_S, check_ports, wait_for_answer
@@ -172,7 +172,7 @@ class EmbeddedBroker:
         deadline = time.monotonic() + self._stop_timeout_s
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-            while self._folder.leftover() == pid:
+            while not process_is_gone(pid):
                 if time.monotonic() > deadline:
                     os.kill(pid, signal.SIGKILL)
                 time.sleep(POLL_S)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hookline.broker.folder import DataFolder, new_cluster_id
+from hookline.broker.folder import DataFolder, new_cluster_id, process_is_gone
 from hookline.errors import BrokerError
+from tests.kafka import wait_until
 
 Usage = namedtuple("Usage", "total used free")
 HOLD_THE_LOCK = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
@@ -110,9 +111,13 @@ def test_what_a_killed_run_left_is_told_by_its_pid(tmp_path: Path, holder: subpr
     folder = DataFolder(tmp_path)
     folder.pid_file.write_text(f"{holder.pid}\n")
     assert folder.leftover() == holder.pid
+    assert not process_is_gone(holder.pid)
     holder.kill()
-    holder.wait()
+    wait_until(lambda: process_is_gone(holder.pid))
+    assert holder.returncode is None, "a zombie counts as gone: its locks and ports are free"
     assert folder.leftover() is None
+    holder.wait()
+    assert process_is_gone(holder.pid)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who holds a lock")
