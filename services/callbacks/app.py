@@ -1,6 +1,6 @@
 """Public HTTP of callbacks: the callback URL that receivers were given (design section 6; docs/openapi/callbacks.yaml)."""
 
-import asyncio
+from collections.abc import Callable
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -9,10 +9,11 @@ from aiohttp import web
 from hookline.chain.keys import KeyRing
 from hookline.chain.tokens import open_token
 from hookline.clock import Clock
-from hookline.errors import Invalid, LogError, TokenError, Unavailable
+from hookline.errors import Invalid, LogError, TokenError, Unavailable, Unreadable
+from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.callbacks.answers import Answer
-from services.callbacks.body import MAX_BODY, parse_body
+from services.callbacks.body import MAX_BODY, CallbackBody, parse_body
 from services.callbacks.gate import Callback, Gate
 from services.callbacks.metrics import ANSWERS
 
@@ -38,7 +39,7 @@ class Refusal(StrEnum):
 class _Routes:
     """The handlers of both forms of the URL."""
 
-    def __init__(self, keys: KeyRing, gate: Gate, clock: Clock) -> None:
+    def __init__(self, keys: KeyRing, gate: Callable[[], Gate | None], clock: Clock) -> None:
         self._keys = keys
         self._gate = gate
         self._clock = clock
@@ -72,24 +73,20 @@ class _Routes:
         """The rows of the table, in order."""
         came_at = self._clock.now_ms()
         token = open_token(self._keys, request.match_info["token"], repository)
-        body = parse_body(await _read(request))
+        body = await _read(request)
+        if (gate := self._gate()) is None:
+            raise Unavailable("not connected to Kafka yet")
         # Behind a proxy this is the proxy's address: no header is trusted.
-        return await self._gate.answer(Callback(token, body, came_at, request.remote or "unknown"))
+        return await gate.answer(Callback(token, body, came_at, request.remote or "unknown"))
 
 
-async def _read(request: web.Request) -> bytes:
-    """The body, up to MAX_BODY bytes. Raises HTTPRequestEntityTooLarge, HTTPRequestTimeout, Invalid."""
-    if (request.content_length or 0) > MAX_BODY:
-        raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
+async def _read(request: web.Request) -> CallbackBody:
+    """Raises Invalid; HTTPRequestEntityTooLarge, HTTPRequestTimeout, HTTPBadRequest where it does not come whole."""
+    sent = await read_body(request, MAX_BODY, BODY_S)
     try:
-        async with asyncio.timeout(BODY_S):
-            return await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout from None
-    except web.RequestPayloadError:
-        raise Invalid(
-            {"non_field_errors": ["The body does not fit its Content-Encoding or Transfer-Encoding."]}
-        ) from None
+        return parse_body(inflate(sent, request.headers.get("Content-Encoding", ""), MAX_BODY))
+    except Unreadable as error:
+        raise Invalid({"non_field_errors": [f"The body cannot be read: {error}."]}) from None
 
 
 def _response(answer: Answer) -> web.Response:
@@ -103,9 +100,13 @@ def _response(answer: Answer) -> web.Response:
             return json_error(HTTPStatus.BAD_REQUEST, "Update not allowed")
 
 
-def make_app(keys: KeyRing, gate: Gate, clock: Clock) -> web.Application:
-    """Every path with and without its last slash; any method but POST is 405 and does nothing."""
+def make_app(keys: KeyRing, gate: Callable[[], Gate | None], clock: Clock) -> web.Application:
+    """Every path with and without its last slash; any method but POST is 405 and does nothing.
+
+    gate: None while there is none yet.
+    """
     app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
+    app[COMPRESSED_BODIES] = True
     routes = _Routes(keys, gate, clock)
     for slash in ("/", ""):
         # `.+` takes all segments of the repository, whatever they are called: the last /hook/ is ours.

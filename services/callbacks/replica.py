@@ -40,8 +40,8 @@ class Replica:
 
     def __init__(self, cluster: Cluster, partitions: int, log_id: UUID, clock: Clock) -> None:
         self.tails = tuple(map(Tail, range(partitions)))
-        self.last_poll = clock.monotonic()
-        """When it last came round: its liveness (seconds of that clock)."""
+        self.came_round_at = clock.monotonic()
+        """When a poll was last completed, or tried: its liveness (seconds of that clock)."""
         self.trouble: str | None = None
         """Why it does not read just now."""
         self._cluster = cluster
@@ -52,8 +52,18 @@ class Replica:
 
     @property
     def current(self) -> bool:
-        """Is every partition restored, or stopped for good?"""
-        return all(tail.current or tail.stopped is not None for tail in self.tails)
+        """Is every partition restored? One that stopped holds up no other, unless none is left."""
+        stopped = sum(tail.stopped is not None for tail in self.tails)
+        return stopped < len(self.tails) and all(tail.current or tail.stopped is not None for tail in self.tails)
+
+    def progress(self) -> str:
+        """How far it is, in words: which partitions are not current, and why; what is wrong just now."""
+        behind = [tail for tail in self.tails if not tail.current or tail.stopped is not None]
+        said = [f"{len(self.tails) - len(behind)} of {len(self.tails)} partitions are current"]
+        said += [f"partition {tail.partition}: {tail.progress()}" for tail in behind]
+        if self.trouble is not None:
+            said.append(f"trying again: {self.trouble}")
+        return "; ".join(said)
 
     async def ends(self) -> dict[Place, int]:
         """End offsets of all logs, as they stood at some moment after this call; one ListOffsets for all who ask.
@@ -171,7 +181,7 @@ class Replica:
         self._ends = None
 
     def _came_round(self) -> None:
-        self.last_poll = self._clock.monotonic()
+        self.came_round_at = self._clock.monotonic()
 
     def _say_stopped(self, error: Undecodable) -> None:
         STOPPED.labels(error.topic, error.partition).set(error.offset)

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, ClientSession, web
 
 from hookline.chain.events import (
     AttemptError,
@@ -34,6 +33,7 @@ from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.log.codec import decode, encode
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
+from hookline.web.service import app_runner
 from services.callbacks.app import make_app
 from services.callbacks.gate import Appender, Gate
 from services.callbacks.replica import Replica
@@ -240,9 +240,9 @@ class World:
         """One replica of callbacks; `wait`: until it is current."""
         replica = Replica(self.cluster, self.partitions, LOG_ID, self.clock)
         task = asyncio.create_task(replica.run())
-        app = make_app(KEYS, Gate(replica, writer or DirectWriter(self.cluster)), self.clock)
+        gate = Gate(replica, writer or DirectWriter(self.cluster))
         try:
-            async with TestClient(TestServer(app)) as client:
+            async with serving(make_app(KEYS, lambda: gate, self.clock)) as client:
                 running = RunningReplica(self, replica, client)
                 if wait:
                     await until(lambda: replica.current or task.done())
@@ -252,10 +252,24 @@ class World:
             await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[ClientSession]:
+    """The app on a free port, as `hookline.web.service` serves it, and a client for it."""
+    runner = app_runner(app, drain_s=0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        async with ClientSession(f"http://{host}:{port}") as client:
+            yield client
+    finally:
+        await runner.cleanup()
+
+
 class RunningReplica:
     """A replica and a client of its HTTP."""
 
-    def __init__(self, world: World, replica: Replica, client: "TestClient") -> None:  # type: ignore[type-arg]
+    def __init__(self, world: World, replica: Replica, client: ClientSession) -> None:
         self.replica = replica
         self.client = client
         self._world = world
