@@ -6,6 +6,7 @@ unknown chain is about one that ended and was forgotten: it is dropped.
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
+from weakref import WeakValueDictionary
 
 from hookline.chain.events import (
     AttemptError,
@@ -19,6 +20,7 @@ from hookline.chain.events import (
     HaltReason,
     HookAttemptFailed,
     HookDelivered,
+    Plan,
     PushReceived,
     RedeliveryRequested,
     StepClosing,
@@ -153,7 +155,10 @@ class PartitionFold:
     ) -> None:
         self.chains = {chain.id: chain for chain in chains}
         self.repeats = repeats if repeats is not None else Repeats()
-        self._plans = {(chain.plan.pipeline_id, chain.plan.n): chain.plan for chain in self.chains.values()}
+        # Weak: a plan goes with the last chain that has it.
+        self._plans: WeakValueDictionary[tuple[str, int], Plan] = WeakValueDictionary(
+            {(chain.plan.pipeline_id, chain.plan.n): chain.plan for chain in self.chains.values()}
+        )
         self._keep_ended = keep_ended
         self._keep_payload = keep_payload
         self._on_end = on_end

@@ -1,5 +1,8 @@
 """The fold: what starts a chain, what each event does to it, what is forgotten, and when a step is being closed."""
 
+import gc
+import weakref
+
 import pytest
 
 from hookline.chain.events import AttemptError, Event, HaltReason, ReadTo, Verdict
@@ -61,6 +64,30 @@ def test_fold_says_which_chains_an_event_touched(logs: Logs) -> None:
     fold = PartitionFold()
     touched = [fold.fold(read.record.event, read.record.offset) for read in logs.read()]
     assert touched == [(first, second), (first,), (), (second,)]
+
+
+def test_chains_of_one_pipeline_share_its_plan_while_its_settings_stay() -> None:
+    fold = PartitionFold()
+    (first,) = fold.fold(push(plan(2), name="a"), 0)
+    (second,) = fold.fold(push(plan(2), name="b"), 1)
+    (changed,) = fold.fold(push(plan(3), name="c"), 2)
+    assert fold.chains[first].plan is fold.chains[second].plan
+    assert len(fold.chains[changed].plan.hooks) == 3
+    restored = PartitionFold(fold.chains.values())
+    (third,) = restored.fold(push(plan(3), name="d"), 3)
+    assert restored.chains[third].plan is fold.chains[changed].plan
+
+
+def test_a_plan_goes_with_the_last_chain_that_has_it(logs: Logs) -> None:
+    """Else a worker would hold every plan of every pipeline that ever ran."""
+    (chain,) = logs.push(plan())
+    fold = logs.fold()
+    held = weakref.ref(fold.chains[chain].plan)
+    assert held() is not None
+    fold.fold(push(plan(n=1), name="b"), 1)
+    del fold.chains[chain]
+    gc.collect()
+    assert held() is None
 
 
 # ---- facts
