@@ -1,26 +1,33 @@
-"""`python -m hookline.broker fetch` downloads the jars; `... lock` resolves and pins them anew after a change of version."""
+"""`python -m hookline.broker fetch` downloads the jars; `... lock` resolves them anew, after a change of version."""
 
 import argparse
 import sys
 
-from hookline.broker.jars import fetch, lock
+from hookline.broker.jars import cache_dir, fetch, lock
 from hookline.errors import BrokerError
 
+EXAMPLES = """examples:
+  python -m hookline.broker fetch                             into the cache folder, quick when all is there
+  HOOKLINE_CACHE_DIR=/opt/jars python -m hookline.broker fetch
+  python -m hookline.broker lock > hookline/broker/jars.json  for developers
+"""
 
-def main() -> int:
+
+def main(arguments: list[str] | None = None) -> int:
     """0 when done, 1 with the reason on standard error."""
     parser = argparse.ArgumentParser(
-        prog="python -m hookline.broker", description="The jars of Hookline's own Kafka broker."
+        prog="python -m hookline.broker",
+        description="The jars of Hookline's own Kafka broker.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "command",
-        choices=("fetch", "lock"),
-        help="fetch: download the pinned jars into the cache folder (HOOKLINE_CACHE_DIR), if they are not there; "
-        "lock: for developers: resolve them from Maven Central and print the new jars.json",
-    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="fetch | lock")
+    commands.add_parser("fetch", help="download the pinned jars that are not in the cache folder yet")
+    commands.add_parser("lock", help="print a new jars.json: what the versions in jars.py need, from Maven Central")
     try:
-        if parser.parse_args().command == "fetch":
+        if parser.parse_args(arguments).command == "fetch":
             fetch(_say)
+            _say(f"the broker's jars are in {cache_dir()}")
         else:
             sys.stdout.write(lock())
     except BrokerError as error:

@@ -128,7 +128,8 @@ class ContainerBroker:
         """Stop in order, after `stop_timeout_s` by force. The container goes, the data stays."""
         if self._container:
             with _engine_in_words():
-                self._container.get_wrapped_container().stop(timeout=round(self._stop_timeout_s))
+                if self._container.status != "not_started":
+                    self._container.get_wrapped_container().stop(timeout=round(self._stop_timeout_s))
                 self._container.stop()
             self._container = None
         self._folder.release()
@@ -154,7 +155,7 @@ class ContainerBroker:
 
     def _launch(self) -> None:
         what = definition(self._node, self._folder.path, self._folder.cluster_id())
-        container = _container(what)
+        self._container = container = _container(what)
         _remove_leftover(container, what.name)
         if holder := self._folder.leftover():
             raise self._folder.used_by(str(holder))
@@ -167,7 +168,6 @@ class ContainerBroker:
         )
         self._say(f"starting {IMAGE} on {self.bootstrap_servers} (the first time, the engine downloads it)")
         container.start()
-        self._container = container
 
     def _check_alive(self) -> None:
         if not self.is_alive():

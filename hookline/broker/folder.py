@@ -84,8 +84,9 @@ class DataFolder:
             ) from error
 
     def last_log_lines(self, count: int) -> list[str]:
-        """The end of the broker's log, then what the JVM itself said since its last start."""
-        return [*_tail(self.log, count), *_tail(self.output, count)][-count:]
+        """The end of the broker's log, then what the JVM itself said since its last start (but for its warnings: Java 25 has some always)."""
+        jvm = [line for line in _tail(self.output, count) if not line.startswith("WARNING: ")]
+        return [*_tail(self.log, count), *jvm][-count:]
 
     def used_by(self, pid: str) -> BrokerError:
         """The error that says that another broker runs on this folder."""

@@ -134,5 +134,5 @@ def test_the_last_lines_are_the_logs_then_the_jvms(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     assert folder.last_log_lines(3) == []
     folder.log.write_text("".join(f"{n}\n" for n in range(100_000)))
-    folder.output.write_text("Error: no such class\n")
+    folder.output.write_text("Error: no such class\nWARNING: a deprecated method has been called\n")
     assert folder.last_log_lines(3) == ["99998", "99999", "Error: no such class"]
