@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["LOGS", "Draft", "Place", "Positions", "RawRecord", "Topic"]
+__all__ = ["LOGS", "MAX_RECORD_BYTES", "Draft", "Place", "Positions", "RawRecord", "Topic"]
 
 
 class Topic(StrEnum):
@@ -22,6 +22,10 @@ class Topic(StrEnum):
 
 LOGS = (Topic.PUSHES, Topic.CALLBACKS, Topic.COMMANDS, Topic.DELIVERIES)
 """The four logs that chains are folded from, co-partitioned."""
+
+
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+"""The largest record, as it is sent: topics and producers are set to it alike (design section 2)."""
 
 
 class Place(NamedTuple):

@@ -1,0 +1,266 @@
+"""What every aiokafka client of ours is given, and the few things done behind aiokafka 0.14's back, each with its reason.
+
+Nothing else in the project touches a private name of aiokafka.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import aiokafka.errors as kafka_errors
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from hookline.errors import LogUnavailable
+from hookline.log.records import Place, Topic
+
+__all__ = [
+    "KAFKA_TROUBLE",
+    "PLAINTEXT",
+    "Connection",
+    "Membership",
+    "Security",
+    "abandon_admin",
+    "abandon_client",
+    "abandon_consumer",
+    "abandon_producer",
+    "commit_once",
+    "fetching_ended",
+    "membership",
+    "sends_of",
+    "started",
+]
+
+KAFKA_TROUBLE = (KafkaError, OSError, TimeoutError)
+"""What aiokafka raises for anything wrong with Kafka or the way to it."""
+
+START_S = 5.0
+"""Seconds that a client may take to start."""
+CLOSE_S = 2.0
+"""Seconds that closing waits for tasks that were cancelled."""
+
+
+@dataclass(frozen=True)
+class Security:
+    """How brokers are spoken to. mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, with the SASL protocols."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: str = "PLAIN"
+    username: str | None = None
+    password: str | None = None
+    ssl_context: ssl.SSLContext | None = None
+
+    def __repr__(self) -> str:
+        return f"Security({self.protocol})"  # I11: never the password
+
+
+PLAINTEXT = Security()
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the brokers are and how we call ourselves and our topics."""
+
+    bootstrap_servers: tuple[str, ...]
+    topic_prefix: str
+    client_id: str
+    security: Security = PLAINTEXT
+
+    def options(self, request_timeout_ms: int = 5000) -> dict[str, object]:
+        """Keyword arguments that all aiokafka clients take. Short times: a broker that went away is noticed in seconds."""
+        return {
+            "bootstrap_servers": list(self.bootstrap_servers),
+            "client_id": self.client_id,
+            "metadata_max_age_ms": 3000,
+            "request_timeout_ms": request_timeout_ms,
+            "retry_backoff_ms": 100,
+            "security_protocol": self.security.protocol,
+            "sasl_mechanism": self.security.mechanism,
+            "sasl_plain_username": self.security.username,
+            "sasl_plain_password": self.security.password,
+            "ssl_context": self.security.ssl_context,
+        }
+
+    def name(self, topic: Topic) -> str:
+        """The topic's name in Kafka."""
+        return f"{self.topic_prefix}{topic}"
+
+    def of(self, place: Place) -> TopicPartition:
+        return TopicPartition(f"{self.topic_prefix}{place.topic}", place.partition)
+
+
+async def started(
+    start: Callable[[], Coroutine[None, None, None]], abandon: Callable[[], Awaitable[None]], what: str
+) -> None:
+    """Start a client. Raises LogUnavailable after START_S, or at once when no broker answers.
+
+    A start that takes too long is left to its own request timeouts and then abandoned: cancelled in the middle,
+    aiokafka's `bootstrap` would leave its connection open.
+    """
+
+    async def run() -> None:
+        try:
+            await start()
+        except BaseException:
+            await abandon()
+            raise
+
+    task = asyncio.create_task(run())
+    try:
+        await asyncio.wait_for(asyncio.shield(task), START_S)
+    except KAFKA_TROUBLE as error:
+        _abandon_when_done(task, abandon)
+        raise LogUnavailable(f"{what}: no broker answers: {error or 'timeout'}") from error
+    except asyncio.CancelledError:
+        _abandon_when_done(task, abandon)
+        raise
+
+
+_leftover: set[asyncio.Task[None]] = set()
+"""Starts that nobody waits for any more; kept so that they are not collected before their end."""
+
+
+def _abandon_when_done(task: asyncio.Task[None], abandon: Callable[[], Awaitable[None]]) -> None:
+    async def finish() -> None:
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            await abandon()
+
+    if not task.done():
+        leftover = asyncio.create_task(finish())
+        _leftover.add(leftover)
+        leftover.add_done_callback(_leftover.discard)
+
+
+# --- behind aiokafka's back
+
+
+async def abandon_producer(producer: AIOKafkaProducer, sends: Iterable[asyncio.Task[None]]) -> None:
+    """Close at once. `stop()` would flush first, and an idempotent producer retries for ever while brokers are away.
+
+    `sends`: the tasks of its produce requests (`sends_of`).
+    """
+    producer._closed = True
+    producer._message_accumulator._closed = True
+    producer._message_accumulator.fail_all(kafka_errors.ProducerClosed())
+    await _cancelled([producer._sender.sender_task, *sends])
+    await abandon_client(producer.client)
+
+
+def sends_of(producer: AIOKafkaProducer) -> set[asyncio.Task[None]]:
+    """A set that always holds the tasks of produce requests under way.
+
+    The sender keeps them in a local variable and, when cancelled, waits for them, also for one that waits for metadata
+    that will never come.
+    """
+    running: set[asyncio.Task[None]] = set()
+    send = producer._sender._send_produce_req
+
+    async def recorded(node_id: int, batches: Mapping[TopicPartition, object]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        task.add_done_callback(running.discard)
+        await send(node_id, batches)
+
+    producer._sender._send_produce_req = recorded
+    return running
+
+
+async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Close, leaving the group if there is one to tell; but never wait longer than CLOSE_S for brokers that are away."""
+    with contextlib.suppress(*KAFKA_TROUBLE):
+        async with asyncio.timeout(CLOSE_S):
+            await consumer.stop()
+            return
+    consumer._closed = True
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+    tasks = [getattr(coordinator, name, None) for name in names]
+    if fetcher is not None:
+        fetcher._closed = True
+        tasks += [fetcher._fetch_task, *fetcher._pending_tasks]
+    await _cancelled(tasks)
+    await abandon_client(consumer._client)
+
+
+async def abandon_client(client: AIOKafkaClient) -> None:
+    """Close at once. `close()` waits until the peer of each connection has taken all we sent, which a dead one never does."""
+    for connection in client._conns.values():
+        if connection._writer is not None:
+            connection._writer.transport.abort()
+    await _cancelled([client._sync_task])
+    with contextlib.suppress(*KAFKA_TROUBLE):
+        async with asyncio.timeout(CLOSE_S):
+            await client.close()
+
+
+async def abandon_admin(admin: AIOKafkaAdminClient) -> None:
+    """Close at once, as `abandon_client`."""
+    admin._closed = True
+    await abandon_client(admin._client)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None] | None]) -> None:
+    running = [task for task in tasks if task is not None and not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=CLOSE_S)
+
+
+def fetching_ended(consumer: AIOKafkaConsumer) -> bool:
+    """True when the task that fetches has died of an error: `getmany` does not look, and would say "nothing new" for ever."""
+    return consumer._fetcher is None or consumer._fetcher._fetch_task.done()
+
+
+class Membership(NamedTuple):
+    """What a commit is sent under."""
+
+    member: str
+    generation: int
+
+
+def membership(consumer: AIOKafkaConsumer) -> Membership:
+    """Who this consumer is in its group now."""
+    return Membership(consumer._coordinator.member_id, consumer._coordinator.generation)
+
+
+_NOT_APPLIED = (
+    kafka_errors.GroupLoadInProgressError,
+    kafka_errors.GroupCoordinatorNotAvailableError,
+    kafka_errors.NotCoordinatorForGroupError,
+)
+
+
+async def commit_once(
+    consumer: AIOKafkaConsumer, under: Membership, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+) -> bool:
+    """One commit under that membership; False if the group has gone on. Raises KafkaError where it is unknown what became of it.
+
+    `consumer.commit()` will not do: after a request without an answer it sends again, under whatever generation it then
+    has. By then the partition may have been another member's, which has committed and deleted what ours names.
+    """
+    coordinator = consumer._coordinator
+    while True:
+        await coordinator.ensure_coordinator_known()
+        if membership(consumer) != under:
+            return False
+        try:
+            await coordinator._do_commit_offsets(consumer._subscription.subscription.assignment, offsets)
+        except _NOT_APPLIED:  # a broker that is not, or not yet, the group's: nothing was done
+            await asyncio.sleep(0.1)
+        except (
+            kafka_errors.UnknownMemberIdError,
+            kafka_errors.IllegalGenerationError,
+            kafka_errors.RebalanceInProgressError,
+        ):
+            return False
+        else:
+            return True

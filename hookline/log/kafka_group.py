@@ -1,0 +1,200 @@
+"""A member of a consumer group over aiokafka: the four logs, range-assigned, so that partition p of all four is one member's.
+
+A life as a member is one aiokafka consumer. Leaving ends it; the next poll joins anew, with a new member id.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.structs import OffsetAndMetadata
+
+from hookline.errors import CommitRefused, LogUnavailable
+from hookline.log.cluster import Commit, GroupListener
+from hookline.log.kafka_client import (
+    KAFKA_TROUBLE,
+    Connection,
+    Membership,
+    abandon_consumer,
+    commit_once,
+    membership,
+    started,
+)
+from hookline.log.kafka_consumer import make_consumer, poll_records
+from hookline.log.records import LOGS, Place, RawRecord, Topic
+
+__all__ = ["KafkaGroup"]
+
+REBALANCE_MS = 10_000
+"""A member that has not joined a new generation by then is out."""
+TELL_S = 1.0
+"""How long a rebalance waits for the next poll, to be told from within it."""
+COMMIT_S = 5.0
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """aiokafka's callbacks for one consumer; a consumer that was left is told no more."""
+
+    def __init__(self, group: "KafkaGroup", consumer: AIOKafkaConsumer) -> None:
+        self._group = group
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._group.on_revoked(self._consumer)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._group.on_assigned(self._consumer, frozenset(assigned))
+
+
+class KafkaGroup:
+    """`hookline.log.cluster.Group`. A life as a member is one aiokafka consumer; leaving ends it, the next poll joins anew."""
+
+    def __init__(
+        self, connection: Connection, group: str, listener: GroupListener, instance_id: str, session_timeout_ms: int
+    ) -> None:
+        self._connection = connection
+        self._group = group
+        self._listener = listener
+        self._instance_id = instance_id
+        self._session_timeout_ms = session_timeout_ms
+        self._consumer: AIOKafkaConsumer | None = None
+        self._under: Membership | None = None
+        """What commits are sent under; None while nothing is assigned."""
+        self._places: dict[TopicPartition, Place] = {}
+        self._polling = asyncio.Event()
+        self._closed = False
+        self._error: Exception | None = None
+        """What the listener raised: aiokafka would only log it, so the next poll raises it."""
+
+    async def start(self) -> None:
+        """Raises LogUnavailable."""
+        await self._join()
+
+    async def _join(self) -> AIOKafkaConsumer:
+        """A new member. Raises LogUnavailable."""
+        consumer = make_consumer(
+            self._connection,
+            group_id=f"{self._connection.topic_prefix}{self._group}",
+            group_instance_id=self._instance_id or None,
+            session_timeout_ms=self._session_timeout_ms,
+            heartbeat_interval_ms=min(1000, self._session_timeout_ms // 6),
+            rebalance_timeout_ms=REBALANCE_MS,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+        )
+        await started(consumer.start, lambda: abandon_consumer(consumer), f"member of {self._group}")
+        self._consumer = consumer
+        # Not before `start`, which would wait for the assignment, while that waits for our first poll.
+        consumer.subscribe([self._connection.name(topic) for topic in LOGS], listener=_Rebalances(self, consumer))
+        return consumer
+
+    def assign(self, positions: Mapping[Place, int]) -> None:
+        raise TypeError("the places of a group's member come from the group")
+
+    def seek(self, place: Place, offset: int) -> None:
+        if (consumer := self._consumer_of(place)) is not None:
+            consumer.seek(self._connection.of(place), offset)
+
+    def pause(self, place: Place) -> None:
+        if (consumer := self._consumer_of(place)) is not None:
+            consumer.pause(self._connection.of(place))
+
+    def resume(self, place: Place) -> None:
+        if (consumer := self._consumer_of(place)) is not None:
+            consumer.resume(self._connection.of(place))
+
+    async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
+        """Raises LogUnavailable, and what the listener raised."""
+        if self._closed:
+            raise LogUnavailable("this member is closed")
+        consumer = self._consumer or await self._join()
+        self._polling.set()
+        try:
+            fetched = await poll_records(consumer, self._places, timeout_s)
+        except LogUnavailable:
+            if consumer is self._consumer:
+                raise
+            fetched = {}  # left while it was polled
+        finally:
+            self._polling.clear()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return fetched
+
+    async def commit(self, commits: Mapping[Place, Commit]) -> None:
+        """Raises CommitRefused."""
+        consumer, under = self._consumer, self._under
+        if (
+            consumer is None
+            or under is None
+            or any(self._connection.of(place) not in self._places for place in commits)
+        ):
+            raise CommitRefused("not ours: the group is rebalancing, or has given it to another member")
+        offsets = {self._connection.of(place): OffsetAndMetadata(*commit) for place, commit in commits.items()}
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                if not await commit_once(consumer, under, offsets):
+                    raise CommitRefused("the group has gone on")
+        except KAFKA_TROUBLE as error:
+            raise CommitRefused(f"no answer, or a refusal: {error!r}") from error
+
+    async def leave(self) -> None:
+        """Never raises. With static membership the group is not told: the next member id makes the old one unknown."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            self._revoke()
+            await abandon_consumer(consumer)
+
+    async def close(self) -> None:
+        self._closed = True
+        consumer, self._consumer = self._consumer, None
+        self._places, self._under = {}, None
+        if consumer is not None:
+            await abandon_consumer(consumer)
+
+    async def on_revoked(self, consumer: AIOKafkaConsumer) -> None:
+        """The group is rebalancing; it waits for us until we return."""
+        await self._poll_begun()
+        if consumer is self._consumer:
+            self._revoke()
+
+    async def on_assigned(self, consumer: AIOKafkaConsumer, assigned: frozenset[TopicPartition]) -> None:
+        """Hold everything before anything is awaited: records reach `getmany` while this still runs."""
+        for tp in assigned:
+            consumer.pause(tp)
+            consumer.seek(tp, 0)  # any position: with none aiokafka asks for the committed one, over and over
+        under = membership(consumer)
+        await self._poll_begun()
+        if consumer is not self._consumer:
+            return
+        # All four or nothing: a leader that did not know a topic yet leaves it out, and assigns again when it does.
+        partitions = frozenset(
+            p for p in {tp.partition for tp in assigned} if all(self._of(t, p) in assigned for t in LOGS)
+        )
+        self._places = {self._of(t, p): Place(t, p) for p in partitions for t in LOGS}
+        self._under = under
+        self._tell(lambda: self._listener.assigned(partitions))
+
+    def _revoke(self) -> None:
+        if self._under is not None:
+            self._places, self._under = {}, None
+            self._tell(self._listener.revoked)
+
+    def _tell(self, say: Callable[[], None]) -> None:
+        try:
+            say()
+        except Exception as error:  # noqa: BLE001 - the next poll raises it
+            self._error = error
+
+    async def _poll_begun(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TELL_S):
+                await self._polling.wait()
+
+    def _of(self, topic: Topic, partition: int) -> TopicPartition:
+        return self._connection.of(Place(topic, partition))
+
+    def _consumer_of(self, place: Place) -> AIOKafkaConsumer | None:
+        return self._consumer if self._connection.of(place) in self._places else None

@@ -1,0 +1,72 @@
+"""Appends over aiokafka: idempotent, acks=all, given up after a deadline."""
+
+import asyncio
+from collections import defaultdict
+
+from aiokafka import AIOKafkaProducer
+
+from hookline.errors import AppendFailed
+from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_producer, sends_of, started
+from hookline.log.records import MAX_RECORD_BYTES, Draft, Place
+
+__all__ = ["KafkaProducer"]
+
+BATCH_BYTES = 256 * 1024
+"""Most that one batch of a place takes; more waits for the batch before it to be acked."""
+
+
+class KafkaProducer:
+    """`hookline.log.cluster.Producer`. `append_timeout_s`: seconds until an append without an ack has failed."""
+
+    def __init__(self, connection: Connection, append_timeout_s: float) -> None:
+        self._connection = connection
+        self._append_timeout_s = append_timeout_s
+        self._producer = AIOKafkaProducer(
+            **connection.options(),
+            acks="all",
+            enable_idempotence=True,
+            compression_type="zstd",
+            linger_ms=0,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=MAX_RECORD_BYTES,
+        )
+        self._sends = sends_of(self._producer)
+        # aiokafka keeps the order of `send` calls but not where one waits for room in a batch.
+        self._turn: defaultdict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._broken = False
+
+    async def start(self) -> None:
+        """Raises LogUnavailable."""
+        await started(self._producer.start, self.close, "producer")
+
+    @property
+    def broken(self) -> bool:
+        return self._broken
+
+    async def append(self, draft: Draft) -> int:
+        """Raises AppendFailed."""
+        if self._broken:
+            raise AppendFailed("this producer failed before")
+        name, partition = self._connection.of(draft.place)
+        try:
+            async with asyncio.timeout(self._append_timeout_s):
+                async with self._turn[draft.place]:
+                    sent = await self._producer.send(
+                        name,
+                        draft.value,
+                        draft.key,
+                        partition,
+                        headers=list(draft.headers.items()),
+                    )
+                # Shielded: a caller that is cancelled takes back its wait, not the record.
+                ack = await asyncio.shield(sent)
+        except KAFKA_TROUBLE as error:
+            self._broken = True
+            why = f"no ack within {self._append_timeout_s:g} s" if isinstance(error, TimeoutError) else repr(error)
+            raise AppendFailed(f"{name}[{partition}]: {why}") from error
+        offset: int = ack.offset
+        return offset
+
+    async def close(self) -> None:
+        self._broken = True
+        await abandon_producer(self._producer, self._sends)
