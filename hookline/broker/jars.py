@@ -1,7 +1,7 @@
 """The jars of the embedded broker: pinned in `jars.json`, downloaded once into the cache folder by jgo (design section 6, "The broker").
 
 The lock file is the class path: jgo walks the POMs only when a version is changed (`python -m hookline.broker lock`).
-So a start needs no network to know what it needs, and a jar that is not byte for byte the pinned one is never run.
+So a start needs no network to know what it needs. A jar is held against its sha256 when it comes, against its size at each start.
 """
 
 import fcntl
@@ -59,9 +59,9 @@ Download: TypeAlias = Callable[[Jar, Path, Callable[[int], None]], None]
 def cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
     """`HOOKLINE_CACHE_DIR` if set, else `hookline` in the user's cache folder (XDG)."""
     if chosen := environment.get("HOOKLINE_CACHE_DIR"):
-        return Path(chosen).expanduser()
+        return Path(chosen).expanduser().absolute()
     base = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "hookline"
+    return Path(base).expanduser().absolute() / "hookline"
 
 
 def read_lock(text: str | None = None) -> tuple[Jar, ...]:
@@ -97,9 +97,9 @@ class Jars:
                 return
             self._cache.mkdir(parents=True, exist_ok=True)
             with _alone(self._cache / "fetch.lock", say):
-                missing = self.missing()
-                self._check_space(sum(jar.size for jar in missing))
-                self._fetch(missing, say)
+                if missing := self.missing():  # else the one we waited for has fetched them
+                    self._check_space(sum(jar.size for jar in missing))
+                    self._fetch(missing, say)
         except OSError as error:
             raise BrokerError(
                 f"cannot keep the broker's jars in {self._cache}: {error.strerror or error}. "

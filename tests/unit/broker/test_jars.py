@@ -140,6 +140,11 @@ def test_a_cache_folder_that_cannot_be_made_is_said_in_words(tmp_path: Path) -> 
 
 def test_two_at_once_fetch_once(tmp_path: Path) -> None:
     remote, begun, go_on, waiting = Remote(), threading.Event(), threading.Event(), threading.Event()
+    said = list[str]()
+
+    def say(line: str) -> None:
+        said.append(line)
+        waiting.set()
 
     def held(one: Jar, repository: Path, came: Callable[[int], None]) -> None:
         begun.set()
@@ -149,19 +154,21 @@ def test_two_at_once_fetch_once(tmp_path: Path) -> None:
     first = threading.Thread(target=Jars(tmp_path, [jar("a")], held).fetch, args=(lambda _: None,))
     first.start()
     assert begun.wait(10)
-    second = threading.Thread(target=Jars(tmp_path, [jar("a")], nobody).fetch, args=(lambda _: waiting.set(),))
+    second = threading.Thread(target=Jars(tmp_path, [jar("a")], nobody).fetch, args=(say,))
     second.start()
     assert waiting.wait(10)
     go_on.set()
     for thread in (first, second):
         thread.join(10)
     assert remote.asked == ["a"]
+    assert said == ["another process downloads the broker's jars: waiting for it"]
 
 
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
         ({"HOOKLINE_CACHE_DIR": "/x/y", "XDG_CACHE_HOME": "/z"}, Path("/x/y")),
+        ({"HOOKLINE_CACHE_DIR": "near"}, Path.cwd() / "near"),
         ({"XDG_CACHE_HOME": "/z"}, Path("/z/hookline")),
         ({}, Path.home() / ".cache" / "hookline"),
     ],
