@@ -36,7 +36,10 @@ class Producer(Protocol):
 
 
 class Consumer(Protocol):
-    """Reads places that it is told to, from offsets that it is told."""
+    """Reads places that it is told to, from offsets that it is told.
+
+    `seek`, `pause` and `resume` of a place that is not assigned do nothing: the group may just have taken it away.
+    """
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Read exactly these places, each from that offset (replaces what was assigned)."""

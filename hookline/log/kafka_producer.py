@@ -1,6 +1,7 @@
 """Appends over aiokafka: idempotent, acks=all, given up after a deadline."""
 
 import asyncio
+import time
 from collections import defaultdict
 
 from aiokafka import AIOKafkaProducer
@@ -33,6 +34,8 @@ class KafkaProducer:
         self._sends = sends_of(self._producer)
         # aiokafka keeps the order of `send` calls but not where one waits for room in a batch.
         self._turn: defaultdict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._unacked: dict[asyncio.Future[object], float] = {}
+        """What was sent, in order, and when its time is up. A caller may be gone by then, so that nobody would notice."""
         self._broken = False
 
     async def start(self) -> None:
@@ -41,13 +44,16 @@ class KafkaProducer:
 
     @property
     def broken(self) -> bool:
+        if self._unacked and next(iter(self._unacked.values())) < time.monotonic():
+            self._broken = True
         return self._broken
 
     async def append(self, draft: Draft) -> int:
         """Raises AppendFailed."""
-        if self._broken:
+        if self.broken:
             raise AppendFailed("this producer failed before")
         name, partition = self._connection.of(draft.place)
+        deadline = time.monotonic() + self._append_timeout_s
         try:
             async with asyncio.timeout(self._append_timeout_s):
                 async with self._turn[draft.place]:
@@ -58,9 +64,11 @@ class KafkaProducer:
                         partition,
                         headers=list(draft.headers.items()),
                     )
+                self._unacked[sent] = deadline
+                sent.add_done_callback(self._forget)
                 # Shielded: a caller that is cancelled takes back its wait, not the record.
                 ack = await asyncio.shield(sent)
-        except KAFKA_TROUBLE as error:
+        except (*KAFKA_TROUBLE, AssertionError) as error:  # it asserts that the partition exists
             self._broken = True
             why = f"no ack within {self._append_timeout_s:g} s" if isinstance(error, TimeoutError) else repr(error)
             raise AppendFailed(f"{name}[{partition}]: {why}") from error
@@ -70,3 +78,8 @@ class KafkaProducer:
     async def close(self) -> None:
         self._broken = True
         await abandon_producer(self._producer, self._sends)
+
+    def _forget(self, sent: asyncio.Future[object]) -> None:
+        del self._unacked[sent]
+        if not sent.cancelled():
+            sent.exception()  # seen: its caller may be gone

@@ -9,7 +9,7 @@ from hookline.errors import AppendFailed, LogUnavailable
 from hookline.log.cluster import Commit
 from hookline.log.faults import AppendFate
 from hookline.log.memory_broker import MemoryBroker, turns
-from hookline.log.records import Draft, Place, RawRecord
+from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, RawRecord
 
 __all__ = ["MemoryConsumer", "MemoryOffsets", "MemoryProducer"]
 
@@ -51,8 +51,11 @@ class MemoryProducer:
         """Raises AppendFailed."""
         if self._broken:
             raise AppendFailed("this producer failed before")
-        if not self._broker.has(draft.place):
-            raise AppendFailed(f"there is no {draft.place.topic}[{draft.place.partition}]")
+        if not self._broker.has(draft.place) or len(draft.value or b"") > MAX_RECORD_BYTES:
+            self._break("no such place, or too large")
+            raise AppendFailed(
+                f"{draft.place.topic}[{draft.place.partition}]: no such place, or the record is too large"
+            )
         sending = _Sending(draft, self._broker.faults.append())
         line = self._lines.setdefault(draft.place, [])
         line.append(sending)
@@ -121,7 +124,8 @@ class MemoryConsumer:
             self._changed.set()
 
     def pause(self, place: Place) -> None:
-        self._paused.add(place)
+        if place in self._positions:
+            self._paused.add(place)
 
     def resume(self, place: Place) -> None:
         self._paused.discard(place)
