@@ -151,6 +151,13 @@ def test_arguments_for_the_format_reach_it(tmp_path: Path, java: Path) -> None:
     assert arguments[arguments.index("--cluster-id") + 1] == (tmp_path / "kafka" / "cluster-id").read_text().strip()
 
 
+def test_a_launcher_starts_the_brokers_process(tmp_path: Path, java: Path) -> None:
+    java.write_text("env > seen; exit 1")
+    with pytest.raises(BrokerError):
+        broker(tmp_path, launcher=["env", "LAUNCHED=yes"]).start()
+    assert "LAUNCHED=yes\n" in (tmp_path / "kafka" / "seen").read_text()
+
+
 def test_its_settings_are_readable_by_their_owner_only(tmp_path: Path, java: Path) -> None:
     java.write_text("exit 1")
     with pytest.raises(BrokerError):
