@@ -11,7 +11,7 @@ from hookline.chain.ids import partition_of
 from hookline.chain.pipeline import plans_for
 from hookline.errors import Unavailable
 from hookline.log.codec import encode, encode_quarantined
-from hookline.log.records import Draft
+from hookline.log.records import MAX_RECORD_BYTES, Draft
 from hookline.log.table import PipelineTable
 from services.ingress import metrics
 from services.ingress.contents import Contents, Unread, contents_of
@@ -23,8 +23,8 @@ __all__ = ["Appender", "Intake", "Tally"]
 
 ANSWER_S = 4.5
 """Seconds for all that waits for Kafka: an answer within 5 s, whatever is away."""
-MAX_RECORD = 4 * 1024 * 1024 - 64 * 1024
-"""Bytes of a record's value; a record may reach 4 MiB with its headers (design section 2)."""
+MAX_RECORD = MAX_RECORD_BYTES - 64 * 1024
+"""Bytes of a record's value: the rest is for its key and headers."""
 AT_ONCE = 100
 """Records of one delivery under way at once."""
 

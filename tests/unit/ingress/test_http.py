@@ -13,8 +13,10 @@ from aiohttp import encode_basic_auth
 from structlog.testing import capture_logs
 
 from hookline.errors import AppendFailed
+from hookline.log.records import Place, Topic
 from hookline.web.logging import configure_logging
 from services.ingress.app import MAX_BODY
+from services.ingress.intake import MAX_RECORD
 from tests.unit.ingress.conftest import BEARER, TOKEN, Ingress, hook, pipeline, running
 from tests.unit.ingress.raw import answer_to, connect
 
@@ -146,6 +148,8 @@ async def test_a_body_that_cannot_be_read_is_quarantined(ingress: Ingress, body:
     assert not ingress.pushes()
     raw = kept.raw.encode() if kept.raw_encoding == "utf-8" else base64.b64decode(kept.raw)
     assert raw == body
+    (record,) = ingress.cluster.log(Place(Topic.QUARANTINE, 0))
+    assert len(record.value or b"") <= MAX_RECORD
 
 
 async def test_99_levels_are_fine_and_can_be_read_again(ingress: Ingress) -> None:

@@ -1,0 +1,128 @@
+"""ingress as a service: connects, tails the pipelines, and says what is missing before it can take pushes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+
+from hookline.clock import Clock
+from hookline.errors import LogUnavailable, Unavailable, Undecodable
+from hookline.log.cluster import Cluster
+from hookline.log.records import Topic
+from hookline.log.table import PipelineTable
+from hookline.log.writer import Writer
+from hookline.settings import Settings
+from hookline.web.health import Status
+from services.ingress.app import ingress_app
+from services.ingress.credentials import Tokens
+from services.ingress.intake import Intake
+from services.ingress.sources import discover
+
+__all__ = ["Ingress"]
+
+log = structlog.get_logger()
+
+PAUSE_S = 0.5
+"""Before Kafka is asked again, where it did not answer."""
+WATCH_S = 1.0
+"""Between two looks at whether the table is at the end of `pipelines`."""
+CAUGHT_UP_S = 3.0
+
+
+class Ingress:
+    """`hookline.web.service.Service`. `check_log`: raises TopicsUnfit when the topics do not fit, LogUnavailable."""
+
+    name = "ingress"
+
+    def __init__(
+        self, settings: Settings, clock: Clock, cluster: Cluster, check_log: Callable[[], Awaitable[UUID]]
+    ) -> None:
+        self._clock = clock
+        self._cluster = cluster
+        self._check_log = check_log
+        self._table = PipelineTable(cluster)
+        self._writer = Writer(cluster, clock)
+        self._intake: Intake | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._connecting = "connecting to Kafka"
+        self._behind = "the pipelines are not read yet"
+        self._stopped_at = ""
+        tokens = Tokens(token.get_secret_value() for token in settings.ingress_tokens)
+        if not tokens:
+            log.warning("no credential is set: every source answers 404 until HOOKLINE_INGRESS_TOKENS is")
+        self.app = ingress_app(discover(), tokens, lambda: self._intake, clock)
+
+    async def start(self) -> None:
+        self._main = asyncio.create_task(self._run())
+
+    async def wait(self) -> None:
+        """Raises TopicsUnfit."""
+        assert self._main is not None, "started first"
+        await asyncio.wait({self._main})
+        self._main.result()
+
+    async def stop(self) -> None:
+        if self._main is not None:
+            self._main.cancel()
+            await asyncio.wait({self._main})
+        await self._writer.close()
+
+    def ready(self) -> Status:
+        missing = self._connecting or self._stopped_at or self._behind
+        if not missing and not self._writer.ready:
+            missing = "Kafka does not take records"
+        return Status(not missing, missing or f"pipelines read to {self._table.position}")
+
+    def live(self) -> Status:
+        """Its loops are alive; whether Kafka answers is for readiness."""
+        alive = self._main is not None and not self._main.done()
+        return Status(alive, "running" if alive else "stopped")
+
+    async def _run(self) -> None:
+        partitions = await self._connect()
+        self._writer.start()
+        self._intake = Intake(self._table, self._writer, partitions)
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._tail())
+            loops.create_task(self._watch())
+
+    async def _connect(self) -> int:
+        """The partitions of `pushes`, as soon as Kafka says. Raises TopicsUnfit."""
+        while True:
+            try:
+                await self._check_log()
+                partitions = await self._cluster.partitions(Topic.PUSHES)
+            except LogUnavailable as error:
+                self._connecting = f"connecting to Kafka: {error}"
+                log.warning("Kafka does not answer", reason=str(error))
+                await self._clock.sleep(PAUSE_S)
+            else:
+                self._connecting = ""
+                return partitions
+
+    async def _tail(self) -> None:
+        """Tail the pipelines, again and again; not past a record that cannot be read."""
+        while True:
+            try:
+                await self._table.run()
+            except LogUnavailable as error:
+                log.warning("the pipelines are read again", reason=str(error))
+                await self._clock.sleep(PAUSE_S)
+            except Undecodable as error:
+                # Started again it would stop there again: a newer version must read it.
+                self._stopped_at = f"stopped at a record that cannot be read: {error}"
+                log.error("pipelines stopped", topic=error.topic, offset=error.offset, reason=error.reason)
+                return
+
+    async def _watch(self) -> None:
+        """Keep `ready` true to the log."""
+        while True:
+            try:
+                await self._table.caught_up(CAUGHT_UP_S)
+            except (Unavailable, LogUnavailable) as error:
+                self._behind = str(error)
+                await self._clock.sleep(PAUSE_S)
+            else:
+                self._behind = ""
+                await self._clock.sleep(WATCH_S)

@@ -1,0 +1,152 @@
+"""ingress as a service: what its probes say, and what it does when Kafka comes and goes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+from aiohttp import ClientSession, web
+from structlog.testing import capture_logs
+
+from hookline.chain.pipeline import LogId
+from hookline.clock import SystemClock
+from hookline.errors import LogUnavailable, TopicsUnfit
+from hookline.log.cluster import Consumer
+from hookline.log.codec import encode_setting
+from hookline.log.memory import MemoryCluster
+from hookline.log.records import Draft
+from hookline.log.table import PIPELINES
+from hookline.settings import Settings
+from hookline.web.service import app_runner
+from services.ingress.service import Ingress
+from tests.unit.ingress.conftest import BEARER, LOG_ID, NOW, TOKEN, pipeline
+
+PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'
+
+
+class QuickClock(SystemClock):
+    """Sleeps are a hundred times shorter."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 100)
+
+
+class Running:
+    """A started service and a client of its HTTP."""
+
+    def __init__(self, service: Ingress, client: ClientSession) -> None:
+        self.service, self.client = service, client
+
+    async def push(self) -> int:
+        async with self.client.post("/events/dockerhub", data=PUSH, headers=BEARER) as answer:
+            if answer.status == 503:
+                assert int(answer.headers["Retry-After"]) >= 1
+            return answer.status
+
+    async def until(self, ready: bool, said: str = "") -> None:
+        """Wait until readiness says so."""
+        async with asyncio.timeout(10):
+            while (status := self.service.ready()).ok != ready or said not in status.detail:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def serving(cluster: MemoryCluster, check: Callable[[], Awaitable[UUID]] | None = None) -> AsyncIterator[Running]:
+    async def check_log() -> UUID:
+        await cluster.partitions(PIPELINES.topic)
+        return LOG_ID
+
+    service = Ingress(Settings(ingress_tokens=(TOKEN,)), QuickClock(), cluster, check or check_log)
+    await service.start()
+    runner = app_runner(service.app, drain_s=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+        yield Running(service, client)
+    await runner.cleanup()
+    await service.stop()
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    made = MemoryCluster()
+    made.append(encode_setting(LogId(log_id=LOG_ID), now_ms=NOW))
+    return made
+
+
+async def test_ready_when_the_pipelines_are_read_to_their_end(cluster: MemoryCluster) -> None:
+    cluster.append(encode_setting(pipeline("acme/app"), now_ms=NOW))
+    async with serving(cluster) as it:
+        await it.until(True)
+        assert it.service.ready().detail == "pipelines read to 2"
+        assert it.service.live().ok
+        assert await it.push() == 202
+
+
+async def test_kafka_away_at_the_start_is_no_error(cluster: MemoryCluster) -> None:
+    cluster.down = True
+    async with serving(cluster) as it:
+        await it.until(False, "connecting to Kafka: ")
+        assert it.service.live().ok
+        assert await it.push() == 503
+        cluster.down = False
+        await it.until(True)
+        assert await it.push() == 202
+
+
+async def test_kafka_going_away_and_coming_back(cluster: MemoryCluster) -> None:
+    async with serving(cluster) as it:
+        await it.until(True)
+        for _ in range(3):
+            cluster.down = True
+            assert await it.push() == 503
+            await it.until(False)
+            assert it.service.live().ok
+            cluster.down = False
+            await it.until(True)
+            assert await it.push() == 202
+
+
+async def test_topics_that_do_not_fit_end_it(cluster: MemoryCluster) -> None:
+    async def check() -> UUID:
+        raise TopicsUnfit("run `hookline topics create`")
+
+    async with serving(cluster, check) as it:
+        with pytest.raises(TopicsUnfit, match="topics create"):
+            await it.service.wait()
+        assert not it.service.live().ok
+
+
+async def test_a_pipeline_record_that_cannot_be_read_stops_it_and_readiness_says_where(cluster: MemoryCluster) -> None:
+    async with serving(cluster) as it:
+        await it.until(True)
+        good = encode_setting(pipeline("acme/app"), now_ms=NOW)
+        cluster.append(Draft(PIPELINES, b"x", b"{}", {**good.headers, "ce_type": b"hookline.Pipeline.v9"}))
+        await it.until(False, "pipelines[0]@1")
+        assert it.service.live().ok
+        assert await it.push() == 503
+
+
+async def test_a_consumer_that_gives_up_is_replaced(cluster: MemoryCluster) -> None:
+    made = 0
+    make = cluster.consumer
+
+    async def consumer() -> Consumer:
+        nonlocal made
+        made += 1
+        if made < 3:
+            raise LogUnavailable("no broker answers")
+        return await make()
+
+    cluster.consumer = consumer  # type: ignore[method-assign]
+    async with serving(cluster) as it:
+        await it.until(True)
+        assert made == 3
+        assert await it.push() == 202
+
+
+async def test_without_a_credential_it_says_so_once() -> None:
+    with capture_logs() as lines:
+        Ingress(Settings(ingress_tokens=()), QuickClock(), MemoryCluster(), lambda: asyncio.sleep(0, LOG_ID))
+    assert "HOOKLINE_INGRESS_TOKENS" in lines[0]["event"]
