@@ -18,10 +18,6 @@ from tests.unit.callbacks.scripted import ScriptedCluster
 from tests.unit.callbacks.world import LOG_ID, World, until
 
 
-def positions(world: World, partition: int) -> Positions:
-    return Positions(*(len(world.cluster.log(Place(topic, partition))) for topic in LOGS))
-
-
 async def snapshot(world: World, chain: ChainId) -> Checkpoint:
     """The partition of that chain as it stands, as a dispatcher writes it; nothing names it yet."""
     partition = partition_of(chain.push_id, world.partitions)
@@ -62,8 +58,8 @@ async def test_open_chain_in_the_snapshot_with_its_verdicts_and_intents() -> Non
     world.failed(closing, 1)
     await checkpoint(world, chain)
     async with world.replica() as replica:
-        assert replica.replica.tails[partition_of(chain.push_id, 3)].positions == positions(
-            world, partition_of(chain.push_id, 3)
+        assert replica.replica.tails[partition_of(chain.push_id, 3)].positions == world.positions(
+            partition_of(chain.push_id, 3)
         )
         assert await replica.post(chain, 1, "failure") == 400
         assert await replica.post(chain, 1, "success") == 200
@@ -220,7 +216,7 @@ async def test_callbacks_that_wait_when_a_partition_stops_are_told_at_once() -> 
     partition = partition_of(chain.push_id, world.partitions)
     async with world.replica() as replica:
         # Held at a cause that is nowhere, so that the append is never read back.
-        world.heard(chain._replace(offset=1000), 1, "success")
+        world.hold_up_callbacks(chain)
         posting = asyncio.create_task(replica.post(chain, 1, "success"))
         await until(lambda: len(world.callbacks(chain)) == 1)
         bad = Draft(Place(Topic.PUSHES, partition), None, b"{}", {"ce_type": b"hookline.NewThing.v1"})
@@ -241,7 +237,7 @@ async def test_a_consumer_that_gives_up_is_replaced_and_reads_on_from_where_it_w
         assert await replica.post(chain, 2, "failure") == 200
         assert await replica.post(chain, 1, "success") == 200
         partition = partition_of(chain.push_id, world.partitions)
-        assert replica.replica.tails[partition].positions == positions(world, partition)
+        assert replica.replica.tails[partition].positions == world.positions(partition)
 
 
 async def test_a_replica_that_starts_before_kafka_is_there() -> None:

@@ -14,13 +14,14 @@ from hookline.chain.ids import ChainId
 from hookline.chain.state import UNCAUSED, Chain
 from hookline.chain.tokens import CallbackToken
 from hookline.errors import LogError, Unavailable
-from hookline.log.cluster import Consumer, Producer
+from hookline.log.cluster import Consumer
 from hookline.log.faults import Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.memory_broker import turns
 from hookline.log.memory_clients import MemoryConsumer
 from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord
+from hookline.log.records import LOGS, Place, Positions, RawRecord
+from hookline.log.writer import Writer
 from services.callbacks.answers import Answer
 from services.callbacks.body import CallbackBody
 from services.callbacks.gate import Callback, Gate
@@ -55,19 +56,6 @@ class QuickClock(HandClock):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0.001)
-
-
-class Supervised:
-    """A writer as simple as can be: a producer that failed is replaced."""
-
-    def __init__(self, cluster: MemoryCluster) -> None:
-        self._cluster = cluster
-        self._producer: Producer | None = None
-
-    async def append(self, draft: Draft) -> int:
-        if self._producer is None or self._producer.broken:
-            self._producer = await self._cluster.producer()
-        return await self._producer.append(draft)
 
 
 class Sluggish:
@@ -111,7 +99,8 @@ class Run:
             Replica(Sluggish(self.cluster, self.random), 1, LOG_ID, QuickClock())
             for _ in range(self.random.randint(2, 3))
         ]
-        self.gates = [Gate(replica, Supervised(self.cluster)) for replica in self.replicas]
+        self.writers = [Writer(self.cluster, QuickClock()) for _ in self.replicas]
+        self.gates = [Gate(replica, writer) for replica, writer in zip(self.replicas, self.writers, strict=True)]
         self.worker = Worker(self.cluster, self.random)
         self.given: list[Given] = []
         self._ticks = 0
@@ -142,6 +131,8 @@ class Run:
         async with AsyncExitStack() as stack:
             for work in (*(replica.run() for replica in self.replicas), self.worker.run()):
                 stack.push_async_callback(_ended, asyncio.ensure_future(work))
+            for writer in self.writers:
+                stack.push_async_callback(writer.close)
             await until(lambda: all(replica.current for replica in self.replicas))
             await asyncio.gather(*(self.receiver() for _ in range(4)))
             self.worker.eager = True

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
@@ -32,7 +32,7 @@ from hookline.chain.keys import KeyRing
 from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.log.codec import decode, encode
 from hookline.log.memory import MemoryCluster
-from hookline.log.records import Draft, Place, Topic
+from hookline.log.records import LOGS, Draft, Place, Positions, Topic
 from hookline.web.service import app_runner
 from services.callbacks.app import make_app
 from services.callbacks.gate import Appender, Gate
@@ -87,6 +87,14 @@ class World:
             if record.event.chain_id == str(chain_id):
                 found.append((record.offset, record.event))
         return found
+
+    def positions(self, partition: int) -> Positions:
+        """The ends of the four logs, where nothing was deleted."""
+        return Positions(*(len(self.cluster.log(Place(topic, partition))) for topic in LOGS))
+
+    def hold_up_callbacks(self, chain_id: ChainId) -> int:
+        """A callback whose cause is not in the log yet: it holds up `callbacks[p]` for every reader."""
+        return self.heard(chain_id._replace(offset=chain_id.offset + 1000), 1, "success")
 
     # What ingress writes
 
@@ -323,6 +331,13 @@ async def until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None
     async with asyncio.timeout(deadline_s):
         while not condition():  # noqa: ASYNC110 (whatever the condition, none need know that it is waited for)
             await asyncio.sleep(0.001)
+
+
+async def until_async(condition: Callable[[], Awaitable[bool]], deadline_s: float = 10.0) -> None:
+    """The same for a condition that must be asked for."""
+    async with asyncio.timeout(deadline_s):
+        while not await condition():  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.01)
 
 
 def plan(hooks: int, *, expect_final_callback: bool = True) -> Plan:

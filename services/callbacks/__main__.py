@@ -1,0 +1,18 @@
+"""Composition root of callbacks: `python -m services.callbacks`."""
+
+from hookline.clock import Clock
+from hookline.log.kafka import kafka_cluster
+from hookline.log.topics import check_topics
+from hookline.settings import Settings
+from hookline.web.service import run
+from services.callbacks.service import CallbacksService
+
+
+def build(settings: Settings, clock: Clock) -> CallbacksService:
+    """Raises ConfigError."""
+    cluster = kafka_cluster(settings, "callbacks")
+    return CallbacksService(settings.key_ring(), clock, cluster, check_log=lambda: check_topics(cluster))
+
+
+if __name__ == "__main__":
+    run(build, lambda settings: settings.callbacks_port)

@@ -1,0 +1,96 @@
+"""callbacks as a service: connects, restores, reads on and answers; says how far it is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+
+from hookline.chain.keys import KeyRing
+from hookline.clock import Clock
+from hookline.errors import LogUnavailable
+from hookline.log.cluster import Cluster
+from hookline.log.records import Topic
+from hookline.log.writer import Writer
+from hookline.web.health import Status
+from services.callbacks.app import make_app
+from services.callbacks.gate import Gate
+from services.callbacks.replica import RETRY_S, Replica
+
+__all__ = ["CallbacksService"]
+
+log = structlog.get_logger()
+
+DEAD_POLL_S = 60.0
+"""Liveness: a poll loop that has not come round for so long is stuck, whatever the broker does."""
+
+
+class CallbacksService:
+    """`hookline.web.service.Service`. `check_log`: the log's id, once the topics are found fit."""
+
+    name = "callbacks"
+
+    def __init__(self, keys: KeyRing, clock: Clock, cluster: Cluster, check_log: Callable[[], Awaitable[UUID]]) -> None:
+        """check_log raises TopicsUnfit, LogUnavailable."""
+        self.app = make_app(keys, lambda: self._gate, clock)
+        self._clock = clock
+        self._cluster = cluster
+        self._check_log = check_log
+        self._gate: Gate | None = None
+        self._replica: Replica | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._detail = "connecting to Kafka"
+        self._tried_at = clock.monotonic()
+
+    async def start(self) -> None:
+        self._main = asyncio.create_task(self._run())
+
+    async def wait(self) -> None:
+        """Raises TopicsUnfit, ForeignLog."""
+        assert self._main is not None, "started first"
+        await asyncio.wait({self._main})
+        self._main.result()
+
+    async def stop(self) -> None:
+        if self._main is not None:
+            self._main.cancel()
+            await asyncio.wait({self._main})
+
+    def ready(self) -> Status:
+        """Restored or not: while Kafka is away later on, a 503 with Retry-After is the best answer there is."""
+        if self._replica is None:
+            return Status(False, self._detail)
+        return Status(self._replica.current, self._replica.progress())
+
+    def live(self) -> Status:
+        came_round = self._tried_at if self._replica is None else self._replica.came_round_at
+        age = self._clock.monotonic() - came_round
+        return Status(age < DEAD_POLL_S, f"last completed poll {age:.1f} s ago")
+
+    async def _run(self) -> None:
+        log_id, partitions = await self._connect()
+        replica = self._replica = Replica(self._cluster, partitions, log_id, self._clock)
+        writer = Writer(self._cluster, self._clock)
+        writer.start()
+        self._gate = Gate(replica, writer)
+        tasks = {asyncio.create_task(replica.run()), asyncio.create_task(replica.watch_lag())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await writer.close()
+
+    async def _connect(self) -> tuple[UUID, int]:
+        """The log's id and its number of partitions, as soon as Kafka says. Raises TopicsUnfit."""
+        while True:
+            try:
+                return await self._check_log(), await self._cluster.partitions(Topic.CALLBACKS)
+            except LogUnavailable as error:
+                self._detail = f"connecting to Kafka: {error}"
+                log.warning("Kafka does not answer", reason=str(error))
+            self._tried_at = self._clock.monotonic()
+            await self._clock.sleep(RETRY_S)
