@@ -7,13 +7,14 @@ A snapshot is records with its own id in the header `snapshot`; others may write
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from hookline.chain.fold import Repeats
 from hookline.chain.pack import ChainPacker, ChainUnpacker
 from hookline.chain.state import Chain
 from hookline.errors import ForeignLog, LogUnavailable, SnapshotLost, Undecodable
-from hookline.log.cluster import Cluster, Commit, Offsets, Producer
+from hookline.log.cluster import Cluster, Commit, Offsets
 from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic
 
 __all__ = ["DISPATCHER_GROUP", "Checkpoint", "Restored", "Snapshot", "committed", "read_checkpoint", "write_snapshot"]
@@ -63,7 +64,13 @@ class Restored:
     repeats: Repeats
 
 
-async def write_snapshot(producer: Producer, partition: int, snapshot_id: UUID, snapshot: Snapshot) -> int:
+class Appender(Protocol):
+    """A Producer, or a Writer."""
+
+    async def append(self, draft: Draft) -> int: ...
+
+
+async def write_snapshot(producer: Appender, partition: int, snapshot_id: UUID, snapshot: Snapshot) -> int:
     """Append all its records, one after the other; the offset of the first. Raises AppendFailed."""
     place = Place(Topic.SNAPSHOTS, partition)
     headers = {

@@ -1,0 +1,280 @@
+"""The four services as processes on a real broker, each behind a Kafka proxy of its own where a test wants to hold something."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from hookline.broker import EmbeddedBroker
+from hookline.log.codec import Record, decode
+from hookline.log.kafka import KafkaCluster
+from hookline.log.reader import PartitionReader, Read
+from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
+from tests.integration.kafka_proxy import KafkaProxy
+from tests.kafka import free_broker_port, make_broker
+
+__all__ = ["PARTITIONS", "Receiver", "System", "until"]
+
+T = TypeVar("T")
+
+PARTITIONS = 2
+SERVICES = {
+    "ingress": "INGRESS_PORT",
+    "dispatcher": "DISPATCHER_PORT",
+    "callbacks": "CALLBACKS_PORT",
+    "console": "CONSOLE_PORT",
+}
+TOKEN = "push-me"
+PASSWORD = "let-me-in"
+MASTER_KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+
+
+async def until(check: Callable[[], Awaitable[T] | T], within_s: float = 30.0, pause_s: float = 0.02) -> T:
+    """Wait for a condition, with a deadline; what it gave."""
+    deadline = time.monotonic() + within_s
+    while True:
+        got = check()
+        value: T = await got if isinstance(got, Awaitable) else got
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {within_s:g} s"
+        await asyncio.sleep(pause_s)
+
+
+@dataclass
+class Receiver:
+    """A real HTTP receiver of many hooks: `posts` has every POST; `answer` may wait before it answers."""
+
+    port: int = 0
+    posts: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+    """(path, webhook-id, body)"""
+    answer: Callable[[str, dict[str, object]], Awaitable[int]] | None = None
+    _runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_post("/{name}", self._receive)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.posts.append((request.path, request.headers["webhook-id"], body))
+        return web.Response(status=await self.answer(request.path, body) if self.answer else 200)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+    def of(self, name: str) -> list[tuple[str, str, dict[str, object]]]:
+        return [post for post in self.posts if post[0] == f"/{name}"]
+
+
+class System:
+    """One broker, topics, the services that a test starts, and what it asks of them."""
+
+    def __init__(self, folder: Path, proxied: Iterable[str] = ()) -> None:
+        self.folder = folder
+        self.receiver = Receiver()
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self.ports = {name: free_broker_port() for name in SERVICES}
+        self.prefix = "t."
+        ports = {name: (free_broker_port(), free_broker_port()) for name in proxied}
+        self.proxies = {name: KafkaProxy(shown, real) for name, (shown, real) in ports.items()}
+        self.broker = self._broker(folder / "kafka", ports)
+        self.http: aiohttp.ClientSession
+        self._jwt = ""
+
+    @staticmethod
+    def _broker(folder: Path, ports: dict[str, tuple[int, int]]) -> EmbeddedBroker:
+        port = free_broker_port()
+        own = f"PLAINTEXT://127.0.0.1:{port}"
+        if not ports:
+            return make_broker(folder, port)
+        names = {name: name.upper() for name in ports}
+        protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT", *(f"{n}:PLAINTEXT" for n in names.values())]
+        listeners = [own, f"CONTROLLER://127.0.0.1:{port + 1000}"]
+        listeners += [f"{names[name]}://127.0.0.1:{real}" for name, (_, real) in ports.items()]
+        advertised = [own, *(f"{names[name]}://127.0.0.1:{shown}" for name, (shown, _) in ports.items())]
+        return EmbeddedBroker(
+            folder,
+            port,
+            properties={
+                "listeners": ",".join(listeners),
+                "advertised.listeners": ",".join(advertised),
+                "listener.security.protocol.map": ",".join(protocols),
+                "inter.broker.listener.name": "PLAINTEXT",
+            },
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self, *services: str) -> AsyncIterator["System"]:
+        await asyncio.to_thread(self.broker.start)
+        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+        await self.receiver.start()
+        for proxy in self.proxies.values():
+            await proxy.start()
+        try:
+            await self.command("topics", "create")
+            await asyncio.gather(*(self.start(name) for name in services or SERVICES))
+            yield self
+        finally:
+            for name in list(self.processes):
+                await self.kill(name)
+            for proxy in self.proxies.values():
+                await proxy.stop()
+            await self.receiver.stop()
+            await self.http.close()
+            await asyncio.to_thread(self.broker.stop)
+
+    # ---- processes
+
+    def environment(self, service: str = "") -> dict[str, str]:
+        port = (
+            self.proxies[service].port
+            if service in self.proxies
+            else int(self.broker.bootstrap_servers.rpartition(":")[2])
+        )
+        return {
+            **{key: value for key, value in os.environ.items() if not key.startswith("HOOKLINE_")},
+            **{f"HOOKLINE_{setting}": str(self.ports[name]) for name, setting in SERVICES.items()},
+            "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
+            "HOOKLINE_TOPIC_PREFIX": self.prefix,
+            "HOOKLINE_PARTITIONS": str(PARTITIONS),
+            "HOOKLINE_MASTER_KEYS": MASTER_KEY,
+            "HOOKLINE_ADMIN_PASSWORD": PASSWORD,
+            "HOOKLINE_INGRESS_TOKENS": TOKEN,
+            "HOOKLINE_ALLOW_PRIVATE_ADDRESSES": "127.0.0.0/8",
+            "HOOKLINE_DATA_DIR": str(self.folder),
+            "HOOKLINE_SESSION_TIMEOUT_MS": "3000",
+            "HOOKLINE_GROUP_INSTANCE_ID": service,
+        }
+
+    async def command(self, *words: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "hookline.cli", *words, env=self.environment()
+        )
+        assert await process.wait() == 0, words
+
+    async def start(self, service: str) -> None:
+        """Start it and wait until it is ready."""
+        log = (self.folder / f"{service}.log").open("ab")
+        self.processes[service] = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", f"services.{service}", env=self.environment(service), stdout=log, stderr=log
+        )
+        log.close()
+        await until(lambda: self.is_ready(service))
+
+    async def is_ready(self, service: str) -> bool:
+        process = self.processes[service]
+        assert process.returncode is None, (self.folder / f"{service}.log").read_text()[-3000:]
+        try:
+            async with self.http.get(f"http://127.0.0.1:{self.ports[service] + 1000}/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def kill(self, service: str) -> None:
+        """kill -9."""
+        process = self.processes.pop(service)
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+    # ---- public HTTP
+
+    def url(self, service: str, path: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}{path}"
+
+    async def console(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+        """An answer of the console's API, logged in."""
+        if not self._jwt:
+            login = {"username": "admin", "password": PASSWORD}
+            async with self.http.post(self.url("console", "/v2/users/login/"), json=login) as answer:
+                self._jwt = (await answer.json())["token"]
+        headers = {"Authorization": f"JWT {self._jwt}"}
+        async with self.http.request(method, self.url("console", path), json=body, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def make_pipeline(self, *hooks: str, repository: str = "ns/app", **settings: object) -> dict[str, object]:
+        webhooks = [{"name": name, "hook_url": self.receiver.url(name)} for name in hooks]
+        path = f"/v2/repositories/{repository}/webhook_pipeline/"
+        status, body = await self.console("POST", path, {"name": "ci", "webhooks": webhooks, **settings})
+        assert status == 201, body
+        return body
+
+    async def push(self, tag: str = "v1", repository: str = "ns/app") -> int:
+        """POST a Docker Hub push; the status, or 0 where no answer came."""
+        namespace, _, name = repository.partition("/")
+        body = {
+            "push_data": {"pushed_at": 1417566161, "pusher": "me", "tag": tag},
+            "repository": {"repo_name": repository, "namespace": namespace, "name": name, "status": "Active"},
+        }
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        try:
+            async with self.http.post(self.url("ingress", "/events/dockerhub"), json=body, headers=headers) as answer:
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError):
+            return 0
+
+    async def call_back(self, body: dict[str, object], state: str = "success") -> tuple[int, str]:
+        """Answer a hook as its receiver; (0, "") where no answer came."""
+        try:
+            async with self.http.post(str(body["callback_url"]), json={"state": state}) as answer:
+                return answer.status, await answer.text()
+        except (aiohttp.ClientError, TimeoutError):
+            return 0, ""
+
+    async def history(self, repository: str = "ns/app") -> list[dict[str, object]]:
+        _, body = await self.console("GET", f"/v2/repositories/{repository}/webhook_pipeline/ci/history/")
+        return body["results"]  # type: ignore[return-value]
+
+    # ---- the log, read past every proxy
+
+    async def raw(self, topic: Topic) -> list[RawRecord]:
+        """Every record that lies in that topic now."""
+        cluster = KafkaCluster(self.broker.bootstrap_servers, self.prefix, client_id="test")
+        offsets, consumer = await cluster.offsets(), await cluster.consumer()
+        try:
+            places = [Place(topic, p) for p in range(await cluster.partitions(topic))]
+            starts, ends = await offsets.starts(places), await offsets.ends(places)
+            consumer.assign(starts)
+            left = sum(ends[place] - starts[place] for place in places)
+            records: list[RawRecord] = []
+            while len(records) < left:
+                for batch in (await consumer.poll(1)).values():
+                    records += batch
+            return records
+        finally:
+            await consumer.close()
+            await offsets.close()
+
+    async def records(self, topic: Topic, kind: type | None = None) -> list[Record]:
+        decoded = [decode(raw) for raw in await self.raw(topic)]
+        return [record for record in decoded if kind is None or isinstance(record.event, kind)]
+
+    async def reads(self) -> list[Read]:
+        """The four logs as every reader judges them."""
+        logs = {topic: await self.raw(topic) for topic in LOGS}
+        found: list[Read] = []
+        for partition in range(PARTITIONS):
+            reader = PartitionReader(partition, Positions())
+            for topic in LOGS:
+                reader.offer(topic, [raw for raw in logs[topic] if raw.place.partition == partition])
+            found += reader.read()
+        return found
