@@ -1,14 +1,16 @@
 """A database for each test: SQLite always, PostgreSQL where its programs are."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from hookline.settings import Settings
-from services.console.database import Database, open_database
-from services.console.schema import METADATA
+from services.console.readmodel.database import Database, open_database
+from services.console.readmodel.schema import METADATA
 from tests.unit.console.postgres import PostgresMissing, run_postgres
+from tests.unit.console.running import Running, running
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +40,9 @@ def database(database_settings: Settings) -> Iterator[Database]:
     database = open_database(database_settings)
     yield database
     database.close()
+
+
+@pytest_asyncio.fixture
+async def console(tmp_path: Path) -> AsyncIterator[Running]:
+    async with running(tmp_path) as console:
+        yield console

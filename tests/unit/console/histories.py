@@ -29,10 +29,10 @@ from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.pipeline import LogId
 from hookline.log.codec import encode, encode_setting
 from hookline.log.memory import MemoryCluster
+from hookline.log.records import Place, Topic
 
 LOG_ID = UUID("00000000-0000-4000-8000-000000000001")
 NOW = 1_700_000_000_000
-READ_TO = ReadTo(pushes=0, callbacks=0, commands=0)
 URL = "http://receiver.example/hook?token=s3cret"
 
 
@@ -169,11 +169,13 @@ class History:
         return self.write(event, partition, fence=fence)
 
     def _decision(self, chain: ChainId, step: int) -> dict[str, object]:
+        place = self.place(chain.push_id)
+        ends = {t: self.cluster.end(Place(Topic(t), place)) for t in ("pushes", "callbacks", "commands")}
         return {
             "cause": chain.cause,
             "chain_id": str(chain),
             "step": step,
-            "read_to": READ_TO,
+            "read_to": ReadTo(**ends),
             "decided_at": self.now,
         }
 

@@ -16,11 +16,11 @@ from hookline.errors import ForeignLog, Unavailable
 from hookline.log.memory import MemoryCluster
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
-from services.console.database import Database, ask_for_rebuild
-from services.console.read_model import ReadModel
-from services.console.schema import METADATA, chains, events, meta, positions, pushes
-from services.console.standing import standing
-from services.console.store import load_chains
+from services.console.readmodel.database import Database, ask_for_rebuild
+from services.console.readmodel.model import ReadModel
+from services.console.readmodel.schema import METADATA, chains, events, meta, positions, pushes
+from services.console.readmodel.standing import standing
+from services.console.readmodel.store import load_chains
 from tests.unit.console.histories import LOG_ID, History, fill, plan, push
 
 PARTITIONS = 3
@@ -124,7 +124,7 @@ def test_restarts_small_batches_and_a_small_memory_give_the_same_rows(
 ) -> None:
     cluster, random = made(seed), Random(seed)
     expected = one_pass(database, cluster)
-    monkeypatch.setattr("services.console.read_model.BATCH", 7)
+    monkeypatch.setattr("services.console.readmodel.model.BATCH", 7)
     restarts = count()
     while next(restarts) < 1000:
         with opened(database, cluster, chains_held=PARTITIONS * random.choice((1, 2, 100))) as model:
@@ -159,7 +159,7 @@ def test_a_batch_that_fails_leaves_nothing_behind(database: Database, monkeypatc
         before = dump(database)
         offer(model, cluster)
         with monkeypatch.context() as patched:
-            patched.setattr("services.console.store._MOVE", update(positions).values(nothing=1))
+            patched.setattr("services.console.readmodel.store._MOVE", update(positions).values(nothing=1))
             with pytest.raises(Exception, match="nothing"):
                 model.project(range(PARTITIONS))
         assert dump(database) == before

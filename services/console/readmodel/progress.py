@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
+from hookline.chain.ids import partition_of
 from hookline.errors import Unavailable, Undecodable
 from hookline.log.ends import SharedEnds
 from hookline.log.records import LOGS, Place, Positions
@@ -23,7 +24,8 @@ class Progress:
         self.positions: dict[int, Positions] = {}
         self._ends: dict[Place, int] = {}
         self._ask: SharedEnds | None = None
-        self._stopped: dict[int, Undecodable] = {}
+        self.stopped: dict[int, Undecodable] = {}
+        """By partition, the record that this version cannot read: it is read no further."""
         self._moved = asyncio.Condition()
 
     @property
@@ -32,7 +34,7 @@ class Progress:
         return sum(
             max(0, end - self.positions[place.partition].of(place.topic))
             for place, end in self._ends.items()
-            if place.partition in self.positions and place.partition not in self._stopped
+            if place.partition in self.positions and place.partition not in self.stopped
         )
 
     def detail(self) -> str:
@@ -43,7 +45,7 @@ class Progress:
             said.append(
                 f"read {done:,} records, {self.behind:,} to go" if self.behind else f"read all {done:,} records"
             )
-        said += [f"stopped for good: {error}" for error in self._stopped.values()]
+        said += [f"stopped for good: {error}" for error in self.stopped.values()]
         return "; ".join(said)
 
     def asks(self, ends: SharedEnds | None) -> None:
@@ -69,24 +71,34 @@ class Progress:
 
     def stop(self, error: Undecodable) -> None:
         """That partition is read no further."""
-        self._stopped[error.partition] = error
+        self.stopped[error.partition] = error
         STOPPED.labels(error.partition).set(1)
 
     def restart(self, doing: str) -> None:
         """The projection begins anew."""
         self.doing = doing
-        for partition in self._stopped:
+        for partition in self.stopped:
             STOPPED.labels(partition).set(0)
-        self._stopped.clear()
+        self.stopped.clear()
 
-    async def caught_up(self, partitions: Iterable[int], timeout_s: float = CATCH_UP_S) -> None:
-        """Wait until those partitions are in the database to their ends as they stood after this call began.
+    def partition_of(self, push_id: str) -> int:
+        """Where everything about that push lies. Raises Unavailable while the topics have not been seen."""
+        if not self.positions:
+            raise Unavailable(f"the logs are not read: {self.doing}")
+        return partition_of(push_id, len(self.positions))
+
+    async def caught_up_on(self, push_id: str) -> None:
+        """As `caught_up`, for the partition of that push."""
+        await self.caught_up({self.partition_of(push_id)})
+
+    async def caught_up(self, partitions: Iterable[int] | None = None, timeout_s: float = CATCH_UP_S) -> None:
+        """Wait until those partitions (or all) are in the database to their ends as they stood after this call began.
 
         Raises Unavailable after that many seconds, or where one is stopped; LogUnavailable.
         """
-        wanted = set(partitions)
-        if self._ask is None:
+        if self._ask is None or not self.positions:
             raise Unavailable(f"the logs are not read: {self.doing}")
+        wanted = set(self.positions if partitions is None else partitions)
         try:
             async with asyncio.timeout(timeout_s):
                 ends = await self._ask.now()
@@ -96,8 +108,8 @@ class Progress:
 
     def _reached(self, partitions: set[int], ends: Mapping[Place, int]) -> bool:
         for partition in partitions:
-            if partition in self._stopped:
-                raise Unavailable(f"partition {partition} is read no further: {self._stopped[partition]}", 60)
+            if partition in self.stopped:
+                raise Unavailable(f"partition {partition} is read no further: {self.stopped[partition]}", 60)
             at = self.positions.get(partition)
             if at is None or not at.reached(Positions(*(ends[Place(topic, partition)] for topic in LOGS))):
                 return False

@@ -15,9 +15,18 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from hookline.errors import ConfigError, ForeignLog, Unavailable
 from hookline.settings import Settings
-from services.console.schema import METADATA, SCHEMA_VERSION, meta
+from services.console.readmodel.schema import METADATA, SCHEMA_VERSION, meta
 
-__all__ = ["REBUILD_COMMAND", "Database", "WriterLock", "ask_for_rebuild", "open_database", "prepare", "rebuild_asked"]
+__all__ = [
+    "REBUILD_COMMAND",
+    "Database",
+    "WriterLock",
+    "ask_for_rebuild",
+    "has_tables",
+    "open_database",
+    "prepare",
+    "rebuild_asked",
+]
 
 FILE = "console.sqlite3"
 REBUILD_COMMAND = "python -m services.console --rebuild"
@@ -155,7 +164,7 @@ def prepare(connection: Connection, log_id: UUID) -> None:
 
     Raises ForeignLog when they were filled from another log.
     """
-    known = _meta(connection) if inspect(connection).has_table(meta.name) else {}
+    known = _meta(connection) if has_tables(connection) else {}
     if known.get("schema") != SCHEMA_VERSION or "rebuild" in known:
         METADATA.drop_all(connection)
         METADATA.create_all(connection)
@@ -166,6 +175,10 @@ def prepare(connection: Connection, log_id: UUID) -> None:
             f"the console's database was filled from log {known['log_id']}, the topics are of log {log_id}."
             f" Rebuild it: {REBUILD_COMMAND}"
         )
+
+
+def has_tables(connection: Connection) -> bool:
+    return inspect(connection).has_table(meta.name)
 
 
 def ask_for_rebuild(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from hookline.errors import Undecodable
 from hookline.log.codec import Record, type_of
 from hookline.log.reader import PartitionReader, Read, cause_of
 from hookline.log.records import Topic
-from services.console.standing import Standing, standing
+from services.console.readmodel.standing import Standing, standing
 
 __all__ = ["FENCED", "LATER", "PartitionProjection", "Row", "Rows"]
 

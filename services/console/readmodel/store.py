@@ -10,8 +10,8 @@ from hookline.chain.fold import apply
 from hookline.chain.ids import ChainId
 from hookline.chain.state import PENDING, Chain
 from hookline.log.records import Positions
-from services.console.projection import PartitionProjection, Row, Rows
-from services.console.schema import chains, events, positions, pushes
+from services.console.readmodel.projection import PartitionProjection, Row, Rows
+from services.console.readmodel.schema import chains, events, positions, pushes
 
 __all__ = ["Saved", "event_of", "fresh_chain", "load_chains", "load_positions", "load_saved", "save_rows", "start_at"]
 

@@ -1,7 +1,7 @@
 """Reads the four logs into the database: fetches on the event loop, folds and writes in one thread; other replicas stand by."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from uuid import UUID
@@ -9,15 +9,14 @@ from uuid import UUID
 import structlog
 
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable, TopicsUnfit, Unavailable
+from hookline.errors import LogUnavailable, Unavailable
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
 from hookline.log.records import LOGS, Place, Positions, Topic
-from hookline.log.table import PipelineTable
-from services.console.database import Database
-from services.console.progress import Progress
-from services.console.read_model import ReadModel
+from services.console.readmodel.database import Database
+from services.console.readmodel.model import ReadModel
+from services.console.readmodel.progress import Progress
 
 __all__ = ["Projector"]
 
@@ -31,18 +30,20 @@ LOOK_S = 1.0
 RETRY_S = 1.0
 STANDBY_S = 0.3
 ENDS_S = 10.0
-TABLE_S = 10.0
 
 
 class Projector:
     """`run` projects until it is cancelled. `progress` tells how far it has got."""
 
-    def __init__(self, cluster: Cluster, table: PipelineTable, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, cluster: Cluster, check_log: Callable[[], Awaitable[UUID]], database: Database, clock: Clock
+    ) -> None:
+        """check_log: the log's id, once the topics are found fit. Raises TopicsUnfit, LogUnavailable."""
         self.progress = Progress()
         self.last_alive = clock.monotonic()
         """When it last got round its loop, whether or not anyone answered (`Clock.monotonic`)."""
         self._cluster = cluster
-        self._table = table
+        self._check_log = check_log
         self._database = database
         self._clock = clock
         self._looked = 0.0
@@ -61,7 +62,7 @@ class Projector:
 
     async def _follow(self) -> None:
         """Read from where the database stands; returns when a rebuild was asked for."""
-        log_id = await self._log_id()
+        log_id = await self._check_log()
         offsets = await self._cluster.offsets()
         model = ReadModel(self._database)
         thread = ThreadPoolExecutor(1, "projection")
@@ -82,12 +83,6 @@ class Projector:
             thread.shutdown()  # waits for the batch under way: its transaction ends before the lock does
             model.release()
             await offsets.close()
-
-    async def _log_id(self) -> UUID:
-        await self._table.caught_up(TABLE_S)
-        if self._table.log_id is None:
-            raise TopicsUnfit("the topic pipelines has no log_id: run `hookline topics create`")
-        return self._table.log_id
 
     async def _lock(self, model: ReadModel, thread: ThreadPoolExecutor) -> None:
         """Stand by while another process writes this database."""

@@ -9,10 +9,10 @@ from uuid import UUID
 from hookline.errors import ForeignLog
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions
-from services.console.database import REBUILD_COMMAND, Database, WriterLock, prepare, rebuild_asked
 from services.console.metrics import BATCH_SECONDS, RECORDS
-from services.console.projection import PartitionProjection, Rows
-from services.console.store import Saved, load_chains, load_positions, load_saved, save_rows, start_at
+from services.console.readmodel.database import REBUILD_COMMAND, Database, WriterLock, prepare, rebuild_asked
+from services.console.readmodel.projection import PartitionProjection, Rows
+from services.console.readmodel.store import Saved, load_chains, load_positions, load_saved, save_rows, start_at
 
 __all__ = ["BATCH", "ReadModel"]
 

@@ -1,0 +1,54 @@
+"""Composition root of the console: `python -m services.console`, and `--rebuild` of its database."""
+
+import sys
+
+from hookline.clock import Clock
+from hookline.errors import ConfigError, HooklineError
+from hookline.log.kafka import kafka_cluster
+from hookline.log.topics import check_topics
+from hookline.settings import Settings, load_settings
+from hookline.web.logging import configure_logging
+from hookline.web.service import EXIT_CONFIG, EXIT_FAILED, run
+from services.console.rebuild import rebuild_database
+from services.console.service import Console
+
+USAGE = """usage: python -m services.console [--rebuild]
+
+Runs the console in the foreground until SIGTERM. Its settings are environment variables with the prefix HOOKLINE_
+(docs/settings.md); /livez, /readyz and /metrics are on its port + 1000.
+
+--rebuild  drop the console's database and read the logs into it anew, then end. A console that is running may go on
+           running: then that one does it. Nothing is lost: the logs in Kafka hold everything.
+"""
+
+
+def build(settings: Settings, clock: Clock) -> Console:
+    """Raises ConfigError."""
+    cluster = kafka_cluster(settings, "console")
+    return Console(settings, clock, cluster, check_log=lambda: check_topics(cluster))
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case []:
+            run(build, lambda settings: settings.console_port)
+            return 0
+        case ["--rebuild"]:
+            try:
+                settings = load_settings()
+                configure_logging(settings.log_format, settings.log_level)
+                rebuild_database(settings)
+            except HooklineError as error:
+                sys.stderr.write(f"hookline: {error}\n")
+                return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
+            return 0
+        case ["-h" | "--help"]:
+            sys.stdout.write(USAGE)
+            return 0
+        case _:
+            sys.stderr.write(USAGE)
+            return EXIT_CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

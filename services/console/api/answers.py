@@ -1,0 +1,171 @@
+"""JSON shapes of the API (docs/openapi/console.yaml). Times are RFC 3339 in UTC; fields of log events stay as they lie there."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from pydantic import JsonValue
+
+from hookline.chain.events import HookPlan
+from hookline.chain.pipeline import Hook, Pipeline
+from hookline.chain.state import Chain, StepState
+from hookline.web.masking import mask_url
+from services.console.readmodel.history import ChainRow, PushRow, Timeline, TimelineEvent
+from services.console.why import Why
+
+__all__ = ["Json", "Link", "chain_json", "history_json", "pipeline_json", "push_json", "rfc3339", "timeline_json"]
+
+Json: TypeAlias = dict[str, JsonValue]
+Link: TypeAlias = Callable[[str], str]
+"""A path of this service to the address that the client would use."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_SHOWN = ("chain_id", "cause", "read_to")
+"""Of an event's fields: said beside it, or for machines only."""
+
+
+def rfc3339(at: int | None) -> str | None:
+    """`2026-11-24T10:40:00.123Z`; null for null, and for what no calendar holds."""
+    if at is None:
+        return None
+    try:
+        moment = _EPOCH + timedelta(milliseconds=at)
+    except OverflowError:
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def pipeline_json(pipeline: Pipeline) -> Json:
+    """Docker Hub's fields, and ours beyond them. Hook URLs as they were given: who may read this may change them."""
+    return {
+        "id": pipeline.pipeline_id,
+        "name": pipeline.name,
+        "slug": pipeline.slug,
+        "repository": pipeline.repository,
+        "registry": pipeline.registry,
+        "expect_final_callback": pipeline.expect_final_callback,
+        "active": pipeline.active,
+        "callback_deadline": pipeline.callback_deadline_s,
+        "timeout": pipeline.timeout_s,
+        "retry_delays": list(pipeline.retry_delays_s),
+        "webhooks": [_hook_json(hook) for hook in pipeline.hooks],
+        "created": rfc3339(pipeline.created_at),
+        "last_updated": rfc3339(pipeline.updated_at),
+    }
+
+
+def history_json(row: ChainRow, link: Link) -> Json:
+    """A row of History."""
+    return {
+        "uuid": row.id,
+        "created": rfc3339(row.created_at),
+        "status": row.status.value,
+        "reason": row.reason,
+        "step": row.step,
+        "tag": row.tag,
+        "description": row.said.description,
+        "target_url": row.said.target_url,
+        "chain_url": link(f"/api/chains/{row.id}"),
+    }
+
+
+def timeline_json(timeline: Timeline, link: Link) -> Json:
+    """One chain with all that happened to it."""
+    row, chain = timeline.row, timeline.chain
+    return {
+        **history_json(row, link),
+        "repository": row.repository,
+        "pipeline": {"id": row.pipeline_id, "name": chain.plan.name, "slug": chain.plan.slug},
+        "expect_final_callback": chain.plan.expect_final_callback,
+        "first_step": row.first_step,
+        "ended": rfc3339(row.ended_at),
+        "cancel_requested": chain.cancelled,
+        "run": [run.id for run in timeline.runs].index(row.id) + 1,
+        "runs": [chain_json(run, link) for run in timeline.runs],
+        "push": None if timeline.push is None else push_json(timeline.push, None, link),
+        "hooks": [_step_json(chain, number, hook) for number, hook in enumerate(chain.plan.hooks, 1)],
+        "timeline": [_event_json(event, row.partition) for event in timeline.events],
+    }
+
+
+def chain_json(row: ChainRow, link: Link) -> Json:
+    """A chain in a few words."""
+    return {
+        "uuid": row.id,
+        "status": row.status.value,
+        "reason": row.reason,
+        "created": rfc3339(row.created_at),
+        "chain_url": link(f"/api/chains/{row.id}"),
+    }
+
+
+def push_json(push: PushRow, why: Why | None, link: Link) -> Json:
+    """A push, and the chains it started or why it started none (`code` and `detail`)."""
+    return {
+        "push_id": push.push_id,
+        "partition": push.partition,
+        "offset": push.offset,
+        "source": push.source,
+        "registry": push.registry,
+        "repository": push.repository,
+        "tag": push.tag,
+        "digest": push.digest,
+        "pusher": push.pusher,
+        "pushed": rfc3339(push.pushed_at),
+        "received": rfc3339(push.received_at),
+        "chains": [chain_json(row, link) for row in push.chains],
+        "nothing_started": None if why is None else {"code": why["code"], "detail": why["detail"]},
+    }
+
+
+def _hook_json(hook: Hook) -> Json:
+    return {
+        "id": hook.id,
+        "name": hook.name,
+        "hook_url": hook.url,
+        "created": rfc3339(hook.created_at),
+        "last_updated": rfc3339(hook.updated_at),
+    }
+
+
+def _step_json(chain: Chain, number: int, hook: HookPlan) -> Json:
+    state = chain.step(number)
+    return {
+        "step": number,
+        "id": hook.id,
+        "name": hook.name,
+        "hook_url": mask_url(hook.url),
+        "state": _state_word(chain, number, state),
+        "failed_attempts": state.failed,
+        "next_attempt": rfc3339(state.retry_at) if state.expires_at is None and state.verdict is None else None,
+        "callback_until": rfc3339(state.expires_at),
+        "verdict": None if state.verdict is None else state.verdict.state.value,
+    }
+
+
+def _state_word(chain: Chain, number: int, state: StepState) -> str:
+    """skipped: before the run's first step; not_reached; pending: due or to be tried again; delivered; verified: judged."""
+    if number < chain.first_step:
+        return "skipped"
+    if state.verdict is not None:
+        return "verified"
+    if state.expires_at is not None:
+        return "delivered"
+    if chain.being_closed(number):
+        return "closing"
+    if number == chain.current and chain.ending is None:
+        return "pending"
+    return "failed" if state.failed or (chain.ending is not None and chain.ending.step == number) else "not_reached"
+
+
+def _event_json(event: TimelineEvent, partition: int) -> Json:
+    return {
+        "type": event.type.removeprefix("hookline.").removesuffix(".v1"),
+        "topic": event.topic,
+        "partition": partition,
+        "offset": event.offset,
+        "at": rfc3339(event.timestamp),
+        "void": event.void,
+        "step": event.fields.get("step", event.fields.get("from_step")),
+        "data": {key: value for key, value in event.fields.items() if key not in _NOT_SHOWN},
+    }

@@ -1,0 +1,51 @@
+"""What clients send: JSON objects in bodies, words and times in queries. Everything here raises Invalid."""
+
+import json
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from hookline.errors import Invalid
+from hookline.web.body import read_body
+
+__all__ = ["query_flag", "query_time", "read_object"]
+
+BODY_BYTES = 256 * 1024
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+async def read_object(request: web.Request) -> dict[str, object]:
+    """A JSON object, whatever the Content-Type says; nothing at all is an empty one."""
+    body = await read_body(request, BODY_BYTES)
+    try:
+        found = json.loads(body) if body.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise Invalid({"non_field_errors": [f"The body is not JSON: {error}."]}) from None
+    if not isinstance(found, dict):
+        raise Invalid({"non_field_errors": ["The body must be a JSON object."]})
+    return found
+
+
+def query_flag(request: web.Request, name: str) -> bool | None:
+    """`?name=true` or `false`; None where it is not there."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if (flag := _FLAGS.get(text.lower())) is None:
+        raise Invalid({name: ["Must be true or false."]})
+    return flag
+
+
+def query_time(request: web.Request, name: str) -> int | None:
+    """Unix ms of `?name=`, in RFC 3339 or Unix milliseconds; None where it is not there."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 16:
+        return int(text)
+    try:
+        # A plus sign that was not escaped came as a space.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise Invalid({name: ["Must be a time such as 2026-11-24T10:40:00Z, or Unix milliseconds."]}) from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

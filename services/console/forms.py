@@ -1,0 +1,117 @@
+"""What clients send about a pipeline, checked: Docker Hub's fields and Hookline's beyond them (design section 6)."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
+from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
+from hookline.errors import Invalid
+
+__all__ = ["HookForm", "PipelineForm", "form_of", "parse_form", "parse_repository", "slug_of"]
+
+MAX_DEADLINE_S = 30 * 86_400
+MAX_REPOSITORY = 255
+_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
+_REGISTRY = re.compile(r"[a-z0-9.:_\[\]-]{1,255}")
+_WORDS = {"missing": "This field is required.", "model_type": "Must be an object."}
+_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("Must not have control characters, or spaces around it.")
+    return text
+
+
+def _registry(text: str) -> str:
+    if not _REGISTRY.fullmatch(text.lower()):
+        raise ValueError("Must be a registry's host, such as registry.example.com:5000, or null for any.")
+    return text.lower()
+
+
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class HookForm(_Form):
+    """One of `webhooks`. `id`: an existing hook of this pipeline; `name` defaults to its position."""
+
+    id: str | None = None
+    name: Name | None = None
+    hook_url: str
+
+
+class PipelineForm(_Form):
+    """A pipeline as clients send it."""
+
+    name: Name
+    registry: Annotated[str, AfterValidator(_registry)] | None = None
+    expect_final_callback: bool = True
+    active: bool = True
+    callback_deadline: int = Field(default=DEFAULT_CALLBACK_DEADLINE_S, ge=1, le=MAX_DEADLINE_S)
+    timeout: int = Field(default=DEFAULT_TIMEOUT_S, ge=1, le=60)
+    retry_delays: list[Annotated[int, Field(ge=0, le=MAX_DEADLINE_S)]] = Field(
+        default_factory=lambda: list(DEFAULT_RETRY_DELAYS_S), max_length=20
+    )
+    webhooks: list[HookForm] = Field(min_length=1, max_length=20)
+
+
+def parse_form(body: Mapping[str, object]) -> PipelineForm:
+    """Raises Invalid, with a field's name and what is wrong with it."""
+    try:
+        return PipelineForm.model_validate(body)
+    except ValidationError as error:
+        errors: dict[str, list[str]] = {}
+        for said in error.errors(include_url=False, include_input=False):
+            field, *inner = said["loc"]
+            errors.setdefault(str(field), []).append(_place(inner) + _words(said["type"], said["msg"]))
+        raise Invalid(errors) from None
+
+
+def form_of(pipeline: Pipeline) -> dict[str, object]:
+    """An existing pipeline as its client would send it: what a PATCH is laid over."""
+    return {
+        "name": pipeline.name,
+        "registry": pipeline.registry,
+        "expect_final_callback": pipeline.expect_final_callback,
+        "active": pipeline.active,
+        "callback_deadline": pipeline.callback_deadline_s,
+        "timeout": pipeline.timeout_s,
+        "retry_delays": list(pipeline.retry_delays_s),
+        "webhooks": [{"id": hook.id, "name": hook.name, "hook_url": hook.url} for hook in pipeline.hooks],
+    }
+
+
+def parse_repository(text: str) -> str:
+    """A repository's path in lower case. Raises Invalid."""
+    repository = text.lower().strip("/")
+    if len(repository) > MAX_REPOSITORY or not _REPOSITORY.fullmatch(repository):
+        said = f"Must be a path such as namespace/name: letters, digits, '.', '_', '-', at most {MAX_REPOSITORY} characters."
+        raise Invalid({"repository": [said]})
+    return repository
+
+
+def slug_of(name: str) -> str:
+    """The name lowered, each run of other characters than letters and digits one dash."""
+    return _NOT_SLUG.sub("-", name.lower())
+
+
+def _place(inner: list[int | str]) -> str:
+    """Where in a list: `hook 2, hook_url: `."""
+    match inner:
+        case [int(index), *rest]:
+            return f"{index + 1}: " if not rest else f"hook {index + 1}, {rest[0]}: "
+        case _:
+            return ""
+
+
+def _words(error_type: str, message: str) -> str:
+    if error_type in _WORDS:
+        return _WORDS[error_type]
+    return message.removeprefix("Value error, ").rstrip(".") + "."

@@ -1,0 +1,215 @@
+"""Pipelines as the console writes them: checked, appended to `pipelines`, answered when its own table has read them.
+
+Names are unique in a repository. Writes of this process take turns; of two replicas that give out one name at the same
+moment the topic's order decides: who finds an earlier owner beside its own record takes it back and refuses.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from hookline.chain.pipeline import Hook, Pipeline
+from hookline.clock import Clock
+from hookline.errors import Invalid, Unavailable
+from hookline.log.codec import encode_setting
+from hookline.log.records import Draft
+from hookline.log.table import PipelineTable
+from hookline.settings import IPNetwork
+from services.console.forms import HookForm, PipelineForm, slug_of
+from services.console.hook_urls import Resolve, fault_of, warning_of
+
+__all__ = ["Appender", "Pipelines"]
+
+CATCH_UP_S = 5.0
+
+
+class Appender(Protocol):
+    """What the console needs of a writer (`hookline.log.writer`)."""
+
+    async def append(self, draft: Draft) -> int:
+        """The offset. Raises AppendFailed."""
+
+
+class Pipelines:
+    """All pipelines, and the ways to change them."""
+
+    def __init__(
+        self,
+        table: PipelineTable,
+        writer: Appender,
+        clock: Clock,
+        new_id: Callable[[], str],
+        signing_key: str,
+        allowed: Sequence[IPNetwork],
+        resolve: Resolve,
+    ) -> None:
+        """signing_key: id of the master key that new hooks' secrets come from; allowed: private networks that hooks may reach."""
+        self._table = table
+        self._writer = writer
+        self._clock = clock
+        self._new_id = new_id
+        self._signing_key = signing_key
+        self._allowed = allowed
+        self._resolve = resolve
+        self._turn = asyncio.Lock()
+
+    def all(self) -> list[Pipeline]:
+        """In the order of repository and creation."""
+        return sorted(self._table.pipelines.values(), key=lambda p: (p.repository, p.created_at, p.pipeline_id))
+
+    def of_repository(self, repository: str) -> list[Pipeline]:
+        """In the order of creation, which is that of a push's plans."""
+        return sorted(self._table.of_repository(repository), key=lambda p: (p.created_at, p.pipeline_id))
+
+    def get(self, pipeline_id: str) -> Pipeline | None:
+        return self._table.pipelines.get(pipeline_id)
+
+    def hook(self, hook_id: str) -> Hook | None:
+        return next((h for p in self._table.pipelines.values() for h in p.hooks if h.id == hook_id), None)
+
+    async def find(self, repository: str, name: str) -> Pipeline | None:
+        """By slug, name or id. One that is not here yet is looked for again when the topic is read to its end."""
+        found = self._find(repository, name)
+        if found is None:
+            await self._table.caught_up(CATCH_UP_S)
+            found = self._find(repository, name)
+        return found
+
+    async def find_id(self, pipeline_id: str) -> Pipeline | None:
+        """As `find`, by id alone."""
+        if self.get(pipeline_id) is None:
+            await self._table.caught_up(CATCH_UP_S)
+        return self.get(pipeline_id)
+
+    async def create(self, repository: str, form: PipelineForm) -> Pipeline:
+        """Raises Invalid, AppendFailed (it may be there all the same), Unavailable, LogUnavailable."""
+        async with self._turn:
+            await self._table.caught_up(CATCH_UP_S)
+            return await self._save(None, self._made(None, repository, form))
+
+    async def change(self, pipeline_id: str, form_over: Callable[[Pipeline], PipelineForm]) -> Pipeline | None:
+        """The pipeline after `form_over` the one before; None if there is none. Raises as `create`.
+
+        Chains that are open keep the plan they started with.
+        """
+        async with self._turn:
+            await self._table.caught_up(CATCH_UP_S)
+            before = self.get(pipeline_id)
+            if before is None:
+                return None
+            return await self._save(before, self._made(before, before.repository, form_over(before)))
+
+    async def deactivate(self, pipeline_id: str) -> None:
+        """Let no push after this start it. Raises as `delete`."""
+        async with self._turn:
+            found = self.get(pipeline_id)
+            if found is not None and found.active:
+                stopped = found.model_copy(update={"active": False, "updated_at": self._clock.now_ms()})
+                await self._append(stopped, pipeline_id)
+
+    async def delete(self, pipeline_id: str) -> None:
+        """No push after this starts it. Raises AppendFailed, Unavailable, LogUnavailable."""
+        async with self._turn:
+            await self._append(None, pipeline_id)
+
+    async def warnings(self, pipeline: Pipeline) -> list[str]:
+        """What may be wrong with the names in its URLs, as this machine sees them now."""
+        urls = dict.fromkeys(hook.url for hook in pipeline.hooks)
+        said = await asyncio.gather(*(warning_of(url, self._allowed, self._resolve) for url in urls))
+        return [text for text in dict.fromkeys(said) if text is not None]
+
+    def _find(self, repository: str, name: str) -> Pipeline | None:
+        here = self.of_repository(repository)
+        by_slug = [p for p in here if p.slug == name]
+        by_name = [p for p in here if p.name == name]
+        by_id = [p for p in here if p.pipeline_id == name]
+        return next(iter(by_slug + by_name + by_id), None)
+
+    def _made(self, before: Pipeline | None, repository: str, form: PipelineForm) -> Pipeline:
+        """What the form says, with the ids of `before`. Raises Invalid."""
+        now, others = self._clock.now_ms(), [p for p in self._table.of_repository(repository) if p != before]
+        if any(other.name == form.name for other in others):
+            raise Invalid({"name": [_taken(form.name, repository)]})
+        return Pipeline(
+            pipeline_id=self._new_id() if before is None else before.pipeline_id,
+            repository=repository,
+            registry=form.registry,
+            name=form.name,
+            slug=_free_slug(form.name, {other.slug for other in others}),
+            expect_final_callback=form.expect_final_callback,
+            active=form.active,
+            callback_deadline_s=form.callback_deadline,
+            timeout_s=form.timeout,
+            retry_delays_s=tuple(form.retry_delays),
+            hooks=self._hooks(() if before is None else before.hooks, form.webhooks, now),
+            created_at=now if before is None else before.created_at,
+            updated_at=now,
+        )
+
+    def _hooks(self, before: Sequence[Hook], forms: Sequence[HookForm], now: int) -> tuple[Hook, ...]:
+        """A hook keeps its id, and so its secret, if the form names the id or, without one, has its URL. Raises Invalid."""
+        left = {hook.id: hook for hook in before}
+        made, faults = [], []
+        for number, form in enumerate(forms, 1):
+            kept = left.pop(form.id, None) if form.id is not None else None
+            if form.id is not None and kept is None:
+                faults.append(f"hook {number}, id: There is no such hook in this pipeline (or it is named twice).")
+            elif kept is None:
+                named = {f.id for f in forms}
+                same = (h for h in left.values() if h.url == form.hook_url and h.id not in named)
+                kept = next(same, None)
+                if kept is not None:
+                    del left[kept.id]
+            is_new_url = kept is None or kept.url != form.hook_url
+            if is_new_url and (fault := fault_of(form.hook_url, self._allowed)) is not None:
+                faults.append(f"hook {number}, hook_url: {fault}")
+            made.append(self._hook(kept, form, str(number), now))
+        if faults:
+            raise Invalid({"webhooks": faults})
+        return tuple(made)
+
+    def _hook(self, kept: Hook | None, form: HookForm, position: str, now: int) -> Hook:
+        name = form.name or position
+        if kept is None:
+            return Hook(
+                id=self._new_id(), key=self._signing_key, name=name, url=form.hook_url, created_at=now, updated_at=now
+            )
+        is_same = (kept.name, kept.url) == (name, form.hook_url)
+        return kept if is_same else kept.model_copy(update={"name": name, "url": form.hook_url, "updated_at": now})
+
+    async def _save(self, before: Pipeline | None, pipeline: Pipeline) -> Pipeline:
+        mine = await self._append(pipeline, pipeline.pipeline_id)
+        others = [p for p in self._table.of_repository(pipeline.repository) if p.pipeline_id != pipeline.pipeline_id]
+        earlier = [p for p in others if self._table.offsets[p.pipeline_id] < mine]
+        if any(other.name == pipeline.name for other in earlier):
+            await self._append(before, pipeline.pipeline_id)
+            raise Invalid({"name": [_taken(pipeline.name, pipeline.repository)]})
+        if any(other.slug == pipeline.slug for other in earlier):
+            pipeline = pipeline.model_copy(update={"slug": _free_slug(pipeline.name, {p.slug for p in others})})
+            await self._append(pipeline, pipeline.pipeline_id)
+        return pipeline
+
+    async def _append(self, pipeline: Pipeline | None, pipeline_id: str) -> int:
+        """Append, and read it back; the offset."""
+        draft = encode_setting(pipeline, now_ms=self._clock.now_ms(), pipeline_id=pipeline_id)
+        offset = await self._writer.append(draft)
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._table.wait_for(offset + 1)
+        except TimeoutError:
+            raise Unavailable(f"saved, but not read back within {CATCH_UP_S:g} s") from None
+        return offset
+
+
+def _taken(name: str, repository: str) -> str:
+    return f"A pipeline with the name {name} already exists in {repository}."
+
+
+def _free_slug(name: str, taken: set[str]) -> str:
+    """The name's slug, with -2, -3 and so on behind it until it is unique."""
+    slug = wanted = slug_of(name)
+    number = 1
+    while slug in taken:
+        number += 1
+        slug = f"{wanted}-{number}"
+    return slug

@@ -1,0 +1,102 @@
+"""`python -m services.console --rebuild`: drops the read model and reads the logs anew.
+
+Where a console is running on the same database, that one does it and this command watches; else it does it itself.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import uvloop
+
+from hookline.clock import Clock, SystemClock
+from hookline.errors import Unavailable
+from hookline.log.cluster import Cluster
+from hookline.log.kafka import kafka_cluster
+from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.topics import check_topics
+from hookline.settings import Settings
+from services.console.readmodel.database import Database, ask_for_rebuild, has_tables, open_database, rebuild_asked
+from services.console.readmodel.projector import Projector
+from services.console.readmodel.store import load_positions
+
+__all__ = ["rebuild", "rebuild_database"]
+
+LOOK_S = 0.3
+
+
+def rebuild_database(settings: Settings) -> None:
+    """What `python -m services.console --rebuild` and `hookline console --rebuild` do; progress goes to standard error.
+
+    Raises ConfigError, and as `rebuild`.
+    """
+    cluster, database = kafka_cluster(settings, "console-rebuild"), open_database(settings)
+    said = ""
+
+    def say(line: str) -> None:
+        nonlocal said
+        if line != said:
+            sys.stderr.write(f"{line}\n")
+            said = line
+
+    try:
+        uvloop.run(rebuild(database, cluster, lambda: check_topics(cluster), SystemClock(), say))
+    finally:
+        database.close()
+
+
+async def rebuild(
+    database: Database,
+    cluster: Cluster,
+    check_log: Callable[[], Awaitable[UUID]],
+    clock: Clock,
+    say: Callable[[str], None],
+) -> None:
+    """Returns when the logs are in the database to their ends as they stood at the start. say: a line of progress.
+
+    Raises TopicsUnfit, LogUnavailable, Unavailable (the database does not answer, or a partition cannot be read to its end).
+    """
+    await check_log()
+    ends = await _ends(cluster)
+    await asyncio.to_thread(_ask, database)
+    projector = Projector(cluster, check_log, database, clock)
+    projecting = asyncio.create_task(projector.run())
+    try:
+        while (left := await asyncio.to_thread(_left, database, ends)) != 0:
+            if projecting.done():
+                projecting.result()
+            if stopped := projector.progress.stopped:
+                raise Unavailable("; ".join(str(error) for error in stopped))
+            say(projector.progress.doing or f"{left:,} records to go")
+            await clock.sleep(LOOK_S)
+    finally:
+        projecting.cancel()
+        await asyncio.wait({projecting})
+    say(f"rebuilt: {sum(map(sum, ends.values())):,} records read")
+
+
+async def _ends(cluster: Cluster) -> dict[int, Positions]:
+    offsets = await cluster.offsets()
+    try:
+        places = [Place(topic, p) for p in range(await cluster.partitions(Topic.PUSHES)) for topic in LOGS]
+        ends = await offsets.ends(places)
+    finally:
+        await offsets.close()
+    partitions = {place.partition for place in places}
+    return {p: Positions(*(ends[Place(topic, p)] for topic in LOGS)) for p in partitions}
+
+
+def _ask(database: Database) -> None:
+    with database.write() as connection:
+        if has_tables(connection):
+            ask_for_rebuild(connection)
+
+
+def _left(database: Database, ends: dict[int, Positions]) -> int | None:
+    """Records still to read; None while the old read model is not dropped yet."""
+    with database.read() as connection:
+        if not has_tables(connection) or rebuild_asked(connection):
+            return None
+        at = load_positions(connection)
+    return sum(max(0, end - mine) for p in ends for end, mine in zip(ends[p], at.get(p, Positions()), strict=True))

@@ -1,0 +1,114 @@
+"""The console as a service: tails `pipelines`, projects the logs, answers; says how far it is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID, uuid4
+
+import structlog
+from aiohttp import web
+from hookline.log.writer import Writer
+
+from hookline.clock import Clock
+from hookline.errors import LogUnavailable, Unavailable
+from hookline.log.cluster import Cluster
+from hookline.log.table import PipelineTable
+from hookline.settings import Settings
+from hookline.web.health import Status
+from services.console.api.app import Parts, build_app
+from services.console.commands import Commands
+from services.console.hook_urls import Resolve, resolve_name
+from services.console.pipelines import Pipelines
+from services.console.readmodel.database import open_database
+from services.console.readmodel.history import History
+from services.console.readmodel.projector import Projector
+from services.console.sessions import LoginLimit, Sessions
+
+__all__ = ["Console"]
+
+log = structlog.get_logger()
+
+RETRY_S = 0.5
+DEAD_LOOP_S = 60.0
+"""Liveness: a projection that has not got round its loop for so long is stuck, whatever Kafka and the database do."""
+
+
+class Console:
+    """`hookline.web.service.Service`."""
+
+    name = "console"
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        cluster: Cluster,
+        check_log: Callable[[], Awaitable[UUID]],
+        resolve: Resolve = resolve_name,
+        new_id: Callable[[], str] = lambda: str(uuid4()),
+    ) -> None:
+        """check_log: the log's id, once the topics are found fit (TopicsUnfit, LogUnavailable). Raises ConfigError."""
+        keys = settings.key_ring()
+        sessions = Sessions(settings, keys, clock)
+        self._clock = clock
+        self._writer = Writer(cluster)
+        self._table = PipelineTable(cluster)
+        self._database = open_database(settings)
+        self._projector = Projector(cluster, check_log, self._database, clock)
+        self._pipelines_read = False
+        self._tasks: list[asyncio.Task[None]] = []
+        history = History(self._database)
+        self.app: web.Application = build_app(
+            Parts(
+                sessions,
+                LoginLimit(clock),
+                keys,
+                Pipelines(
+                    self._table, self._writer, clock, new_id, keys.first, settings.allow_private_addresses, resolve
+                ),
+                history,
+                Commands(history, self._projector.progress, self._writer, clock, new_id),
+            )
+        )
+
+    async def start(self) -> None:
+        """Kafka and the database may come later."""
+        work = (self._projector.run(), self._tail_pipelines(), self._catch_up_first())
+        self._tasks = [asyncio.create_task(one) for one in work]
+
+    async def wait(self) -> None:
+        """Raises TopicsUnfit, ForeignLog, Undecodable (a setting that this version cannot read)."""
+        await asyncio.gather(*self._tasks)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._writer.close()
+        self._database.close()
+
+    def ready(self) -> Status:
+        """Once the pipelines and the logs were read to their ends; later lag is said, and is no reason to send users away."""
+        progress = self._projector.progress
+        if not self._pipelines_read:
+            return Status(False, f"the pipelines are not read yet; {progress.detail()}")
+        return Status(progress.current, progress.detail())
+
+    def live(self) -> Status:
+        age = self._clock.monotonic() - self._projector.last_alive
+        return Status(age < DEAD_LOOP_S, f"the projection came round {age:.1f} s ago")
+
+    async def _tail_pipelines(self) -> None:
+        while True:
+            try:
+                await self._table.run()
+            except LogUnavailable as error:
+                log.warning("pipelines wait", reason=str(error))
+                await self._clock.sleep(RETRY_S)
+
+    async def _catch_up_first(self) -> None:
+        while not self._pipelines_read:
+            try:
+                await self._table.caught_up(timeout_s=10)
+                self._pipelines_read = True
+            except (Unavailable, LogUnavailable):  # `_tail_pipelines` and the projection say why
+                await self._clock.sleep(RETRY_S)

@@ -1,0 +1,149 @@
+"""A console over the in-memory cluster, with real HTTP on loopback."""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+
+from hookline.clock import ManualClock, SystemClock
+from hookline.log.cluster import Producer
+from hookline.log.memory import MemoryCluster
+from hookline.log.records import Draft, Place
+from hookline.log.table import PipelineTable
+from hookline.settings import Settings
+from hookline.web.addresses import IPAddress
+from services.console.api.app import Parts, build_app
+from services.console.commands import Commands
+from services.console.pipelines import Pipelines
+from services.console.readmodel.database import open_database
+from services.console.readmodel.history import History
+from services.console.readmodel.projector import Projector
+from services.console.sessions import LoginLimit, Sessions
+from tests.unit.console.histories import LOG_ID
+from tests.unit.console.histories import History as Writing
+
+PARTITIONS = 3
+KEY = f"k1:{base64.b64encode(b'k' * 32).decode()}"
+PASSWORD = "correct horse battery staple"
+
+
+class Appends:
+    """The console's writer; `fail` makes the next append end so."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self.fail: Exception | None = None
+        self.lose_answer: Exception | None = None
+
+    async def append(self, draft: Draft) -> int:
+        if self.fail is not None:
+            raise self.fail
+        offset = await self._producer.append(draft)
+        if self.lose_answer is not None:
+            raise self.lose_answer
+        return offset
+
+
+@dataclass
+class Running:
+    """What a test talks to. `writing`: the other services' records."""
+
+    cluster: MemoryCluster
+    writing: Writing
+    http: ClientSession
+    base: str
+    clock: ManualClock
+    projector: Projector
+    appends: Appends
+    token: str = ""
+    names: dict[str, Sequence[IPAddress]] = field(default_factory=dict)
+
+    async def call(self, method: str, path: str, body: object = None, **options: Any) -> tuple[int, Any]:
+        """Status and JSON of an answer, signed in."""
+        headers = {"Authorization": f"JWT {self.token}"} | dict(options.pop("headers", {}))
+        async with self.http.request(method, self.base + path, json=body, headers=headers, **options) as answer:
+            return answer.status, (await answer.json() if answer.content_type == "application/json" else None)
+
+    async def get(self, path: str) -> Any:
+        status, body = await self.call("GET", path)
+        assert status == 200, body
+        return body
+
+    async def make(self, repository: str = "acme/app", **body: object) -> Any:
+        """A pipeline, by the API."""
+        full = {"name": "ci", "webhooks": [{"hook_url": "http://receiver.example/hook"}]} | body
+        status, made = await self.call("POST", f"/v2/repositories/{repository}/webhook_pipeline/", full)
+        assert status == 201, made
+        return made
+
+    async def projected(self) -> None:
+        """All that is in the logs is in the database."""
+        await self.projector.progress.caught_up()
+
+    def records(self, topic: Any, partition: int = 0) -> list[Any]:
+        return self.cluster.log(Place(topic, partition))
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Wait for what other tasks bring about."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path, cluster: MemoryCluster | None = None, settings: Mapping[str, object] | None = None
+) -> AsyncIterator[Running]:
+    """A console whose pipelines and logs are read; on `cluster`, where another one may run too."""
+    if cluster is None:
+        cluster = MemoryCluster(PARTITIONS)
+        Writing(cluster, PARTITIONS).begin()
+    made = Settings(data_dir=folder, master_keys=[KEY], admin_password=PASSWORD, **(settings or {}))
+    keys, clock, ids = made.key_ring(), ManualClock(), itertools.count(1)
+    names: dict[str, Sequence[IPAddress]] = {"receiver.example": [ip_address("93.184.215.14")]}
+
+    async def resolve(host: str) -> Sequence[IPAddress]:
+        if host not in names:
+            raise OSError("no such name")
+        return names[host]
+
+    async def check_log() -> UUID:
+        return LOG_ID
+
+    table, database = PipelineTable(cluster), open_database(made)
+    appends = Appends(await cluster.producer())
+    projector = Projector(cluster, check_log, database, SystemClock())
+    history, sessions = History(database), Sessions(made, keys, clock)
+    prefix = folder.name
+    new_id = lambda: f"{prefix}-{next(ids)}"  # noqa: E731
+    pipelines = Pipelines(table, appends, clock, new_id, keys.first, made.allow_private_addresses, resolve)
+    commands = Commands(history, projector.progress, appends, clock, new_id)
+    app = build_app(Parts(sessions, LoginLimit(clock), keys, pipelines, history, commands))
+    tasks = [asyncio.create_task(table.run()), asyncio.create_task(projector.run())]
+    server = TestServer(app)
+    await server.start_server()
+    token = sessions.sign_in("admin", PASSWORD)
+    assert token is not None
+    try:
+        async with ClientSession() as http:
+            base = str(server.make_url("")).rstrip("/")
+            writing = Writing(cluster, PARTITIONS, now=clock.now_ms())
+            console = Running(cluster, writing, http, base, clock, projector, appends, token, names)
+            await until(lambda: projector.progress.current and table.position > 0)
+            yield console
+    finally:
+        await server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        database.close()
