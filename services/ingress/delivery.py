@@ -14,7 +14,7 @@ __all__ = ["Delivery", "Ignored", "IgnoredReason", "Part", "Push"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request. `body` is as it was sent to `Source.verify`, without its Content-Encoding later; header names in any case."""
+    """One request. `Source.verify` gets the body as it was sent, all others without its Content-Encoding."""
 
     body: bytes
     headers: Mapping[str, str]

@@ -112,7 +112,8 @@ class Intake:
         while some := list(islice(records, AT_ONCE)):
             await _all([self._appender.append(record.draft) for record in some])
             appended += [(record.push_id, record.window_s) for record in some]
-        metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
+        if appended:
+            metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
         return self._count(receipt, appended)
 
     def _count(self, receipt: Receipt, appended: Sequence[tuple[str | None, int]]) -> tuple[int, int]:

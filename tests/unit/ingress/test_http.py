@@ -17,6 +17,7 @@ from hookline.log.records import Place, Topic
 from hookline.web.logging import configure_logging
 from services.ingress.app import MAX_BODY
 from services.ingress.intake import MAX_RECORD
+from services.ingress.sources import discover
 from tests.unit.ingress.conftest import BEARER, TOKEN, Ingress, hook, pipeline, running
 from tests.unit.ingress.raw import answer_to, connect
 
@@ -95,7 +96,7 @@ async def test_an_unknown_source(ingress: Ingress) -> None:
     answer = await ingress.post("nexus9", PUSH)
     assert (answer.status, await answer.json()) == (
         404,
-        {"detail": "unknown source; there are: distribution, dockerhub"},
+        {"detail": f"unknown source; there are: {', '.join(discover())}"},
     )
 
 
