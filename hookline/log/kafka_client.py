@@ -116,7 +116,7 @@ async def started(
         await asyncio.wait_for(asyncio.shield(task), START_S)
     except KAFKA_TROUBLE as error:
         _abandon_when_done(task, abandon)
-        raise LogUnavailable(f"{what}: no broker answers: {error or 'timeout'}") from error
+        raise LogUnavailable(f"{what}: no broker answers: {str(error) or 'timeout'}") from error
     except asyncio.CancelledError:
         _abandon_when_done(task, abandon)
         raise
@@ -174,18 +174,23 @@ def sends_of(producer: AIOKafkaProducer) -> set[asyncio.Task[None]]:
 
 
 async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Close, leaving the group if there is one to tell; but never wait longer than CLOSE_S for brokers that are away."""
-    with contextlib.suppress(*KAFKA_TROUBLE):
-        async with asyncio.timeout(CLOSE_S):
-            await consumer.stop()
-            return
+    """Close at once; a member without a static name tells its group first, for at most CLOSE_S.
+
+    `stop()` waits for requests to brokers that are away, and raises CancelledError where a fetch is in its back-off.
+    """
+    stopping = None
+    if consumer._group_id is not None and consumer._group_instance_id is None:
+        stopping = asyncio.create_task(consumer.stop())
+        await asyncio.wait({stopping}, timeout=CLOSE_S)
     consumer._closed = True
     coordinator, fetcher = consumer._coordinator, consumer._fetcher
     names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
-    tasks = [getattr(coordinator, name, None) for name in names]
+    tasks = [stopping, *(getattr(coordinator, name, None) for name in names)]
     if fetcher is not None:
         fetcher._closed = True
         tasks += [fetcher._fetch_task, *fetcher._pending_tasks]
+        for waiter in fetcher._fetch_waiters:  # a `getmany` under way
+            fetcher._notify(waiter)
     await _cancelled(tasks)
     await abandon_client(consumer._client)
 
@@ -208,11 +213,14 @@ async def abandon_admin(admin: AIOKafkaAdminClient) -> None:
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[None] | None]) -> None:
-    running = [task for task in tasks if task is not None and not task.done()]
-    for task in running:
+    ours = [task for task in tasks if task is not None]
+    for task in ours:
         task.cancel()
-    if running:
-        await asyncio.wait(running, timeout=CLOSE_S)
+    if ours:
+        await asyncio.wait(ours, timeout=CLOSE_S)
+    for task in ours:
+        if task.done() and not task.cancelled():
+            task.exception()  # seen
 
 
 def fetching_ended(consumer: AIOKafkaConsumer) -> bool:

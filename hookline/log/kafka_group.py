@@ -89,6 +89,14 @@ class KafkaGroup:
         consumer.subscribe([self._connection.name(topic) for topic in LOGS], listener=_Rebalances(self, consumer))
         return consumer
 
+    async def _join_again(self, pause_s: float) -> AIOKafkaConsumer | None:
+        """After `leave`; None while no broker answers: the next poll tries again."""
+        try:
+            return await self._join()
+        except LogUnavailable:
+            await asyncio.sleep(pause_s)
+            return None
+
     def assign(self, positions: Mapping[Place, int]) -> None:
         raise TypeError("the places of a group's member come from the group")
 
@@ -108,7 +116,8 @@ class KafkaGroup:
         """Raises LogUnavailable, and what the listener raised."""
         if self._closed:
             raise LogUnavailable("this member is closed")
-        consumer = self._consumer or await self._join()
+        if (consumer := self._consumer or await self._join_again(timeout_s)) is None:
+            return {}
         self._polling.set()
         try:
             fetched = await poll_records(consumer, self._places, timeout_s)
