@@ -6,32 +6,15 @@ from uuid import uuid4
 import pytest
 
 from hookline.chain.events import HaltReason
-from hookline.chain.fold import PartitionFold
 from hookline.chain.ids import ChainId, partition_of
 from hookline.errors import ForeignLog
 from hookline.log.cluster import Commit
-from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Draft, Place, Positions, Topic
-from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint, Snapshot, write_snapshot
+from hookline.log.records import LOGS, Draft, Place, Topic
+from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint
 from services.callbacks.replica import Replica
+from tests.unit.callbacks.checkpoints import beside, snapshot
 from tests.unit.callbacks.scripted import ScriptedCluster
 from tests.unit.callbacks.world import LOG_ID, World, until
-
-
-async def snapshot(world: World, chain: ChainId) -> Checkpoint:
-    """The partition of that chain as it stands, as a dispatcher writes it; nothing names it yet."""
-    partition = partition_of(chain.push_id, world.partitions)
-    reader, fold = PartitionReader(partition, Positions()), PartitionFold()
-    for topic in LOGS:
-        reader.offer(topic, world.cluster.log(Place(topic, partition)))
-    for record, valid in reader.read():
-        if valid:
-            fold.fold(record.event, record.offset)
-    assert reader.fence is not None
-    producer = await world.cluster.producer()
-    content = Snapshot(dict(fold.chains), dict(fold.repeats.until), fold.repeats.clock)
-    first = await write_snapshot(producer, partition, uuid4(), content)
-    return Checkpoint(reader.positions, reader.fence, first, LOG_ID)
 
 
 def commit(world: World, chain: ChainId, checkpoint: Checkpoint) -> None:
@@ -41,13 +24,6 @@ def commit(world: World, chain: ChainId, checkpoint: Checkpoint) -> None:
 
 async def checkpoint(world: World, chain: ChainId) -> None:
     commit(world, chain, await snapshot(world, chain))
-
-
-def beside(chain: ChainId, world: World) -> str:
-    """The id of another push in the same partition."""
-    while partition_of(push_id := str(uuid4()), world.partitions) != partition_of(chain.push_id, world.partitions):
-        pass
-    return push_id
 
 
 async def test_open_chain_in_the_snapshot_with_its_verdicts_and_intents() -> None:
