@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, NoOffsetForPartitionError
@@ -36,9 +36,13 @@ def make_consumer(connection: Connection, **options: object) -> AIOKafkaConsumer
 
 
 async def poll_records(
-    consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, Place], timeout_s: float
+    consumer: AIOKafkaConsumer, places: Callable[[], Mapping[TopicPartition, Place]], timeout_s: float
 ) -> dict[Place, Sequence[RawRecord]]:
-    """Records of those places; empty after `timeout_s` without any. Raises LogUnavailable."""
+    """Records of those places; empty after `timeout_s` without any. Raises LogUnavailable.
+
+    `places` is asked after each fetch: a group may give us some in the middle of a poll, and what is fetched of a place
+    that is not known is lost.
+    """
     if fetching_ended(consumer):
         raise LogUnavailable("the consumer has stopped fetching")
     deadline = time.monotonic() + timeout_s
@@ -51,7 +55,8 @@ async def poll_records(
                     fetched = await consumer.getmany(timeout_ms=left_ms)
                 except NoOffsetForPartitionError:
                     continue  # a place that the group gave us and nobody has sought yet
-                known = {place: records for tp, records in fetched.items() if (place := places.get(tp)) is not None}
+                current = places()
+                known = {place: records for tp, records in fetched.items() if (place := current.get(tp)) is not None}
                 if known or not left_ms:
                     return {place: _raw(place, records) for place, records in known.items()}
     except TimeoutError:
@@ -98,7 +103,7 @@ class KafkaConsumer:
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable."""
-        return await poll_records(self._consumer, self._places, timeout_s)
+        return await poll_records(self._consumer, lambda: self._places, timeout_s)
 
     async def close(self) -> None:
         await abandon_consumer(self._consumer)

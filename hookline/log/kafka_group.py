@@ -121,7 +121,7 @@ class KafkaGroup:
             return {}
         self._polling.set()
         try:
-            fetched = await poll_records(consumer, self._places, timeout_s)
+            fetched = await poll_records(consumer, lambda: self._places, timeout_s)
         except LogUnavailable:
             if consumer is self._consumer:
                 raise
