@@ -63,7 +63,6 @@ class KafkaGroup:
         self._under: Membership | None = None
         """What commits are sent under; None while nothing is assigned."""
         self._places: dict[TopicPartition, Place] = {}
-        """Changed in place: a poll under way looks at this very dict, and is told of a rebalance from within itself."""
         self._polling = asyncio.Event()
         self._closed = False
         self._error: Exception | None = None
@@ -160,8 +159,7 @@ class KafkaGroup:
     async def close(self) -> None:
         self._closed = True
         consumer, self._consumer = self._consumer, None
-        self._places.clear()
-        self._under = None
+        self._places, self._under = {}, None
         if consumer is not None:
             await abandon_consumer(consumer)
 
@@ -184,15 +182,13 @@ class KafkaGroup:
         partitions = frozenset(
             p for p in {tp.partition for tp in assigned} if all(self._of(t, p) in assigned for t in LOGS)
         )
-        self._places.clear()
-        self._places.update({self._of(t, p): Place(t, p) for p in partitions for t in LOGS})
+        self._places = {self._of(t, p): Place(t, p) for p in partitions for t in LOGS}
         self._under = under
         self._tell(lambda: self._listener.assigned(partitions))
 
     def _revoke(self) -> None:
         if self._under is not None:
-            self._places.clear()
-            self._under = None
+            self._places, self._under = {}, None
             self._tell(self._listener.revoked)
 
     def _tell(self, say: Callable[[], None]) -> None:

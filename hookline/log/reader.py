@@ -77,7 +77,12 @@ class PartitionReader:
         return len(self._queues[topic])
 
     def offer(self, topic: Topic, records: Sequence[RawRecord]) -> None:
-        """Take what was fetched; records below the position (fetched again after a seek) are passed over."""
+        """Take what was fetched; records below the position (fetched again after a seek) are passed over.
+
+        While `rewind` asks for a seek, what comes of `deliveries` was fetched before it: it will come again.
+        """
+        if self.rewind is not None and topic is Topic.DELIVERIES:
+            return
         known = self.next_fetch(topic)
         self._queues[topic].extend(
             records if records and records[0].offset >= known else [r for r in records if r.offset >= known]
