@@ -67,8 +67,8 @@ async def rebuild(
             if projecting.done():
                 projecting.result()
             if stopped := projector.progress.stopped:
-                raise Unavailable("; ".join(str(error) for error in stopped))
-            say(projector.progress.doing or f"{left:,} records to go")
+                raise Unavailable("; ".join(map(str, stopped.values())))
+            say("waiting for the old database to be dropped" if left is None else f"{left:,} records to go")
             await clock.sleep(LOOK_S)
     finally:
         projecting.cancel()

@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 
 import structlog
 from aiohttp import web
-from hookline.log.writer import Writer
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Unavailable
 from hookline.log.cluster import Cluster
 from hookline.log.table import PipelineTable
+from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
 from services.console.api.app import Parts, build_app
@@ -50,7 +50,7 @@ class Console:
         keys = settings.key_ring()
         sessions = Sessions(settings, keys, clock)
         self._clock = clock
-        self._writer = Writer(cluster)
+        self._writer = Writer(cluster, clock)
         self._table = PipelineTable(cluster)
         self._database = open_database(settings)
         self._projector = Projector(cluster, check_log, self._database, clock)
@@ -72,6 +72,7 @@ class Console:
 
     async def start(self) -> None:
         """Kafka and the database may come later."""
+        self._writer.start()
         work = (self._projector.run(), self._tail_pipelines(), self._catch_up_first())
         self._tasks = [asyncio.create_task(one) for one in work]
 

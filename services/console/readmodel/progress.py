@@ -23,6 +23,7 @@ class Progress:
         """Has it been at the end of the logs since the start?"""
         self.positions: dict[int, Positions] = {}
         self._ends: dict[Place, int] = {}
+        self._lag_s = 0.0
         self._ask: SharedEnds | None = None
         self.stopped: dict[int, Undecodable] = {}
         """By partition, the record that this version cannot read: it is read no further."""
@@ -56,18 +57,21 @@ class Progress:
         """Raises LogUnavailable."""
         if self._ask is not None:
             self._ends = await self._ask.now()
+            self._judge()
 
-    async def moved(self, positions: Mapping[int, Positions]) -> None:
-        """The database has got there."""
+    async def moved(self, positions: Mapping[int, Positions], lag_s: float) -> None:
+        """The database has got there. lag_s: age of the last record read."""
         self.positions = dict(positions)
+        self._lag_s = lag_s
+        self._judge()
         async with self._moved:
             self._moved.notify_all()
 
-    def note(self, lag_s: float) -> None:
-        """Set the metrics. lag_s: age of the last record read."""
-        self.current = self.current or (bool(self._ends) and not self.behind)
-        LAG_RECORDS.set(self.behind)
-        LAG_SECONDS.set(lag_s if self.behind else 0)
+    def _judge(self) -> None:
+        behind = self.behind
+        self.current = self.current or (bool(self._ends) and bool(self.positions) and not behind)
+        LAG_RECORDS.set(behind)
+        LAG_SECONDS.set(self._lag_s if behind else 0)
 
     def stop(self, error: Undecodable) -> None:
         """That partition is read no further."""

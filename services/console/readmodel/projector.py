@@ -46,7 +46,7 @@ class Projector:
         self._check_log = check_log
         self._database = database
         self._clock = clock
-        self._looked = 0.0
+        self._look_at = 0.0
 
     async def run(self) -> None:
         """Waits out Kafka and the database. Raises ForeignLog and TopicsUnfit."""
@@ -79,6 +79,7 @@ class Projector:
             finally:
                 await consumer.close()
         finally:
+            self._look_at = 0.0
             self.progress.asks(None)
             thread.shutdown()  # waits for the batch under way: its transaction ends before the lock does
             model.release()
@@ -89,13 +90,15 @@ class Projector:
         while not await _in(thread, model.lock):
             self.progress.doing = "standing by: another console writes this database"
             await self._moved(await _in(thread, model.positions), 0)
+            await self._looked()
             await self._clock.sleep(STANDBY_S)
         self.progress.doing = ""
 
     async def _project(self, model: ReadModel, thread: ThreadPoolExecutor, consumer: Consumer) -> None:
         feed = Feed(consumer)
         feed.assign(projection.reader for projection in model.projections.values())
-        while not (self._is_time_to_look() and await _in(thread, model.rebuild_asked)):
+        await self._note(model)
+        while not (await self._looked() and await _in(thread, model.rebuild_asked)):
             changed = await feed.poll(POLL_S)
             while await _in(thread, model.project, changed):
                 await self._note(model)
@@ -104,19 +107,20 @@ class Projector:
                 self._stop_if_unreadable(model, partition, feed)
             await self._note(model)
 
-    def _is_time_to_look(self) -> bool:
-        return self._clock.monotonic() >= self._looked + LOOK_S
+    async def _looked(self) -> bool:
+        """Ask for the logs' ends now and then; did it just now? Raises LogUnavailable."""
+        if self._clock.monotonic() < self._look_at:
+            return False
+        await self.progress.refresh_ends()
+        self._look_at = self._clock.monotonic() + LOOK_S
+        return True
 
     async def _note(self, model: ReadModel) -> None:
         positions = {p: projection.reader.positions for p, projection in model.projections.items()}
         await self._moved(positions, max(0, self._clock.now_ms() - model.last_timestamp) / 1000)
 
     async def _moved(self, positions: dict[int, Positions], lag_s: float) -> None:
-        await self.progress.moved(positions)
-        if self._is_time_to_look():
-            await self.progress.refresh_ends()
-            self._looked = self._clock.monotonic()
-        self.progress.note(lag_s)
+        await self.progress.moved(positions, lag_s)
         self.last_alive = self._clock.monotonic()
 
     def _stop_if_unreadable(self, model: ReadModel, partition: int, feed: Feed) -> None:

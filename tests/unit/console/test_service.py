@@ -1,0 +1,195 @@
+"""The console as a service: waiting for Kafka, standing by, rebuilding, refusing what it must not read."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+
+from hookline.clock import SystemClock
+from hookline.errors import ConfigError, ForeignLog, TopicsUnfit
+from hookline.log.memory import MemoryCluster
+from hookline.log.records import LOGS, Draft, Place, Topic
+from hookline.settings import Settings
+from services.console.readmodel import model
+from services.console.readmodel.database import Database, open_database
+from services.console.readmodel.schema import METADATA, chains, meta
+from services.console.rebuild import rebuild
+from services.console.service import Console
+from tests.unit.console.histories import LOG_ID, History, fill, plan, push
+from tests.unit.console.running import KEY, PARTITIONS, PASSWORD, until
+
+
+def logs(number: int = 20) -> MemoryCluster:
+    cluster = MemoryCluster(PARTITIONS)
+    history = History(cluster, PARTITIONS)
+    history.begin()
+    for _ in fill(history, 1, number):
+        pass
+    return cluster
+
+
+def complete(settings: Settings) -> Settings:
+    return settings.model_copy(update={"master_keys": Settings(master_keys=[KEY]).master_keys} | password())
+
+
+def password() -> dict[str, object]:
+    return {"admin_password": Settings(admin_password=PASSWORD).admin_password}
+
+
+@contextlib.asynccontextmanager
+async def started(settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID) -> AsyncIterator[Console]:
+    async def check_log() -> UUID:
+        return log_id
+
+    console = Console(complete(settings), SystemClock(), cluster, check_log)
+    await console.start()
+    try:
+        yield console
+    finally:
+        await console.stop()
+
+
+def dump(database: Database) -> dict[str, list[tuple[object, ...]]]:
+    with database.read() as connection:
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+            for table in METADATA.sorted_tables
+        }
+
+
+def records(cluster: MemoryCluster) -> int:
+    return sum(cluster.end(Place(topic, p)) for topic in LOGS for p in range(PARTITIONS))
+
+
+async def test_ready_says_how_far_it_is(tmp_path: Path) -> None:
+    cluster = logs()
+    cluster.down = True
+    async with started(Settings(data_dir=tmp_path), cluster) as console:
+        assert not console.ready().ok
+        await until(lambda: "no broker answers" in console.ready().detail)
+        assert console.live().ok
+        cluster.down = False
+        await until(lambda: console.ready().ok)
+        assert console.ready().detail == f"read all {records(cluster):,} records"
+
+
+async def test_topics_that_do_not_fit_end_it(tmp_path: Path) -> None:
+    async def check_log() -> UUID:
+        raise TopicsUnfit("there is no topic pushes")
+
+    console = Console(complete(Settings(data_dir=tmp_path)), SystemClock(), logs(), check_log)
+    await console.start()
+    with pytest.raises(TopicsUnfit):
+        await asyncio.wait_for(console.wait(), 10)
+    await console.stop()
+
+
+async def test_another_log_ends_it_in_words(tmp_path: Path) -> None:
+    settings, cluster = Settings(data_dir=tmp_path), logs()
+    async with started(settings, cluster) as console:
+        await until(lambda: console.ready().ok)
+    async with started(settings, cluster, uuid4()) as console:
+        with pytest.raises(ForeignLog, match="--rebuild"):
+            await asyncio.wait_for(console.wait(), 10)
+
+
+async def test_a_setting_that_cannot_be_read_ends_it(tmp_path: Path) -> None:
+    cluster = logs()
+    cluster.append(Draft(Place(Topic.PIPELINES, 0), b"p", b"{}", {"ce_type": b"hookline.Pipeline.v9"}))
+    async with started(Settings(data_dir=tmp_path), cluster) as console:
+        with pytest.raises(Exception, match=r"pipelines\[0\]@1: "):
+            await asyncio.wait_for(console.wait(), 10)
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "postgresql+nothing://x/y"])
+def test_a_database_url_of_no_use(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="HOOKLINE_DATABASE_URL"):
+        open_database(Settings(data_dir=tmp_path, database_url=url))
+
+
+async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with started(Settings(data_dir=tmp_path / "file"), logs()) as console:
+        with pytest.raises(ConfigError, match="cannot be written"):
+            await asyncio.wait_for(console.wait(), 10)
+
+
+async def test_of_two_on_one_database_one_writes_and_the_other_takes_over(database_settings: Settings) -> None:
+    cluster = logs()
+    async with contextlib.AsyncExitStack() as stack:
+        first = await stack.enter_async_context(started(database_settings, cluster))
+        await until(lambda: first.ready().ok)
+        async with started(database_settings, cluster) as second:
+            await until(lambda: second.ready().ok)
+            assert "standing by" in second.ready().detail
+            History(cluster, PARTITIONS).push(push(1000, (plan(),)))
+            await until(lambda: second.ready().detail.endswith(f"read all {records(cluster):,} records"))
+            await stack.aclose()
+            History(cluster, PARTITIONS).push(push(1001, (plan(),)))
+            await until(lambda: second.ready().detail == f"read all {records(cluster):,} records")
+
+
+async def test_a_database_that_fails_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, save, failed = logs(), model.save_rows, []
+
+    def fails_once(*args: object) -> None:
+        save(*args)  # type: ignore[arg-type]
+        if not failed:
+            failed.append(1)
+            raise OperationalError("x", {}, Exception("disk I/O error"))
+
+    monkeypatch.setattr(model, "save_rows", fails_once)
+    async with started(Settings(data_dir=tmp_path), cluster) as console:
+        await until(lambda: "disk I/O error" in console.ready().detail)
+        await until(lambda: console.ready().ok)
+    assert failed
+
+
+async def rebuilt(settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID) -> list[str]:
+    async def check_log() -> UUID:
+        return log_id
+
+    database, said = open_database(settings), list[str]()
+    await asyncio.wait_for(rebuild(database, cluster, check_log, SystemClock(), said.append), 20)
+    database.close()
+    return said
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+async def test_rebuild_with_and_without_a_running_console(
+    database_settings: Settings, database: Database, is_running: bool
+) -> None:
+    cluster = logs()
+    async with contextlib.AsyncExitStack() as stack:
+        console = await stack.enter_async_context(started(database_settings, cluster))
+        await until(lambda: console.ready().ok)
+        expected = dump(database)
+        if not is_running:
+            await stack.aclose()
+        with database.write() as connection:
+            connection.execute(update(chains).values(status="wrong"))
+        said = await rebuilt(database_settings, cluster)
+        assert said[-1] == f"rebuilt: {records(cluster):,} records read"
+        assert dump(database) == expected
+
+
+async def test_rebuild_mends_another_log(database_settings: Settings, database: Database) -> None:
+    cluster, other = logs(), uuid4()
+    await rebuilt(database_settings, cluster)
+    await rebuilt(database_settings, cluster, other)
+    with database.read() as connection:
+        assert connection.scalar(select(meta.c.value).where(meta.c.key == "log_id")) == str(other)
+    async with started(database_settings, cluster, other) as console:
+        await until(lambda: console.ready().ok)
+
+
+async def test_rebuild_says_what_stops_it(tmp_path: Path) -> None:
+    cluster = logs()
+    cluster.append(Draft(Place(Topic.PUSHES, 1), b"k", b"{}", {"ce_type": b"hookline.New.v9"}))
+    with pytest.raises(Exception, match=r"pushes\[1\]@"):
+        await rebuilt(Settings(data_dir=tmp_path), cluster)
