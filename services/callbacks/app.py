@@ -9,7 +9,7 @@ from aiohttp import web
 from hookline.chain.keys import KeyRing
 from hookline.chain.tokens import open_token
 from hookline.clock import Clock
-from hookline.errors import Invalid, LogError, TokenError, Unavailable, Unreadable
+from hookline.errors import HooklineError, Invalid, LogError, TokenError, Unavailable, Unreadable
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.callbacks.answers import Answer
@@ -28,7 +28,7 @@ OFFICIAL = "library"
 
 
 class Refusal(StrEnum):
-    """Kinds of answers that need no log, beside `Answer`, as the metric names them."""
+    """Kinds of answers beside those that the log gives, as the metric names them."""
 
     BAD_TOKEN = "bad_token"
     TOO_LARGE = "too_large"
@@ -51,20 +51,13 @@ class _Routes:
         return await self._post(request, f"{OFFICIAL}/{request.match_info['name']}")
 
     async def _post(self, request: web.Request, repository: str) -> web.Response:
-        """Count every answer by its kind; the errors become answers in the middleware."""
+        """Count every answer by its kind; errors become answers in the middleware."""
         try:
             answer = await self._answer(request, repository)
-        except TokenError:
-            ANSWERS.labels(Refusal.BAD_TOKEN).inc()
-            raise web.HTTPNotFound from None
-        except web.HTTPRequestEntityTooLarge:
-            ANSWERS.labels(Refusal.TOO_LARGE).inc()
-            raise
-        except Invalid:
-            ANSWERS.labels(Refusal.INVALID).inc()
-            raise
-        except (Unavailable, LogError):
-            ANSWERS.labels(Refusal.UNAVAILABLE).inc()
+        except (HooklineError, web.HTTPException) as error:
+            ANSWERS.labels(_kind(error)).inc()
+            if isinstance(error, TokenError):
+                raise web.HTTPNotFound from None
             raise
         ANSWERS.labels(answer).inc()
         return _response(answer)
@@ -87,6 +80,18 @@ async def _read(request: web.Request) -> CallbackBody:
         return parse_body(inflate(sent, request.headers.get("Content-Encoding", ""), MAX_BODY))
     except Unreadable as error:
         raise Invalid({"non_field_errors": [f"The body cannot be read: {error}."]}) from None
+
+
+def _kind(error: Exception) -> Refusal:
+    match error:
+        case TokenError():
+            return Refusal.BAD_TOKEN
+        case web.HTTPRequestEntityTooLarge():
+            return Refusal.TOO_LARGE
+        case Unavailable() | LogError():
+            return Refusal.UNAVAILABLE
+        case _:
+            return Refusal.INVALID
 
 
 def _response(answer: Answer) -> web.Response:

@@ -5,7 +5,6 @@ Which commits are made later does not matter to one that runs.
 """
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from uuid import UUID
 
@@ -30,6 +29,8 @@ log = structlog.get_logger()
 POLL_S = 1.0
 RETRY_S = 0.5
 """Seconds between two tries while Kafka does not answer."""
+LOST_RETRY_S = 2.0
+"""Seconds until it is asked again what the group has committed, while the snapshot of a partition is gone."""
 LAG_S = 5.0
 """Seconds between two looks at how far behind the tails are."""
 RESTORES_AT_ONCE = 4
@@ -80,12 +81,11 @@ class Replica:
             try:
                 await self._read_on()
             except (LogUnavailable, SnapshotLost) as error:
-                # A lost snapshot: the group has committed a newer one meanwhile, which the next try finds.
                 if self.trouble is None:
                     log.warning("tails stopped, trying again", reason=str(error))
                 self.trouble = str(error)
+                await self._clock.sleep(RETRY_S)
             self._came_round()
-            await self._clock.sleep(RETRY_S)
 
     async def watch_lag(self) -> None:
         """Keep the lag's metric, until cancelled."""
@@ -100,6 +100,7 @@ class Replica:
                 TAIL_LAG.labels(tail.partition).set(lag)
 
     async def _read_on(self) -> None:
+        """Restore what has not begun, then read; returns when it is time to look again for snapshots that were lost."""
         async with AsyncExitStack() as stack:
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
@@ -112,7 +113,8 @@ class Replica:
             self._ends = SharedEnds(offsets, [Place(topic, tail.partition) for tail in self.tails for topic in LOGS])
             stack.callback(self._forget_ends)
             self.trouble = None
-            while True:
+            look_again_at = self._clock.monotonic() + LOST_RETRY_S
+            while self._clock.monotonic() < look_again_at or not any(tail.lost for tail in self.tails):
                 await self._poll(feed)
 
     async def _poll(self, feed: Feed) -> None:
@@ -131,7 +133,7 @@ class Replica:
     # Restoring
 
     async def _restore(self, offsets: Offsets) -> None:
-        """Begin every tail that has not begun. Raises ForeignLog, SnapshotLost, LogUnavailable."""
+        """Begin every tail that has not begun. Raises ForeignLog, LogUnavailable, and SnapshotLost if there is no other."""
         slots = asyncio.Semaphore(RESTORES_AT_ONCE)
 
         async def restore(tail: Tail) -> None:
@@ -146,6 +148,8 @@ class Replica:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._readers() and (lost := [tail.lost for tail in self.tails if tail.lost is not None]):
+            raise SnapshotLost("; ".join(lost))
 
     async def _begin(self, tail: Tail, offsets: Offsets) -> None:
         def progress(records: int) -> None:
@@ -163,18 +167,23 @@ class Replica:
         except Undecodable as error:
             tail.stop(error)
             self._say_stopped(error)
+        except SnapshotLost as error:
+            # The group may have committed newer ones since we asked; nobody but this partition waits for that.
+            if tail.lost is None:
+                log.warning("a snapshot is gone, looking again", reason=str(error))
+            tail.lost = str(error)
         self._came_round()
 
     async def _aim(self, offsets: Offsets) -> None:
         """Tell the tails how far they must read to be current. Raises LogUnavailable."""
-        behind = [tail for tail in self.tails if not tail.current and tail.stopped is None]
+        behind = [tail for tail in self.tails if not tail.current and tail.stopped is None and tail.lost is None]
         ends = await offsets.ends([Place(topic, tail.partition) for tail in behind for topic in LOGS])
         for tail in behind:
             tail.aim(_positions(ends, tail.partition))
 
     # Small things
 
-    def _readers(self) -> Iterable[PartitionReader]:
+    def _readers(self) -> list[PartitionReader]:
         return [tail.reader for tail in self.tails if tail.reader is not None and tail.stopped is None]
 
     def _forget_ends(self) -> None:

@@ -13,8 +13,6 @@ __all__ = ["Tail"]
 
 RECORDS_A_TURN = 200
 """Records folded before others get the event loop: a few ms."""
-
-
 STOPPED_RETRY_S = 30
 """Retry-After of a stopped partition: someone must act first."""
 
@@ -38,6 +36,8 @@ class Tail:
         self.partition = partition
         self.reader: PartitionReader | None = None
         self.stopped: Undecodable | None = None
+        self.lost: str | None = None
+        """Why it has not begun: the snapshot that it should begin from is gone, and no newer one is committed yet."""
         self.current = False
         """Once True, True for good: behind or not, what it knows is a prefix that began at a snapshot."""
         self._memory: PartitionMemory | None = None
@@ -58,6 +58,7 @@ class Tail:
 
     def begin(self, restored: Restored, ended: EndedChains) -> None:
         """Go on from a snapshot, or from the logs' beginning."""
+        self.lost = None
         self._memory = PartitionMemory(restored, ended)
         self._began = restored.positions
         self.reader = PartitionReader(
@@ -75,6 +76,8 @@ class Tail:
             return f"stopped: {self.stopped}"
         if self.current:
             return "current"
+        if self.lost is not None:
+            return f"waits for a newer snapshot: {self.lost}"
         if self.reader is None:
             return f"reading its snapshot, {self._snapshot_records} records so far"
         if self._goal is None:

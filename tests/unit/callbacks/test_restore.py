@@ -138,19 +138,40 @@ async def test_foreign_log_is_refused() -> None:
         await replica.run()
 
 
-async def test_a_snapshot_that_is_gone_is_looked_for_again_at_the_newest_commit() -> None:
-    world = World()
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_a_snapshot_that_is_gone_is_looked_for_again_at_the_newest_commit(partitions: int) -> None:
+    world = World(partitions=partitions)
     chain = world.push()
+    partition = partition_of(chain.push_id, partitions)
     lost = await snapshot(world, chain)
     commit(world, chain, lost)
-    world.cluster.delete_below(Place(Topic.SNAPSHOTS, partition_of(chain.push_id, world.partitions)), lost.snapshot + 1)
+    world.cluster.delete_below(Place(Topic.SNAPSHOTS, partition), lost.snapshot + 1)
     async with world.replica(wait=False) as replica:
-        await until(lambda: replica.replica.trouble is not None)
-        assert "snapshots[" in str(replica.replica.trouble)
+        await until(lambda: f"snapshots[{partition}]@{lost.snapshot}" in replica.replica.progress())
         assert await replica.post(chain, 1, "success") == 503
         await checkpoint(world, chain)
-        await until(lambda: replica.replica.current)
+
+        def is_current() -> bool:
+            world.clock.ms += 100
+            return replica.replica.current
+
+        await until(is_current)
         assert await replica.post(chain, 1, "success") == 200
+
+
+async def test_a_snapshot_that_is_gone_holds_up_no_other_partition() -> None:
+    world = World()
+    chain, elsewhere = world.push(), world.push()
+    while partition_of(elsewhere.push_id, 3) == partition_of(chain.push_id, 3):
+        elsewhere = world.push()
+    lost = await snapshot(world, chain)
+    commit(world, chain, lost)
+    world.cluster.delete_below(Place(Topic.SNAPSHOTS, partition_of(chain.push_id, 3)), lost.snapshot + 1)
+    async with world.replica(wait=False) as replica:
+        await until(lambda: replica.replica.tails[partition_of(elsewhere.push_id, 3)].current)
+        assert await replica.post(elsewhere, 1, "success") == 200
+        assert await replica.post(chain, 1, "success") == 503
+        assert not replica.replica.current
 
 
 async def test_a_snapshot_that_cannot_be_read_stops_its_partition() -> None:
