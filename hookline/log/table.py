@@ -1,6 +1,7 @@
 """The `pipelines` topic as a table in memory: tailed by ingress and console, waited for by offset (after Karapace's schema reader)."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -37,20 +38,20 @@ class PipelineTable:
 
     async def run(self) -> None:
         """Tail the topic. Raises Undecodable, and LogUnavailable when its consumer gives up: then run it again."""
-        offsets = await self._cluster.offsets()
-        consumer = await self._cluster.consumer()
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            offsets = await self._cluster.offsets()
+            stack.push_async_callback(offsets.close)
+            consumer = await self._cluster.consumer()
+            stack.push_async_callback(consumer.close)
+            start = (await offsets.starts((PIPELINES,)))[PIPELINES]
+            consumer.assign({PIPELINES: max(start, self.position)})
             self._ends = SharedEnds(offsets, (PIPELINES,))
-            consumer.assign({PIPELINES: self.position})
+            stack.callback(self._stopped)
             while True:
                 for records in (await consumer.poll(POLL_S)).values():
                     self._apply(records)
                     async with self._moved:
                         self._moved.notify_all()
-        finally:
-            self._ends = None
-            await consumer.close()
-            await offsets.close()
 
     def of_repository(self, repository: str) -> tuple[Pipeline, ...]:
         return self._by_repository.get(repository, ())
@@ -74,6 +75,9 @@ class PipelineTable:
             async with self._moved:
                 await self._moved.wait_for(lambda: self.position >= offset)
         return self.position
+
+    def _stopped(self) -> None:
+        self._ends = None
 
     def _apply(self, records: Sequence[RawRecord]) -> None:
         for raw in records:

@@ -192,11 +192,14 @@ async def new_epoch(cluster: Cluster, clock: Clock | None = None) -> UUID:
 
 async def read_log_id(cluster: Cluster) -> UUID | None:
     """The last log_id in `pipelines`, None without any. Raises Undecodable, LogUnavailable."""
-    offsets, consumer = await cluster.offsets(), await cluster.consumer()
-    try:
-        start, end = (await offsets.starts([PIPELINES]))[PIPELINES], (await offsets.ends([PIPELINES]))[PIPELINES]
-        consumer.assign({PIPELINES: start})
-        log_id, position = None, start
+    async with contextlib.AsyncExitStack() as stack:
+        offsets = await cluster.offsets()
+        stack.push_async_callback(offsets.close)
+        consumer = await cluster.consumer()
+        stack.push_async_callback(consumer.close)
+        position, end = (await offsets.starts([PIPELINES]))[PIPELINES], (await offsets.ends([PIPELINES]))[PIPELINES]
+        consumer.assign({PIPELINES: position})
+        log_id = None
         while position < end:
             records = (await consumer.poll(READ_S)).get(PIPELINES, ())
             if not records:
@@ -204,10 +207,7 @@ async def read_log_id(cluster: Cluster) -> UUID | None:
             for raw in records:
                 log_id = decode_setting(raw, LogId).log_id if raw.key == LOG_ID_KEY else log_id
                 position = raw.offset + 1
-    finally:
-        await consumer.close()
-        await offsets.close()
-    return log_id
+        return log_id
 
 
 async def describe(cluster: KafkaCluster) -> Topics:
