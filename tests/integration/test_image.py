@@ -1,17 +1,22 @@
 """The container image, without an engine: deploy/Containerfile's steps in a folder, then its entry point as a user without rights."""
 
+import base64
+import json
 import os
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hookline.settings import ADMIN_OFFSET
 from tests.integration.containerfile import Image, carry_out
+from tests.kafka import free_broker_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingress", "dispatcher", "callbacks", "console")
@@ -54,25 +59,39 @@ def image() -> Iterator[Image]:
         shutil.rmtree(folder)
 
 
-def start(image: Image, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def start(image: Image, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
     """The entry point, as the image's user, in a folder that user cannot write to."""
     readonly = image.root / "readonly"
     readonly.mkdir(mode=0o555, exist_ok=True)
     uid, _, gid = image.user.partition(":")
     env = {name: value for name, value in image.env.items() if not name.startswith("PIP_") and name != "HOME"}
     command = [shutil.which(image.entrypoint[0], path=env["PATH"]) or "", *image.entrypoint[1:], *arguments]
-    return subprocess.run(
+    return subprocess.Popen(
         command,
         cwd=readonly,
-        env=env,
-        capture_output=True,
+        env=env | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
         user=int(uid) if IS_ROOT else None,
         group=int(gid) if IS_ROOT else None,
         extra_groups=[] if IS_ROOT else None,
     )
+
+
+def say(image: Image, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one that ends by itself."""
+    process = start(image, *arguments, **settings)
+    stdout, stderr = process.communicate(timeout=60)
+    return process.returncode, stdout, stderr
+
+
+def is_alive(admin_port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/livez", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def packages(image: Image) -> set[str]:
@@ -81,26 +100,50 @@ def packages(image: Image) -> set[str]:
 
 
 def test_help_names_the_services(image: Image) -> None:
-    said = start(image, "--help")
+    code, said, _ = say(image, "--help")
 
-    assert said.returncode == 0
-    assert "{ingress,dispatcher,callbacks,console}" in said.stdout
+    assert code == 0
+    assert "{ingress,dispatcher,callbacks,console}" in said
 
 
 def test_another_word_is_answered_with_the_usage(image: Image) -> None:
-    said = start(image, "ingres")
+    code, _, said = say(image, "ingres")
 
-    assert said.returncode == 2
-    assert said.stderr.startswith("usage: ")
+    assert code == 2
+    assert said.startswith("usage: ")
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_without_settings_says_which_to_set(image: Image, service: str) -> None:
-    said = start(image, service)
+def test_a_service_says_which_setting_is_wrong(image: Image, service: str) -> None:
+    code, _, said = say(image, service, HOOKLINE_MASTER_KEYS="k1:short", HOOKLINE_INGRESS_PORT="eighty")
 
-    assert said.returncode == 2
-    assert said.stderr.startswith("hookline: HOOKLINE_")
-    assert "Traceback" not in said.stderr
+    assert code == 2
+    assert said.startswith("hookline: HOOKLINE_")
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_starts_and_stops_without_writing_where_it_stands(image: Image, service: str) -> None:
+    """Kafka is away here, which is no reason to end: alive, not ready, and gone in order on SIGTERM."""
+    port = free_broker_port()
+    settings = {
+        "HOOKLINE_HOST": "127.0.0.1",
+        f"HOOKLINE_{service.upper()}_PORT": str(port),
+        "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_broker_port()}",
+        "HOOKLINE_MASTER_KEYS": f"k1:{base64.b64encode(bytes(32)).decode()}",
+        "HOOKLINE_ADMIN_PASSWORD": "of this test",
+        "HOOKLINE_INGRESS_TOKENS": "of this test",
+    }
+    process = start(image, service, **settings)
+    try:
+        wait_until(lambda: process.poll() is not None or is_alive(port + ADMIN_OFFSET))
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+
+    assert process.returncode == 0, said
+    assert json.loads(said.splitlines()[-1])["event"] == "stopped"
 
 
 def test_it_is_a_user_without_a_name_and_without_rights(image: Image) -> None:
