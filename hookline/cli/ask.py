@@ -1,6 +1,7 @@
 """Lines typed at the terminal, awaited: Ctrl-C still works while nobody has answered."""
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -24,13 +25,16 @@ class TypedLines:
         """The next line without its end; None when there will be no more."""
         if not self._started:
             self._started = True
-            threading.Thread(target=self._pump, args=(asyncio.get_running_loop(),), daemon=True).start()
+            threading.Thread(
+                target=self._pump, args=(asyncio.get_running_loop(),), name="keyboard", daemon=True
+            ).start()
         return await self._lines.get()
 
     def _pump(self, loop: asyncio.AbstractEventLoop) -> None:
         rest = b""
-        while data := self._read():
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                loop.call_soon_threadsafe(self._lines.put_nowait, line.decode(errors="replace").strip())
-        loop.call_soon_threadsafe(self._lines.put_nowait, None)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            while data := self._read():
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    loop.call_soon_threadsafe(self._lines.put_nowait, line.decode(errors="replace").strip())
+            loop.call_soon_threadsafe(self._lines.put_nowait, None)

@@ -5,9 +5,10 @@ import aiohttp
 from hookline.settings import ADMIN_OFFSET, Settings
 from hookline.web.health import Status
 
-__all__ = ["ask_ready", "local_host", "ready_url"]
+__all__ = ["NO_ANSWER", "ask_ready", "local_host", "ready_url"]
 
 TIMEOUT_S = 2.0
+NO_ANSWER = "does not answer"
 
 
 def local_host(settings: Settings) -> str:
@@ -29,4 +30,4 @@ async def ask_ready(session: aiohttp.ClientSession, url: str) -> Status:
             detail = body.get("detail", "") if isinstance(body, dict) else ""
             return Status(answer.status == 200, str(detail))
     except (TimeoutError, aiohttp.ClientError, ValueError):
-        return Status(False, "does not answer yet")
+        return Status(False, NO_ANSWER)

@@ -58,6 +58,8 @@ class Printer:
     def answered(self, hook: Hook, status: int) -> None:
         self._say(f"answered {status}")
 
+    def calls_back(self, hook: Hook, verdict: Verdict) -> None: ...
+
     def called_back(self, hook: Hook, verdict: Verdict, status: int, answer: str) -> None:
         style = "good" if status == 200 else "bad"
         reply = f"{status} {answer}" if status else f"no answer ({answer})"
@@ -99,17 +101,14 @@ def receive(
 ) -> None:
     """A receiver to try things with: prints each hook, verifies its signature, answers and calls back as told.
 
+    What request bins were for, on your own machine.
+
     Examples:
-
-        hookline receive                                # every hook: 200, then success
-
-        HOOKLINE_HOOK_SECRET=whsec_... hookline receive --port 9001 --after 3
-
+        hookline receive                        # every hook: 200, then success
         hookline receive --state failure --description "2 tests failed"
-
-        hookline receive --ask                          # you say what each hook gets
-
-        hookline receive --status 302 --early           # as odd as receivers in the wild
+        hookline receive --ask                  # you say what each hook gets
+        hookline receive --status 302 --early   # as odd as some in the wild
+        HOOKLINE_HOOK_SECRET=whsec_... hookline receive --port 9001 --after 3
     """
     console = make_console()
     secrets = [one for one in secret or [] if one]
@@ -117,7 +116,7 @@ def receive(
         check_secret(one)
     printer = Printer(console, full=full)
 
-    questions = Questions(console) if ask else None
+    questions = Questions(console, TypedLines()) if ask else None
 
     async def decide(hook: Hook) -> Verdict | None:
         chosen = await questions.ask(hook) if questions else state
@@ -136,9 +135,9 @@ def receive(
 class Questions:
     """Asks what to call back, one hook at a time."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, lines: TypedLines) -> None:
         self._console = console
-        self._lines = TypedLines()
+        self._lines = lines
         self._one_at_a_time = asyncio.Lock()
 
     async def ask(self, hook: Hook) -> State:

@@ -74,6 +74,9 @@ class ReceiverWitness(Protocol):
 
     def answered(self, hook: Hook, status: int) -> None: ...
 
+    def calls_back(self, hook: Hook, verdict: Verdict) -> None:
+        """About to be sent."""
+
     def called_back(self, hook: Hook, verdict: Verdict, status: int, answer: str) -> None:
         """`status` 0: nobody answered, `answer` says why."""
 
@@ -150,6 +153,7 @@ class Receiver:
     async def _call_back(self, hook: Hook) -> None:
         verdict = await self._conduct.decide(hook)
         if verdict is not None and hook.callback_url:
+            self._witness.calls_back(hook, verdict)
             status, answer = await _post_verdict(hook.callback_url, verdict)
             self._witness.called_back(hook, verdict, status, answer)
 

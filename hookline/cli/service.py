@@ -23,8 +23,9 @@ def ingress() -> None:
     Settings come from the environment; `hookline doctor` shows them.
 
     Example:
-
-        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 HOOKLINE_INGRESS_TOKENS=... hookline ingress
+        export HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092
+        export HOOKLINE_INGRESS_TOKENS=...
+        hookline ingress
     """
     _run("ingress")
 
@@ -35,8 +36,9 @@ def dispatcher() -> None:
     Settings come from the environment; `hookline doctor` shows them.
 
     Example:
-
-        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 HOOKLINE_MASTER_KEYS=k1:... hookline dispatcher
+        export HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092
+        export HOOKLINE_MASTER_KEYS=k1:...
+        hookline dispatcher
     """
     _run("dispatcher")
 
@@ -47,15 +49,16 @@ def callbacks() -> None:
     Settings come from the environment; `hookline doctor` shows them.
 
     Example:
-
-        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 HOOKLINE_MASTER_KEYS=k1:... hookline callbacks
+        export HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092
+        export HOOKLINE_MASTER_KEYS=k1:...
+        hookline callbacks
     """
     _run("callbacks")
 
 
 def console(
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Drop the database first and read it anew from the logs.")
+        bool, typer.Option("--rebuild", help="Drop the database, read it anew from the logs, and end.")
     ] = False,
 ) -> None:
     """Settings, the Docker Hub compatible API and the History pages.
@@ -63,9 +66,9 @@ def console(
     Settings come from the environment; `hookline doctor` shows them.
 
     Examples:
-
-        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 HOOKLINE_ADMIN_PASSWORD=... hookline console
-
-        hookline console --rebuild                      # after a restore, or when in doubt: nothing is lost
+        export HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092
+        export HOOKLINE_ADMIN_PASSWORD=...
+        hookline console
+        hookline console --rebuild           # nothing is lost: it is all in Kafka
     """
     _run("console", *(["--rebuild"] if rebuild else []))

@@ -42,8 +42,8 @@ class Witness(Protocol):
 
     def became_ready(self, unit: Unit, after_s: float) -> None: ...
 
-    def is_waiting(self, unit: Unit, detail: str) -> None:
-        """Not ready yet; called when the reason changes."""
+    def is_waiting(self, unit: Unit, detail: str, for_s: float) -> None:
+        """Not ready, seconds after it was started; called when the reason changes."""
 
     def died(self, unit: Unit, how: str, pause_s: float) -> None:
         """It will be started again after the pause."""
@@ -96,7 +96,7 @@ class Supervisor:
                 raise  # it never worked: trying again would only say it five times
             return False, str(error)
         death = asyncio.create_task(self.unit.ended())
-        readiness = asyncio.create_task(self._until_ready())
+        readiness = asyncio.create_task(self._until_ready(began))
         try:
             await asyncio.wait({death, readiness}, return_when=asyncio.FIRST_COMPLETED)
             was_ready = readiness.done() and not death.done()
@@ -108,12 +108,12 @@ class Supervisor:
         finally:
             await _cancel(death, readiness)
 
-    async def _until_ready(self) -> None:
+    async def _until_ready(self, began: float) -> None:
         said = ""
         while not (status := await self.unit.ready()).ok:
             if status.detail != said:
                 said = status.detail
-                self._witness.is_waiting(self.unit, said)
+                self._witness.is_waiting(self.unit, said, self._clock.monotonic() - began)
             await self._clock.sleep(POLL_S)
 
     def _last_words(self, how: str) -> str:

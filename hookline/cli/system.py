@@ -23,7 +23,8 @@ class Voice(Witness, Protocol):
 
     def starting(self, what: str) -> None: ...
 
-    def topics_fit(self) -> None: ...
+    def topics_fit(self, done: Sequence[str]) -> None:
+        """`done`: what had to be made, one sentence each."""
 
     def all_ready(self) -> None: ...
 
@@ -40,7 +41,7 @@ class LocalSystem:
     def __init__(
         self,
         broker: BrokerUnit | None,
-        make_topics: Callable[[], Awaitable[None]],
+        make_topics: Callable[[], Awaitable[Sequence[str]]],
         services: Sequence[ServiceUnit],
         clock: Clock,
         voice: Voice,
@@ -81,8 +82,7 @@ class LocalSystem:
                 if self._broker is not None:
                     self._voice.starting("kafka")
                     await self._keep(group, self._broker).wait()
-                await self._make_topics()
-                self._voice.topics_fit()
+                self._voice.topics_fit(await self._make_topics())
                 for ready in [self._keep(group, service) for service in self._services]:
                     await ready.wait()
                 self._voice.all_ready()

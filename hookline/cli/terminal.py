@@ -3,9 +3,10 @@
 import sys
 
 from rich.console import Console
+from rich.rule import Rule
 from rich.theme import Theme
 
-__all__ = ["error_console", "make_console"]
+__all__ = ["error_console", "make_console", "print_rule"]
 
 THEME = Theme(
     {
@@ -14,10 +15,11 @@ THEME = Theme(
         "warn": "yellow",
         "quiet": "dim",
         "name": "bold cyan",
-        "command": "bold",
+        "command": "default",
         "url": "underline blue",
     }
 )
+RULE_WIDTH = 78
 PIPE_WIDTH = 240
 """Columns where there is no terminal: wide enough that no curl line is folded."""
 
@@ -30,6 +32,11 @@ def make_console(*, stderr: bool = False) -> Console:
     return Console(
         file=stream, theme=THEME, highlight=False, soft_wrap=True, width=None if stream.isatty() else PIPE_WIDTH
     )
+
+
+def print_rule(console: Console, title: str) -> None:
+    """A line with a title, no wider than the text below it."""
+    console.print(Rule(f"[bold]{title}[/]", style="quiet", align="left"), width=min(RULE_WIDTH, console.width))
 
 
 def error_console() -> Console:

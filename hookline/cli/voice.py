@@ -1,13 +1,14 @@
 """What `hookline up` prints: a line as each part gets ready, `ready` with the addresses, and what goes wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 
 from rich.console import Console
 from rich.markup import escape
 
 from hookline import __version__
-from hookline.cli.probe import local_host
+from hookline.cli.probe import NO_ANSWER, local_host
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
 from hookline.cli.supervisor import Unit
 from hookline.clock import Clock
@@ -16,8 +17,13 @@ from hookline.settings import Settings
 __all__ = ["SAMPLE_PUSH", "UpVoice", "curl_push"]
 
 SAMPLE_PUSH = (
-    '{"push_data": {"tag": "1.0.0", "pusher": "me", "pushed_at": 1417566161}, "repository": {"repo_name": "acme/shop"}}'
+    """{"push_data": {"pushed_at": '$(date +%s)', "pusher": "me", "tag": "1.0.0"}, """
+    """"repository": {"repo_name": "acme/shop"}}"""
 )
+"""For a shell, between single quotes; its time is now, for the same body sent twice within an hour counts once."""
+PATIENCE_S = 5.0
+"""So long a unit may take before it is said why it is not ready, and then between two such lines."""
+LONGEST_DETAIL = 100
 QUIET_S = 10.0
 """After an error line of a service was shown, its next ones only go to its log file, for so long."""
 
@@ -49,6 +55,7 @@ class UpVoice:
         }
         self._seen_ready: set[str] = set()
         self._shown_error_at: dict[str, float] = {}
+        self._said_waiting_at: dict[str, float] = {}
 
     def begin(self) -> None:
         self._console.print(
@@ -62,8 +69,11 @@ class UpVoice:
         """Progress in words."""
         self._console.print(f"  [quiet]{what:<11} {escape(text)}[/]")
 
-    def topics_fit(self) -> None:
-        self._line("topics", "seven, as they must be")
+    def topics_fit(self, done: Sequence[str]) -> None:
+        if made := sum(line.startswith("made ") for line in done):
+            self._line("topics", f"{made} made, {self._settings.partitions} partitions")
+        else:
+            self._line("topics", "there, and as they must be")
 
     def became_ready(self, unit: Unit, after_s: float) -> None:
         address = self._urls.get(unit.name, "")
@@ -71,13 +81,19 @@ class UpVoice:
         self._seen_ready.add(unit.name)
         self._line(unit.name, f"{again}{address:<28} [quiet]{after_s:.1f} s[/]")
 
-    def is_waiting(self, unit: Unit, detail: str) -> None:
-        if detail and detail != "does not answer yet":
-            self.says(unit.name, detail)
+    def is_waiting(self, unit: Unit, detail: str, for_s: float) -> None:
+        if for_s < PATIENCE_S or detail in ("", NO_ANSWER):
+            return
+        now = self._clock.monotonic()
+        if now - self._said_waiting_at.get(unit.name, float("-inf")) >= PATIENCE_S:
+            self._said_waiting_at[unit.name] = now
+            self.says(unit.name, f"after {for_s:.0f} s: {shorten(detail, LONGEST_DETAIL, placeholder=' ...')}")
 
     def died(self, unit: Unit, how: str, pause_s: float) -> None:
+        last = unit.last_lines()[-1:] if how.startswith("exit code") else []
+        said = f" [quiet]{escape(last[0])}[/]" if last else ""
         self._console.print(
-            f"[warn]![/] [name]{unit.name:<11}[/] ended ({escape(how)}): started again in {pause_s:g} s"
+            f"[warn]![/] [name]{unit.name:<11}[/] ended ({escape(how)}): started again in {pause_s:g} s{said}"
         )
 
     def error_line(self, service: str, line: str) -> None:

@@ -34,6 +34,8 @@ class Notes:
     def answered(self, hook: Hook, status: int) -> None:
         self.order.append(f"answered {status}")
 
+    def calls_back(self, hook: Hook, verdict: Verdict) -> None: ...
+
     def called_back(self, hook: Hook, verdict: Verdict, status: int, answer: str) -> None:
         self.order.append(f"called back {verdict['state']}: {status} {answer}")
 

@@ -52,7 +52,7 @@ class Notes:
     def became_ready(self, unit: object, after_s: float) -> None:
         self.ready += 1
 
-    def is_waiting(self, unit: object, detail: str) -> None:
+    def is_waiting(self, unit: object, detail: str, for_s: float) -> None:
         self.waiting.append(detail)
 
     def died(self, unit: object, how: str, pause_s: float) -> None:

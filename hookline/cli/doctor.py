@@ -1,0 +1,125 @@
+"""`hookline doctor`: what is set, what is reachable, what is missing, in words."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hookline.cli.checks import (
+    Finding,
+    Level,
+    check_database,
+    check_java,
+    check_kafka,
+    check_names,
+    check_secrets,
+    check_services,
+)
+from hookline.cli.secret_file import MAKERS, SecretFile
+from hookline.cli.terminal import make_console
+from hookline.errors import ConfigError
+from hookline.settings import Settings, load_settings
+
+__all__ = ["doctor"]
+
+STYLES: Mapping[Level, str] = {Level.GOOD: "good", Level.ODD: "warn", Level.BAD: "bad"}
+
+
+def doctor(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", help="Data folder of `hookline up`, whose secrets count too.", envvar="HOOKLINE_DATA_DIR"
+        ),
+    ] = Path("hookline-data"),
+    everything: Annotated[bool, typer.Option("--all", help="Show settings that have their default too.")] = False,
+) -> None:
+    """What is set (secrets starred), what is reachable, what is missing, and what to do about it.
+
+    Exit code 1 if something is wrong. What `hookline up` made in its data folder
+    counts as set.
+
+    Examples:
+        hookline doctor
+        hookline doctor --all                # every setting there is
+        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 hookline doctor
+    """
+    console = make_console()
+    findings = list(check_names(os.environ))
+    kept: dict[str, str] = {}
+    try:
+        kept = {name: value for name, value in SecretFile(data).read().items() if name in MAKERS}
+    except ConfigError as error:
+        findings.append(Finding(Level.BAD, "secrets.env", str(error)))
+    from_file = {name: value for name, value in kept.items() if not os.environ.get(name)}
+    settings = load_settings(
+        data_dir=data.absolute(), **{name.removeprefix("HOOKLINE_").lower(): value for name, value in from_file.items()}
+    )
+    _show_settings(console, settings, SecretFile(data).path, frozenset(from_file), everything=everything)
+    findings += asyncio.run(_look(settings))
+    _show_findings(console, findings)
+    if any(finding.level is Level.BAD for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _look(settings: Settings) -> list[Finding]:
+    findings = list(check_secrets(settings))
+    if not settings.kafka_bootstrap_servers and settings.kafka != "docker":
+        findings.append(await asyncio.to_thread(check_java))
+    findings += await check_kafka(settings)
+    findings += [finding async for finding in check_services(settings)]
+    findings.append(await asyncio.to_thread(check_database, settings))
+    return findings
+
+
+def _show_settings(
+    console: Console, settings: Settings, secret_file: Path, from_file: frozenset[str], *, everything: bool
+) -> None:
+    table = _table("setting", "value", "from")
+    for field in Settings.model_fields:
+        name = f"HOOKLINE_{field.upper()}"
+        if name in os.environ:
+            source = "environment"
+        elif name in from_file:
+            source = str(secret_file)
+        elif everything:
+            source = "default"
+        else:
+            continue
+        table.add_row(name, escape(_shown(getattr(settings, field))), f"[quiet]{escape(source)}[/]")
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("[quiet]every setting has its default (--all shows them)[/]")
+    console.print()
+
+
+def _shown(value: object) -> str:
+    """A setting's value, secrets as stars."""
+    if isinstance(value, tuple):
+        return ",".join(_shown(one) for one in value) or "none"
+    if isinstance(value, SecretStr):
+        return "***" if value.get_secret_value() else "none"
+    return "none" if value in ("", None) else str(value)
+
+
+def _show_findings(console: Console, findings: list[Finding]) -> None:
+    for finding in findings:
+        level = f"[{STYLES[finding.level]}]{finding.level.value:<6}[/]"
+        console.print(f"{level} [name]{escape(finding.what):<20}[/] {escape(finding.said)}")
+        if finding.remedy:
+            console.print(f"{'':<28}[quiet]→ {escape(finding.remedy)}[/]")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column)
+    return table

@@ -1,0 +1,64 @@
+"""The command `hookline`: its parts, and what a user sees when something is wrong (one sentence, no stack trace)."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from hookline import __version__
+from hookline.cli import demo, doctor, receive, service, topics, up
+from hookline.cli.terminal import error_console
+from hookline.errors import ConfigError, HooklineError
+
+__all__ = ["app", "main"]
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+app = typer.Typer(
+    name="hookline",
+    help="Webhook chains for container registries, on Kafka.",
+    epilog="Start here: hookline demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+LOCAL, SERVICES, OPERATE = "On this machine", "One service in the foreground", "Operate"
+app.command(rich_help_panel=LOCAL)(demo.demo)
+app.command(rich_help_panel=LOCAL)(up.up)
+app.command(rich_help_panel=LOCAL)(receive.receive)
+app.command(rich_help_panel=SERVICES)(service.ingress)
+app.command(rich_help_panel=SERVICES)(service.dispatcher)
+app.command(rich_help_panel=SERVICES)(service.callbacks)
+app.command(rich_help_panel=SERVICES)(service.console)
+app.command(rich_help_panel=OPERATE)(doctor.doctor)
+app.add_typer(topics.app, name="topics", rich_help_panel=OPERATE)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"hookline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Webhook chains for container registries, on Kafka."""
+
+
+def main() -> None:
+    """Entry point. Exit code 2 for a wrong setting or option, 1 for anything else that failed."""
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # our errors say what it has to say
+    logging.getLogger("aiokafka").propagate = False
+    try:
+        app()
+    except HooklineError as error:
+        error_console().print(f"[bad]hookline:[/] {escape(str(error))}")
+        sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED)

@@ -1,0 +1,123 @@
+"""`hookline topics`: make the topics, look at them, begin a new epoch of ids."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hookline.cli.terminal import make_console
+from hookline.errors import ConfigError, LogUnavailable, TopicsUnfit
+from hookline.log.kafka import KafkaCluster, kafka_cluster
+from hookline.log.records import Topic
+from hookline.log.topics import Topics, create_topics, describe, fitness, new_epoch
+from hookline.settings import Settings, load_settings
+
+__all__ = ["app", "make_topics", "unreachable"]
+
+T = TypeVar("T")
+
+app = typer.Typer(help="Make and check the seven topics.", no_args_is_help=True)
+
+
+@app.command()
+def create() -> None:
+    """Make the topics that are missing, and the log's id. Run again it changes nothing.
+
+    HOOKLINE_PARTITIONS (12) and HOOKLINE_REPLICATION count for topics that are
+    made; the number of partitions is for good.
+
+    Examples:
+        hookline topics create
+        HOOKLINE_PARTITIONS=24 hookline topics create
+    """
+    console, settings = make_console(), load_settings()
+    said = _ask(settings, make_topics(settings))
+    for line in said or ["nothing to do: all seven are there and fit"]:
+        console.print(escape(line))
+
+
+@app.command(name="describe")
+def describe_topics() -> None:
+    """Show the topics, and what does not fit.
+
+    Exit code 1 if something does not.
+
+    Example:
+        hookline topics describe
+    """
+    console, settings = make_console(), load_settings()
+    cluster = _cluster(settings)
+    found = _ask(settings, describe(cluster))
+    _show(console, found, cluster)
+    if wrong := fitness(found, cluster.connection.name):
+        raise TopicsUnfit("\n  ".join(["the topics do not fit:", *wrong]))
+
+
+@app.command(name="new-epoch")
+def begin_epoch(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Give the log a new id, after topics were restored from a backup, so that old push ids never come back.
+
+    Stop every service first: each refuses to go on with a log of another id.
+
+    Examples:
+        hookline topics new-epoch
+        hookline topics new-epoch --yes
+    """
+    console, settings = make_console(), load_settings()
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError("new-epoch asks before it acts, and there is no terminal to ask on: add --yes")
+        typer.confirm("Are all services stopped, and were the topics restored from a backup?", abort=True)
+    console.print(f"the log's id is now {_ask(settings, new_epoch(_cluster(settings)))}")
+
+
+async def make_topics(settings: Settings) -> list[str]:
+    """What was done, one sentence each; empty when there was nothing to do. Raises TopicsUnfit, LogUnavailable."""
+    return await create_topics(_cluster(settings), partitions=settings.partitions, replication=settings.replication)
+
+
+def unreachable(settings: Settings) -> str:
+    """Why Kafka may not answer, and what to do."""
+    if settings.kafka_bootstrap_servers:
+        servers = ",".join(settings.kafka_bootstrap_servers)
+        return f"Kafka does not answer at {servers}: is it up, and is HOOKLINE_KAFKA_BOOTSTRAP_SERVERS right?"
+    return (
+        f"no Kafka answers at 127.0.0.1:{settings.kafka_port}: start one with `hookline up`, "
+        "or set HOOKLINE_KAFKA_BOOTSTRAP_SERVERS to yours"
+    )
+
+
+def _cluster(settings: Settings) -> KafkaCluster:
+    return kafka_cluster(settings, "topics")
+
+
+def _ask(settings: Settings, question: Awaitable[T]) -> T:
+    async def run() -> T:
+        return await question
+
+    try:
+        return asyncio.run(run())
+    except LogUnavailable:
+        raise LogUnavailable(unreachable(settings)) from None
+
+
+def _show(console: Console, found: Topics, cluster: KafkaCluster) -> None:
+    table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
+    for column in ("topic", "partitions", "copies", "cleanup", "largest record"):
+        table.add_column(column)
+    for topic in Topic:
+        state = found.states.get(topic)
+        if state is None:
+            table.add_row(cluster.connection.name(topic), "[bad]missing[/]")
+        else:
+            cleanup, largest = state.config.get("cleanup.policy", "?"), state.config.get("max.message.bytes", "?")
+            table.add_row(state.name, str(state.partitions), str(state.replication), cleanup, largest)
+    console.print(table)
+    console.print(f"\nlog_id {found.log_id or 'none'}, {found.brokers} broker{'s' if found.brokers != 1 else ''}")

@@ -1,0 +1,123 @@
+"""`hookline up`: the whole system on this machine, in one terminal."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import aiohttp
+import typer
+from rich.console import Console
+
+from hookline.broker import choose_broker
+from hookline.cli.data_dir import DataDir
+from hookline.cli.environment import child_environment
+from hookline.cli.ports import SERVICES, check_ports, service_port
+from hookline.cli.probe import ready_url
+from hookline.cli.process import Child, launcher
+from hookline.cli.secret_file import SecretFile
+from hookline.cli.system import LocalSystem
+from hookline.cli.terminal import make_console
+from hookline.cli.topics import make_topics
+from hookline.cli.units import BrokerUnit, ServiceUnit
+from hookline.cli.voice import UpVoice
+from hookline.clock import SystemClock
+from hookline.settings import Settings, load_settings
+
+__all__ = ["up"]
+
+DataOption = Annotated[
+    Path,
+    typer.Option("--data", help="Folder for Kafka's data, the database, secrets and logs.", envvar="HOOKLINE_DATA_DIR"),
+]
+DEFAULT_DATA = Path("hookline-data")
+
+
+def up(data: DataOption = DEFAULT_DATA) -> None:
+    """The whole system on this machine: a Kafka broker, the topics and the four services, until Ctrl-C.
+
+    A service that dies is started again. Settings come from the environment
+    (HOOKLINE_...); with HOOKLINE_KAFKA_BOOTSTRAP_SERVERS set, that Kafka is used
+    and no broker is started.
+
+    Examples:
+        hookline up
+        hookline up --data /var/lib/hookline
+        HOOKLINE_KAFKA_PORT=19092 HOOKLINE_CONSOLE_PORT=18080 hookline up
+        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 hookline up
+    """
+    folder = DataDir(data)
+    settings = load_settings(data_dir=folder.path)
+    with folder.locked():
+        check_ports(settings, own_broker=not settings.kafka_bootstrap_servers)
+        busy = asyncio.run(_run(settings, folder, make_console()))
+    if busy:  # only a download in a thread of the broker is left: nothing to lose, nothing to wait for
+        sys.stdout.flush()
+        os._exit(0)
+
+
+async def _run(settings: Settings, folder: DataDir, console: Console) -> bool:
+    """True when a thread of the broker is still busy at the end."""
+    secrets, made = SecretFile(folder.path).complete(os.environ)
+    own_broker = not settings.kafka_bootstrap_servers
+    if own_broker:
+        settings = settings.model_copy(update={"kafka_bootstrap_servers": (f"127.0.0.1:{settings.kafka_port}",)})
+    clock = SystemClock()
+    voice = UpVoice(console, clock, settings, folder.path, secrets, made)
+    loop = asyncio.get_running_loop()
+
+    def say(text: str) -> None:
+        loop.call_soon_threadsafe(voice.says, "kafka", text)
+
+    broker = choose_broker(settings.kafka, folder.kafka, settings.kafka_port, say=say, launcher=launcher())
+    async with aiohttp.ClientSession() as session:
+        system = LocalSystem(
+            BrokerUnit(broker) if own_broker else None,
+            lambda: make_topics(settings),
+            [_service(name, settings, folder, secrets, session, voice, own_broker=own_broker) for name in SERVICES],
+            clock,
+            voice,
+        )
+        voice.begin()
+        await system.run(_stop_signal(system.hurry))
+        return system.broker_is_busy
+
+
+def _service(
+    name: str,
+    settings: Settings,
+    folder: DataDir,
+    secrets: dict[str, str],
+    session: aiohttp.ClientSession,
+    voice: UpVoice,
+    *,
+    own_broker: bool,
+) -> ServiceUnit:
+    environment = child_environment(
+        name, os.environ, secrets, folder.path, settings.kafka_bootstrap_servers, own_broker=own_broker
+    )
+    child = Child(
+        name,
+        [sys.executable, "-m", f"services.{name}"],
+        environment,
+        folder.log_of(name),
+        on_error_line=lambda line: voice.error_line(name, line),
+    )
+    return ServiceUnit(child, session, ready_url(settings, service_port(settings, name)))
+
+
+def _stop_signal(hurry: Callable[[], None]) -> asyncio.Event:
+    """Set by Ctrl-C, SIGTERM or a closed terminal; a second one calls `hurry`."""
+    stopping = asyncio.Event()
+
+    def signalled() -> None:
+        if stopping.is_set():
+            hurry()
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, signalled)
+    return stopping

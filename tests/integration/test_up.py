@@ -1,0 +1,193 @@
+"""`hookline up` for real: its `ready` line, README's walk-through with curl, kill -9 of everything, two side by side, Ctrl-C."""
+
+import json
+import re
+import signal
+import stat
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.readme import shell_blocks
+from tests.integration.running import Command, Up, eventually
+
+SERVICES = ("ingress", "dispatcher", "callbacks", "console")
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One that most tests here share; they run in order, and the last one stops it."""
+    running = Up(tmp_path_factory.mktemp("up") / "data")
+    try:
+        running.until_line("^ready$")
+        yield running
+    finally:
+        running.end()
+
+
+def secrets(up: Up) -> dict[str, str]:
+    lines = (up.data / "secrets.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+def push(up: Up, tag: str) -> int:
+    """The status that ingress answers."""
+    body = {"push_data": {"tag": tag, "pushed_at": 1417566161}, "repository": {"repo_name": "acme/other"}}
+    request = urllib.request.Request(
+        f"{up.url('ingress')}/events/dockerhub",
+        json.dumps(body).encode(),
+        {"Authorization": f"Bearer {secrets(up)['HOOKLINE_INGRESS_TOKENS']}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return int(answer.status)
+
+
+def test_ready_comes_with_everything_one_wants_to_know(up: Up) -> None:
+    assert all(up.is_ready(name) for name in SERVICES)
+    up.until_line("Ctrl-C stops it")
+    after = up.text.partition("\nready\n")[2]
+    for name in ("ingress", "callbacks", "console"):
+        assert up.url(name) in after
+    made = secrets(up)
+    assert "admin" in after
+    assert made["HOOKLINE_ADMIN_PASSWORD"] in after
+    assert re.search(rf"curl .*Bearer {re.escape(made['HOOKLINE_INGRESS_TOKENS'])}.*/events/dockerhub", after)
+    assert made["HOOKLINE_MASTER_KEYS"] not in up.text
+
+
+def test_the_curl_line_works_as_it_was_printed(up: Up) -> None:
+    line = up.until_line(r"curl .*/events/dockerhub").strip()
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, timeout=30)
+    assert json.loads(done.stdout)["accepted"] == 1
+
+
+def test_the_secrets_are_their_owners_only(up: Up) -> None:
+    assert stat.S_IMODE((up.data / "secrets.env").stat().st_mode) == 0o600
+
+
+def test_ps_tells_the_processes_apart_and_shows_no_secret(up: Up) -> None:
+    children = up.children()
+    assert set(children) == {*SERVICES, "kafka"}
+    lines = " ".join(part for child in children.values() for part in child.cmdline())
+    assert not [name for name, value in secrets(up).items() if value in lines]
+
+
+def test_a_second_up_on_the_folder_is_refused_with_words(up: Up) -> None:
+    second = Command("up", "--data", str(up.data), environment=up.environment, cwd=up.data.parent)
+    assert second.wait() == 2
+    assert f"process {up.process.pid}" in second.text
+    assert "Traceback" not in second.text
+
+
+def test_a_taken_port_is_named_with_its_setting(up: Up, tmp_path: Path) -> None:
+    second = Command("up", "--data", str(tmp_path / "other"), environment=up.environment, cwd=tmp_path)
+    assert second.wait() == 2
+    assert "HOOKLINE_KAFKA_PORT" in second.text
+    assert "Traceback" not in second.text
+
+
+def test_killed_services_come_back(up: Up) -> None:
+    before = up.children()
+    for name in SERVICES:
+        before[name].kill()
+
+    def back() -> bool:
+        now = up.children()
+        return all(name in now and now[name] != before[name] and up.is_ready(name) for name in SERVICES)
+
+    eventually("every service is back", back)
+    for name in SERVICES:
+        up.until_line(rf"{name} .*SIGKILL")
+        up.until_line(rf"{name} .*is back")
+
+
+def test_a_killed_broker_comes_back_and_nobody_else_has_to(up: Up) -> None:
+    before = up.children()
+    before["kafka"].kill()
+    eventually("the broker is back", lambda: up.children().get("kafka") not in (None, before["kafka"]))
+    up.until_line("kafka .*is back")
+    eventually("all are ready", lambda: all(up.is_ready(name) for name in SERVICES))
+    assert {name: up.children()[name] for name in SERVICES} == {name: before[name] for name in SERVICES}
+    eventually("a push is taken", lambda: _taken(up))
+
+
+def _taken(up: Up) -> bool:
+    try:
+        return push(up, "after the broker was killed") == 202
+    except OSError:  # 503 while its connections come back
+        return False
+
+
+def test_the_walk_through_in_the_readme(up: Up, tmp_path: Path) -> None:
+    """Exactly what it says, but for the ports and the folder."""
+    receiver_port = 20000 + up.process.pid % 5000
+    blocks = shell_blocks(README, "By hand, with curl alone")
+    text = "\n".join(blocks)
+    for name, port in (("console", 8080), ("ingress", 8081), ("callbacks", 8082)):
+        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{up.port(name)}")
+    text = text.replace("9000", str(receiver_port)).replace("hookline-data", str(up.data))
+    script = f"set -eu\ntrap 'kill $(jobs -p)' EXIT\n{text}\n"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=up.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    statuses = re.findall(r'"status": ?"(\w+)"', done.stdout)
+    assert statuses == ["pending", "success"]
+
+
+def test_two_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(up: Up, tmp_path: Path) -> None:
+    other = Up(tmp_path / "data")
+    try:
+        other.until_line("^ready$")
+        assert all(up.is_ready(name) and other.is_ready(name) for name in SERVICES)
+        assert secrets(other)["HOOKLINE_ADMIN_PASSWORD"] != secrets(up)["HOOKLINE_ADMIN_PASSWORD"]
+        family = list(other.children().values())
+        assert len(family) == 5
+        other.signal(signal.SIGKILL)
+        other.wait()
+        eventually("none of its children lives", lambda: not any(map(_lives, family)), within_s=20)
+    finally:
+        other.end()
+    assert all(up.is_ready(name) for name in SERVICES)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_ctrl_c_stops_all_in_order_and_leaves_nobody(up: Up) -> None:
+    family = list(up.children().values())
+    up.signal(signal.SIGINT)
+    assert up.wait() == 0
+    assert not any(map(_lives, family))
+    assert up.lines[-1] == "stopped"
+    assert not [line for line in up.lines if "did not stop" in line]
+
+
+def test_a_child_that_cannot_live_ends_up_with_its_last_words(tmp_path: Path) -> None:
+    """A service that finds its port taken dies each time; `up` shows why and leaves nobody."""
+    broken = Up(tmp_path / "data", HOOKLINE_DATABASE_URL="nonsense://")
+    try:
+        assert broken.wait(READY_S) == 1
+        assert "console ended 5 times before it was ready" in broken.text
+        assert "HOOKLINE_DATABASE_URL" in broken.text
+        assert "Traceback" not in broken.text
+    finally:
+        broken.end()
+
+
+READY_S = 90.0

@@ -1,0 +1,84 @@
+"""The command as a user meets it: help with examples, clear words and exit codes, no stack trace."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hookline import __version__
+from hookline.cli.main import app
+from tests.kafka import free_broker_port
+
+COMMANDS = ["up", "demo", "receive", "ingress", "dispatcher", "callbacks", "console", "doctor"]
+COMMANDS += [f"topics {name}" for name in ("create", "describe", "new-epoch")]
+
+
+def run(*arguments: str, cwd: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "hookline.cli", *arguments],
+        env=kept | settings,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "80", "TERM": "dumb"})
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    examples = result.output.partition("Example")[2].partition("─ Options")[0]
+    assert f"    hookline {command}" in examples or f" hookline {command}" in examples
+    assert all(line.startswith(("     ", "s:", ":")) or not line.strip() for line in examples.split("\n")[:-1]), (
+        examples
+    )
+
+
+def test_version(tmp_path: Path) -> None:
+    assert run("--version", cwd=tmp_path).stdout == f"hookline {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "code", "words"),
+    [
+        (["up"], {"HOOKLINE_KAFKA_PORT": "many"}, 2, "HOOKLINE_KAFKA_PORT"),
+        (["up", "--data", "/proc/nothing"], {}, 2, "cannot use /proc/nothing"),
+        (["receive", "--secret", "nonsense"], {}, 2, "not a hook secret"),
+        (["receive", "--host", "192.0.2.1"], {}, 2, "choose another --port"),
+        (["topics", "new-epoch"], {}, 2, "--yes"),
+        (["topics", "create"], {}, 1, "hookline up"),
+        (["topics", "describe"], {"HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 1, "127.0.0.1:1"),
+        (["up", "--nonsense"], {}, 2, "No such option"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_users_mistake(arguments: list[str], settings: dict[str, str], code: int, words: str, tmp_path: Path) -> None:
+    done = run(*arguments, cwd=tmp_path, **{"HOOKLINE_KAFKA_PORT": str(free_broker_port()), **settings})
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "nonsense" not in done.stderr or "--nonsense" in done.stderr  # a secret is never repeated
+
+
+def test_doctor_says_what_is_missing_and_fails(tmp_path: Path) -> None:
+    password = "hidden-password"
+    done = run("doctor", cwd=tmp_path, HOOKLINE_KAFKA_PORT=str(free_broker_port()), HOOKLINE_ADMIN_PASSWORD=password)
+    assert done.returncode == 1
+    assert "hookline up" in done.stdout
+    assert "***" in done.stdout
+    assert password not in done.stdout + done.stderr
+
+
+def test_a_service_command_runs_the_service(tmp_path: Path) -> None:
+    """Without a master key it refuses in words; so we know that it got to the service."""
+    done = run("dispatcher", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "HOOKLINE_MASTER_KEYS" in done.stderr
