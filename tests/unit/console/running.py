@@ -28,6 +28,7 @@ from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
 from services.console.sessions import LoginLimit, Sessions
+from tests.unit.console.contract import fits
 from tests.unit.console.histories import LOG_ID
 from tests.unit.console.histories import History as Writing
 
@@ -68,10 +69,12 @@ class Running:
     names: dict[str, Sequence[IPAddress]] = field(default_factory=dict)
 
     async def call(self, method: str, path: str, body: object = None, **options: Any) -> tuple[int, Any]:
-        """Status and JSON of an answer, signed in."""
+        """Status and JSON of an answer, signed in; the answer is as docs/openapi/console.yaml says."""
         headers = {"Authorization": f"JWT {self.token}"} | dict(options.pop("headers", {}))
         async with self.http.request(method, self.base + path, json=body, headers=headers, **options) as answer:
-            return answer.status, (await answer.json() if answer.content_type == "application/json" else None)
+            said = await answer.json() if answer.content_type == "application/json" else None
+            fits(method, path, answer.status, said)
+            return answer.status, said
 
     async def get(self, path: str) -> Any:
         status, body = await self.call("GET", path)
