@@ -21,7 +21,7 @@ LOG_BYTES = 8 * 1024 * 1024
 TAIL_LINES = 20
 LINE_BYTES = 256 * 1024
 DRAIN_S = 1.0
-_ERROR_LINE = re.compile(r'\[(error|critical)\s*\]|"level": ?"(error|critical)"|^hookline: ')
+_ERROR_LINE = re.compile(r'\[(error|critical)\s*\]|"level": ?"(error|critical)"')
 
 
 def launcher() -> list[str]:

@@ -15,7 +15,7 @@ import psutil
 
 from tests.kafka import free_broker_port
 
-__all__ = ["HOOKLINE", "Command", "Up", "eventually", "free_ports"]
+__all__ = ["HOOKLINE", "READY_S", "Command", "Up", "eventually", "free_ports"]
 
 HOOKLINE = [sys.executable, "-m", "hookline.cli"]
 READY_S = 90.0
@@ -110,7 +110,10 @@ class Command:
         """Direct children by what `ps` shows them as: "ingress", ..., "kafka"."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            line = " ".join(child.cmdline())
+            try:
+                line = " ".join(child.cmdline())
+            except psutil.Error:  # it has just died
+                continue
             match = re.search(r"-m services\.(\w+)|(kafka)\.Kafka", line)
             if match:
                 found[match[1] or match[2]] = child

@@ -1,10 +1,12 @@
 """`hookline up` for real: its `ready` line, README's walk-through with curl, kill -9 of everything, two side by side, Ctrl-C."""
 
 import json
+import os
 import re
 import signal
 import stat
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,8 @@ import psutil
 import pytest
 
 from tests.integration.readme import shell_blocks
-from tests.integration.running import Command, Up, eventually
+from tests.integration.running import READY_S, Command, Up, eventually
+from tests.kafka import free_broker_port
 
 SERVICES = ("ingress", "dispatcher", "callbacks", "console")
 README = Path(__file__).parents[2] / "README.md"
@@ -22,7 +25,7 @@ README = Path(__file__).parents[2] / "README.md"
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One that most tests here share; they run in order, and the last one stops it."""
-    running = Up(tmp_path_factory.mktemp("up") / "data")
+    running = Up(tmp_path_factory.mktemp("up") / "hookline-data")
     try:
         running.until_line("^ready$")
         yield running
@@ -123,27 +126,25 @@ def _taken(up: Up) -> bool:
         return False
 
 
-def test_the_walk_through_in_the_readme(up: Up, tmp_path: Path) -> None:
-    """Exactly what it says, but for the ports and the folder."""
-    receiver_port = 20000 + up.process.pid % 5000
-    blocks = shell_blocks(README, "By hand, with curl alone")
-    text = "\n".join(blocks)
-    for name, port in (("console", 8080), ("ingress", 8081), ("callbacks", 8082)):
-        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{up.port(name)}")
-    text = text.replace("9000", str(receiver_port)).replace("hookline-data", str(up.data))
-    script = f"set -eu\ntrap 'kill $(jobs -p)' EXIT\n{text}\n"
+def test_the_walk_through_in_the_readme(up: Up) -> None:
+    """Exactly what it says, but for the ports."""
+    script = "\n".join(shell_blocks(README, "By hand, with curl alone"))
+    for usual, port in ((8080, up.port("console")), (8081, up.port("ingress")), (9000, free_broker_port())):
+        assert str(usual) in script
+        script = script.replace(str(usual), str(port))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        env=up.environment,
+        ["bash", "-c", f"set -eu\ntrap 'kill $(jobs -p)' EXIT\n{script}\n"],
+        cwd=up.data.parent,
+        env=up.environment | {"PATH": path},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    statuses = re.findall(r'"status": ?"(\w+)"', done.stdout)
-    assert statuses == ["pending", "success"]
+    assert re.findall(r'"status": ?"(\w+)"', done.stdout) == ["pending", "success"]
+    assert '"OK"' in done.stdout
 
 
 def test_two_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(up: Up, tmp_path: Path) -> None:
@@ -169,6 +170,25 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
+def test_a_child_that_cannot_live_ends_up_with_its_last_words(up: Up, tmp_path: Path) -> None:
+    """On the Kafka of the other `up`, under another prefix: no broker of its own is started."""
+    broken = Up(
+        tmp_path / "data",
+        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{up.port('kafka')}",
+        HOOKLINE_TOPIC_PREFIX="broken.",
+        HOOKLINE_PARTITIONS="1",
+        HOOKLINE_DATABASE_URL="nonsense://",
+    )
+    try:
+        assert broken.wait(READY_S) == 1
+        assert "console ended 5 times before it was ready" in broken.text
+        assert "HOOKLINE_DATABASE_URL" in broken.text
+        assert "Traceback" not in broken.text
+        assert "kafka       starting" not in broken.text
+    finally:
+        broken.end()
+
+
 def test_ctrl_c_stops_all_in_order_and_leaves_nobody(up: Up) -> None:
     family = list(up.children().values())
     up.signal(signal.SIGINT)
@@ -176,18 +196,3 @@ def test_ctrl_c_stops_all_in_order_and_leaves_nobody(up: Up) -> None:
     assert not any(map(_lives, family))
     assert up.lines[-1] == "stopped"
     assert not [line for line in up.lines if "did not stop" in line]
-
-
-def test_a_child_that_cannot_live_ends_up_with_its_last_words(tmp_path: Path) -> None:
-    """A service that finds its port taken dies each time; `up` shows why and leaves nobody."""
-    broken = Up(tmp_path / "data", HOOKLINE_DATABASE_URL="nonsense://")
-    try:
-        assert broken.wait(READY_S) == 1
-        assert "console ended 5 times before it was ready" in broken.text
-        assert "HOOKLINE_DATABASE_URL" in broken.text
-        assert "Traceback" not in broken.text
-    finally:
-        broken.end()
-
-
-READY_S = 90.0
