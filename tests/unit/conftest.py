@@ -6,6 +6,6 @@ from hypothesis import HealthCheck, settings
 
 _SLOW_MACHINES = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
-settings.register_profile("modest", max_examples=60, deadline=None, suppress_health_check=_SLOW_MACHINES)
+settings.register_profile("modest", max_examples=50, deadline=None, suppress_health_check=_SLOW_MACHINES)
 settings.register_profile("thorough", max_examples=3000, deadline=None, suppress_health_check=_SLOW_MACHINES)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "modest"))

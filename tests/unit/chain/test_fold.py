@@ -51,6 +51,18 @@ def test_a_redelivery_starts_a_run_with_its_own_plan_and_payload_from_its_step(l
     assert chain in logs.fold().chains, "the first run goes on"
 
 
+def test_a_cause_that_is_folded_again_resets_nothing(logs: Logs) -> None:
+    (chain,) = logs.push(plan(2))
+    run = logs.redeliver(chain, plan(2))
+    logs.callback(chain, 1)
+    logs.callback(run, 1)
+    fold = logs.fold()
+    before = dict(fold.chains)
+    fold.fold(logs.events_of("pushes")[0], 0)
+    fold.fold(logs.events_of("commands")[0], 0)
+    assert fold.chains == before
+
+
 def test_payloads_are_left_out_where_a_reader_does_not_keep_them() -> None:
     fold = PartitionFold(keep_payload=False)
     (name,) = fold.fold(push(plan()), 0)
