@@ -29,7 +29,7 @@ class DataDir:
         The system drops the lock when this process ends, however it ends.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self.path / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise ConfigError(f"cannot use {self.path} as data folder: {error.strerror or error}") from None

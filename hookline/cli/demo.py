@@ -20,7 +20,7 @@ from hookline.cli.demo_story import PIPELINE, REPOSITORY, Story
 from hookline.cli.demo_system import DemoSystem, color_environment, ports_to_use
 from hookline.cli.probe import local_host
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
-from hookline.cli.terminal import make_console, print_rule
+from hookline.cli.terminal import make_console, print_rule, shown_path
 from hookline.clock import SystemClock
 from hookline.settings import load_settings
 
@@ -134,7 +134,7 @@ class Demo:
         show(f"  History      [url]{self._console_url}{HISTORY_PAGE}[/]")
         show(f"               log in as [bold]{escape(self._settings.admin_username)}[/], {self._password(password)}")
         gone = "" if self._kept else " [quiet](removed at the end; `--data DIR` keeps it)[/]"
-        show(f"  Data         {escape(str(self._folder))}{gone}: Kafka, secrets.env, logs/")
+        show(f"  Data         {shown_path(self._folder)}{gone}: Kafka, secrets.env, logs/")
         show(
             f"  A registry   POSTs to [url]{self._ingress_url}/events/dockerhub?token=TOKEN[/] (Docker Hub: “Webhooks” of the repository)"
         )
@@ -154,4 +154,4 @@ class Demo:
             return "password: HOOKLINE_ADMIN_PASSWORD"
         if self._made_now:
             return f"password [bold]{escape(password)}[/]"
-        return f"password in {escape(str(self._secrets.path))}"
+        return f"password in {shown_path(self._secrets.path)}"

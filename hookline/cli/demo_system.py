@@ -27,18 +27,24 @@ class UpEnded(HooklineError):
 
 def ports_to_use(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Port settings to add to the environment: another port for each default that is taken; what the user set stays."""
-    chosen: dict[str, str] = {}
-    claimed: dict[int, str] = {}
     own_broker = ("kafka",) if not settings.kafka_bootstrap_servers else ()
-    for name in (*own_broker, *SERVICES):
+    usual = {
+        name: settings.kafka_port if name == "kafka" else service_port(settings, name)
+        for name in (*own_broker, *SERVICES)
+    }
+    claimed = {number for port in usual.values() for number in _pair(port)}
+    chosen: dict[str, str] = {}
+    for name, port in usual.items():
         setting = f"HOOKLINE_{name.upper()}_PORT"
-        port = settings.kafka_port if name == "kafka" else service_port(settings, name)
-        pair = (port, port + ADMIN_OFFSET)
-        if setting not in environment and not all(is_free(settings.host, one) for one in pair):
-            port = free_base_port(claimed)
-            chosen[setting] = str(port)
-        claimed |= {port: name, port + ADMIN_OFFSET: name}
+        if setting not in environment and not all(is_free(settings.host, number) for number in _pair(port)):
+            other = free_base_port(claimed)
+            claimed |= set(_pair(other))
+            chosen[setting] = str(other)
     return chosen
+
+
+def _pair(port: int) -> tuple[int, int]:
+    return port, port + ADMIN_OFFSET
 
 
 class DemoSystem:

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from hookline.errors import ConfigError
@@ -81,10 +81,10 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def free_base_port(taken: Mapping[int, object] | None = None, host: str = LOOPBACK) -> int:
+def free_base_port(taken: Container[int] = (), host: str = LOOPBACK) -> int:
     """A port that is free together with the one ADMIN_OFFSET above it, none of them in `taken`."""
     for port in range(FIRST_TRIED, 60_000):
         pair = (port, port + ADMIN_OFFSET)
-        if not any(one in (taken or {}) for one in pair) and all(is_free(host, one) for one in pair):
+        if not any(one in taken for one in pair) and all(is_free(host, one) for one in pair):
             return port
     raise ConfigError("no free ports on this machine")

@@ -21,8 +21,6 @@ STOP_ORDER = ("console", "ingress", "callbacks", "dispatcher")
 class Voice(Witness, Protocol):
     """Tells the user."""
 
-    def starting(self, what: str) -> None: ...
-
     def topics_fit(self, done: Sequence[str]) -> None:
         """`done`: what had to be made, one sentence each."""
 
@@ -80,7 +78,6 @@ class LocalSystem:
         try:
             async with asyncio.TaskGroup() as group:
                 if self._broker is not None:
-                    self._voice.starting("kafka")
                     await self._keep(group, self._broker).wait()
                 self._voice.topics_fit(await self._make_topics())
                 for ready in [self._keep(group, service) for service in self._services]:

@@ -1,12 +1,15 @@
 """What the command line prints with: Rich on a terminal, plain words in a pipe or a log file."""
 
+import shlex
 import sys
+from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.rule import Rule
 from rich.theme import Theme
 
-__all__ = ["error_console", "make_console", "print_rule"]
+__all__ = ["error_console", "make_console", "print_rule", "shown_path"]
 
 THEME = Theme(
     {
@@ -37,6 +40,12 @@ def make_console(*, stderr: bool = False) -> Console:
 def print_rule(console: Console, title: str) -> None:
     """A line with a title, no wider than the text below it."""
     console.print(Rule(f"[bold]{title}[/]", style="quiet", align="left"), width=min(RULE_WIDTH, console.width))
+
+
+def shown_path(path: Path) -> str:
+    """Short where it lies below the working folder, and quoted where a shell would need it; escaped for Rich."""
+    here = Path.cwd()
+    return escape(shlex.quote(f"./{path.relative_to(here)}" if path.is_relative_to(here) else str(path)))
 
 
 def error_console() -> Console:

@@ -11,6 +11,7 @@ from hookline import __version__
 from hookline.cli.probe import NO_ANSWER, local_host
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
 from hookline.cli.supervisor import Unit
+from hookline.cli.terminal import shown_path
 from hookline.clock import Clock
 from hookline.settings import Settings
 
@@ -59,11 +60,8 @@ class UpVoice:
 
     def begin(self) -> None:
         self._console.print(
-            f"[bold]Hookline {__version__}[/] [quiet]data, secrets and logs in {escape(str(self._data_dir))}[/]"
+            f"[bold]Hookline {__version__}[/] [quiet]data, secrets and logs in {shown_path(self._data_dir)}[/]"
         )
-
-    def starting(self, what: str) -> None:
-        self._console.print(f"  [quiet]{what:<11} starting[/]")
 
     def says(self, what: str, text: str) -> None:
         """Progress in words."""
@@ -104,7 +102,7 @@ class UpVoice:
         self._shown_error_at[service] = now
         log_file = self._data_dir / "logs" / f"{service}.log"
         self._console.print(
-            f"[bad]![/] [name]{service:<11}[/] {escape(line)} [quiet](more in {escape(str(log_file))})[/]"
+            f"[bad]![/] [name]{service:<11}[/] {escape(line)} [quiet](more in {shown_path(log_file)})[/]"
         )
 
     def all_ready(self) -> None:
@@ -117,7 +115,7 @@ class UpVoice:
         show(f"  kafka       {urls['kafka']}")
         show("\n[quiet]A push, as Docker Hub sends it:[/]")
         before, token = self._ingress_token()
-        show(f"  [command]{escape(before + curl_push(urls['ingress'], token, SAMPLE_PUSH))}[/]")
+        show(f"  {before}[command]{escape(curl_push(urls['ingress'], token, SAMPLE_PUSH))}[/]")
         show(
             "\n[quiet]Ctrl-C stops it; `hookline demo` shows what it does; `hookline receive` is a receiver to try.[/]"
         )
@@ -151,8 +149,7 @@ class UpVoice:
         return before, "${HOOKLINE_INGRESS_TOKENS%%,*}"
 
     def _file(self) -> str:
-        path = str(SecretFile(self._data_dir).path)
-        return escape(f"'{path}'" if " " in path else path)
+        return shown_path(SecretFile(self._data_dir).path)
 
 
 def curl_push(ingress_url: str, token: str, body: str) -> str:

@@ -184,7 +184,7 @@ def test_a_child_that_cannot_live_ends_up_with_its_last_words(up: Up, tmp_path: 
         assert "console ended 5 times before it was ready" in broken.text
         assert "HOOKLINE_DATABASE_URL" in broken.text
         assert "Traceback" not in broken.text
-        assert "kafka       starting" not in broken.text
+        assert "starting Apache Kafka" not in broken.text
     finally:
         broken.end()
 

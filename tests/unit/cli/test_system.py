@@ -76,8 +76,6 @@ class Notes:
     def __init__(self) -> None:
         self.all: list[str] = []
 
-    def starting(self, what: str) -> None: ...
-
     def is_waiting(self, unit: object, detail: str, for_s: float) -> None: ...
 
     def became_ready(self, unit: ServiceUnit, after_s: float) -> None:
