@@ -264,12 +264,15 @@ def test_a_repeat_starts_nothing_over_a_restart(database: Database) -> None:
     history.push(first)
     with opened(database, cluster) as model:
         read_all(model, cluster)
-    history.push(first.model_copy(update={"received_at": first.received_at + 59_999}))
-    history.push(first.model_copy(update={"received_at": first.received_at + 59_999 + 60_000}))
-    with opened(database, cluster) as model:
-        read_all(model, cluster)
+    repeat_at, window = first.received_at + 59_999, 60_000
+    for received_at in (repeat_at, repeat_at + window - 1, repeat_at + window - 1 + window):
+        # Each repeat has a window of its own, which a restart must find.
+        history.push(first.model_copy(update={"received_at": received_at}))
+        with opened(database, cluster) as model:
+            read_all(model, cluster)
     with database.read() as connection:
-        assert [row.repeat for row in connection.execute(select(pushes).order_by("offset"))] == [False, True, False]
+        repeats = [row.repeat for row in connection.execute(select(pushes).order_by("offset"))]
+        assert repeats == [False, True, True, False]
         assert len(connection.execute(select(chains)).all()) == 2
 
 
