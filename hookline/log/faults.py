@@ -67,7 +67,7 @@ class Faults:
     def append(self) -> AppendFate:
         """The fate of the next append."""
         if self._fails(self.late):
-            return AppendFate(self._turns(self.late_turns), self._turns(DELAY_TURNS))
+            return AppendFate(self._late(), self._turns(DELAY_TURNS))
         if self._fails(self.refused):
             return AppendFate(None, self._turns(DELAY_TURNS))
         return AppendFate(self._delay(), None)
@@ -79,7 +79,7 @@ class Faults:
     def commit(self) -> CommitFate:
         """The fate of the next commit."""
         if self._fails(self.late):
-            return CommitFate(False, self._turns(self.late_turns), self._turns(DELAY_TURNS))
+            return CommitFate(False, self._late(), self._turns(DELAY_TURNS))
         if self._fails(self.refused):
             return CommitFate(False, None, self._turns(DELAY_TURNS))
         return CommitFate(True, self._delay())
@@ -100,6 +100,10 @@ class Faults:
 
     def _delay(self) -> int:
         return self._turns(DELAY_TURNS) if self._random.random() < self.held else 0
+
+    def _late(self) -> int:
+        """Turns until something lands whose sender gives up: now soon (only the ack was lost), now long after."""
+        return self._turns(DELAY_TURNS if self._random.random() < 0.5 else self.late_turns)
 
     def _turns(self, most: int) -> int:
         return self._random.randint(0, most)

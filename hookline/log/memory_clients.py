@@ -133,15 +133,18 @@ class MemoryConsumer:
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable where an offset is out of range."""
+        await asyncio.sleep(0)
+        self._changed.clear()
+        if fetched := self._fetch():
+            return fetched
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while True:
+                while not fetched:
+                    await self._changed.wait()
                     await asyncio.sleep(0)
                     self._changed.clear()
-                    if fetched := self._fetch():
-                        return fetched
-                    await self._changed.wait()
-        return {}
+                    fetched = self._fetch()
+        return fetched
 
     async def close(self) -> None:
         self._closed = True

@@ -123,12 +123,14 @@ class PartitionReader:
         """Keep the fence in force; False where reading must first go back to it."""
         if isinstance(record.event, Fence):
             self.fence = record.offset
-        elif self.fence is None:
-            assert record.fence is not None, "the codec reads a token for every decision"
-            if record.fence >= self._deliveries_start:
-                self.rewind = self._next[Topic.DELIVERIES] = record.fence
-                self._queues[Topic.DELIVERIES].clear()
-                del self._head[Topic.DELIVERIES]
-                return False
-            self.fence = record.fence
+            return True
+        token = record.fence
+        assert token is not None, "the codec reads a token for every decision"
+        if self.fence is None and token >= self._deliveries_start:
+            self.rewind = self._next[Topic.DELIVERIES] = token
+            self._queues[Topic.DELIVERIES].clear()
+            del self._head[Topic.DELIVERIES]
+            return False
+        if self.fence is None or self.fence < token < self._deliveries_start:
+            self.fence = token  # of the Fences that are gone the latest is in force
         return True
