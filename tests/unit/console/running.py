@@ -15,14 +15,15 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
 from hookline.clock import ManualClock, SystemClock
-from hookline.log.cluster import Producer
+from hookline.log.cluster import Consumer, Producer
 from hookline.log.memory import MemoryCluster
-from hookline.log.records import Draft, Place
+from hookline.log.records import Draft, Place, RawRecord
 from hookline.log.table import PipelineTable
 from hookline.settings import Settings
 from hookline.web.addresses import IPAddress
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
+from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
@@ -34,6 +35,7 @@ from tests.unit.console.histories import History as Writing
 
 PARTITIONS = 3
 KEY = f"k1:{base64.b64encode(b'k' * 32).decode()}"
+LATE_S = 0.03
 PASSWORD = "correct horse battery staple"
 
 
@@ -52,6 +54,27 @@ class Appends:
         if self.lose_answer is not None:
             raise self.lose_answer
         return offset
+
+
+class LateReads:
+    """A cluster whose records reach their readers late: who must see what was just written has to wait for it."""
+
+    def __init__(self, cluster: MemoryCluster) -> None:
+        self._cluster = cluster
+        self.producer, self.group = cluster.producer, cluster.group
+        self.offsets, self.partitions = cluster.offsets, cluster.partitions
+
+    async def consumer(self) -> Consumer:
+        consumer = await self._cluster.consumer()
+        poll = consumer.poll
+
+        async def late(timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
+            found = await poll(timeout_s)
+            await asyncio.sleep(LATE_S)
+            return found
+
+        consumer.poll = late  # type: ignore[method-assign]
+        return consumer
 
 
 @dataclass
@@ -123,15 +146,18 @@ async def running(
     async def check_log() -> UUID:
         return LOG_ID
 
-    table, database = PipelineTable(cluster), open_database(made)
+    late, database = LateReads(cluster), open_database(made)
+    table = PipelineTable(late)
     appends = Appends(await cluster.producer())
-    projector = Projector(cluster, check_log, database, SystemClock())
+    projector = Projector(late, check_log, database, SystemClock())
     history, sessions = History(database), Sessions(made, keys, clock)
     prefix = folder.name
     new_id = lambda: f"{prefix}-{next(ids)}"  # noqa: E731
     pipelines = Pipelines(table, appends, clock, new_id, keys.first, made.allow_private_addresses, resolve)
     commands = Commands(history, projector.progress, appends, clock, new_id)
-    app = build_app(Parts(sessions, LoginLimit(clock), keys, pipelines, history, commands))
+    parts = Parts(sessions, LoginLimit(clock), keys, pipelines, history, commands)
+    app = build_app(parts)
+    add_pages(app, parts, clock, new_id)
     tasks = [asyncio.create_task(table.run()), asyncio.create_task(projector.run())]
     server = TestServer(app)
     await server.start_server()
