@@ -40,6 +40,8 @@ class Timeline:
     callbacks: dict[str, list[int]] = field(default_factory=dict)
     """By tag: the steps whose callback was answered 200, in order."""
     unverified: int = 0
+    unanswered: int = 0
+    """Callbacks under way: a chain may be over before its last callback is answered."""
     _began: float = 0.0
     _held: list[str] | None = None
     _callback_shown: bool = False
@@ -96,12 +98,14 @@ class StepWitness:
 
     def calls_back(self, hook: Hook, verdict: Verdict) -> None:
         """Shown now: by the time its answer is here, the next hook may have been called."""
+        self._timeline.unanswered += 1
         good = verdict["state"] == "success"
         state = f"[{'good' if good else 'bad'}]{verdict['state']}[/]"
         self._timeline.say("←", self._what, f"callback {state}: {escape(verdict['description'])}")
         self._timeline.show_callback(hook.callback_url, verdict)
 
     def called_back(self, hook: Hook, verdict: Verdict, status: int, answer: str) -> None:
+        self._timeline.unanswered -= 1
         if status == 200:
             self._timeline.callbacks.setdefault(hook.text("push_data", "tag"), []).append(self._step.number)
         else:

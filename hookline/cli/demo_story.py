@@ -99,11 +99,12 @@ class Story:
         return right
 
     async def _ended(self, before: set[Json]) -> dict[str, Json]:
-        """The history's row of the chain that is not in `before`, once it is over."""
+        """The history's row of the chain that is not in `before`, once it is over and every callback answered."""
         deadline = self._clock.monotonic() + CHAIN_TIMEOUT_S
         while self._clock.monotonic() < deadline:
             for row in await self._client.history(REPOSITORY, PIPELINE):
-                if row.get("uuid") not in before and row.get("status") != "pending":
+                is_over = row.get("uuid") not in before and row.get("status") != "pending"
+                if is_over and not self._timeline.unanswered:
                     return row
             await self._clock.sleep(POLL_S)
         raise DemoFailed(f"the chain did not end within {CHAIN_TIMEOUT_S:g} s: see the logs under the data folder")

@@ -1,7 +1,6 @@
 """The whole system on this machine: broker, topics, four services; started in order, kept running, stopped in order."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -64,8 +63,7 @@ class LocalSystem:
         finally:
             halt.cancel()
             work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, HooklineError):
-                await work
+            await asyncio.gather(work, return_exceptions=True)  # what ended it is on its way already
             await self._stop()
 
     def hurry(self) -> None:

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hookline.cli.demo import HISTORY_PAGE
 from tests.integration.readme import shell_blocks
 from tests.integration.running import READY_S, Command, Up, eventually
 from tests.kafka import free_broker_port
@@ -28,6 +30,22 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     running = Up(tmp_path_factory.mktemp("up") / "hookline-data")
     try:
         running.until_line("^ready$")
+        yield running
+    finally:
+        running.end()
+
+
+@pytest.fixture(scope="module")
+def broken(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Its console cannot live. On the Kafka of the other one, under another prefix: it starts no broker of its own."""
+    running = Up(
+        tmp_path_factory.mktemp("broken") / "data",
+        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{up.port('kafka')}",
+        HOOKLINE_TOPIC_PREFIX="broken.",
+        HOOKLINE_PARTITIONS="1",
+        HOOKLINE_DATABASE_URL="nonsense://",
+    )
+    try:
         yield running
     finally:
         running.end()
@@ -147,6 +165,7 @@ def test_the_walk_through_in_the_readme(up: Up) -> None:
     assert '"OK"' in done.stdout
 
 
+@pytest.mark.usefixtures("broken")  # its pauses pass meanwhile
 def test_two_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(up: Up, tmp_path: Path) -> None:
     other = Up(tmp_path / "data")
     try:
@@ -170,23 +189,23 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def test_a_child_that_cannot_live_ends_up_with_its_last_words(up: Up, tmp_path: Path) -> None:
-    """On the Kafka of the other `up`, under another prefix: no broker of its own is started."""
-    broken = Up(
-        tmp_path / "data",
-        HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{up.port('kafka')}",
-        HOOKLINE_TOPIC_PREFIX="broken.",
-        HOOKLINE_PARTITIONS="1",
-        HOOKLINE_DATABASE_URL="nonsense://",
-    )
-    try:
-        assert broken.wait(READY_S) == 1
-        assert "console ended 5 times before it was ready" in broken.text
-        assert "HOOKLINE_DATABASE_URL" in broken.text
-        assert "Traceback" not in broken.text
-        assert "starting Apache Kafka" not in broken.text
-    finally:
-        broken.end()
+def test_the_page_that_the_demo_names_shows_it(up: Up) -> None:
+    """Its pipeline has the name and the repository of README's."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    form = {"username": "admin", "password": secrets(up)["HOOKLINE_ADMIN_PASSWORD"], "next": HISTORY_PAGE}
+    with browser.open(f"{up.url('console')}/login", urllib.parse.urlencode(form).encode(), timeout=30) as answer:
+        page = answer.read().decode()
+    assert "acme/shop" in page
+    assert "1.0.0" in page
+    assert "387 tests PASSED" in page
+
+
+def test_a_child_that_cannot_live_ends_up_with_its_last_words(broken: Up) -> None:
+    assert broken.wait(READY_S) == 1
+    assert "console ended 5 times before it was ready" in broken.text
+    assert "HOOKLINE_DATABASE_URL" in broken.text
+    assert "Traceback" not in broken.text
+    assert "starting Apache Kafka" not in broken.text
 
 
 def test_ctrl_c_stops_all_in_order_and_leaves_nobody(up: Up) -> None:
