@@ -35,6 +35,8 @@ class MemoryGroup(MemoryConsumer):
 
     async def commit(self, commits: Mapping[Place, Commit]) -> None:
         """Raises CommitRefused."""
+        if not commits.keys() <= self._positions.keys():
+            raise CommitRefused("not ours: the group is rebalancing, or has given it to another member")
         member, generation, fate = self._member, self._generation, self._broker.faults.commit()
 
         async def land() -> bool:

@@ -7,7 +7,7 @@ import pytest
 from hookline.chain.events import Fence, PushReceived, Verdict
 from hookline.errors import Undecodable
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.records import LOGS, Positions, RawRecord, Topic
+from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
 from tests.unit.chain.logs import PARTITION, START, Logs, plan
 
 
@@ -184,8 +184,6 @@ def test_a_fence_that_is_gone_is_taken_from_the_tokens() -> None:
 
 
 def broken(topic: Topic, offset: int) -> RawRecord:
-    from hookline.log.records import Place
-
     headers = {"ce_type": b"hookline.SomethingNew.v2"}
     return RawRecord(Place(topic, PARTITION), offset, START, None, b"{}", headers)
 

@@ -1,0 +1,36 @@
+"""One suite over both clusters: in memory (calm, and with faults from several seeds) and real Kafka."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hookline.chain.pipeline import LogId
+from hookline.log.cluster import Cluster
+from hookline.log.codec import encode_setting
+from hookline.log.faults import Faults
+from hookline.log.kafka import KafkaCluster
+from hookline.log.memory import MemoryCluster
+from tests.contract.helpers import PARTITIONS, kafka_with_topics
+from tests.unit.chain.logs import LOG_ID, START
+
+SEEDS = range(1, 6)
+KINDS = ["memory", *(f"faults-{seed}" for seed in SEEDS), "kafka"]
+
+
+@pytest.fixture(params=KINDS)
+async def cluster(request: pytest.FixtureRequest, topic_prefix: str) -> AsyncIterator[Cluster]:
+    """A cluster with the seven topics and a log_id."""
+    kind, _, seed = request.param.partition("-")
+    if kind == "kafka":
+        yield await kafka_with_topics(request.getfixturevalue("kafka"), topic_prefix)
+        return
+    memory = MemoryCluster(PARTITIONS, faults=Faults(int(seed)) if seed else None)
+    memory.append(encode_setting(LogId(log_id=LOG_ID), now_ms=START))
+    yield memory
+    await memory.settle()
+
+
+@pytest.fixture
+async def kafka_cluster(kafka: str, topic_prefix: str) -> KafkaCluster:
+    """For what only Kafka does."""
+    return await kafka_with_topics(kafka, topic_prefix)

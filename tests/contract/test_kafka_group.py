@@ -1,0 +1,76 @@
+"""What only a real group can show: a commit that comes late is of a member that is gone."""
+
+import pytest
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError, for_code
+from aiokafka.protocol.commit import OffsetCommitRequest
+
+from hookline.log.cluster import Commit
+from hookline.log.kafka import KafkaCluster
+from hookline.log.kafka_client import Membership, membership
+from hookline.log.kafka_group import KafkaGroup
+from hookline.log.records import LOGS, Place, Topic
+from tests.contract.helpers import Member, kafka_with_topics, members, shared_out, until
+
+PLACE = Place(Topic.PUSHES, 0)
+
+
+def membership_of(member: Member) -> Membership:
+    assert isinstance(member.group, KafkaGroup)
+    assert member.group._consumer is not None
+    return membership(member.group._consumer)
+
+
+async def late_commit(cluster: KafkaCluster, under: Membership) -> type[Exception]:
+    """What the broker says to a commit that arrives now."""
+    name, partition = cluster.connection.of(PLACE)
+    group = f"{cluster.connection.topic_prefix}g"
+    client = AIOKafkaClient(**cluster.connection.options())
+    await client.bootstrap()
+    try:
+        node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+        request = OffsetCommitRequest(group, under.generation, under.member, -1, [(name, [(partition, 1, "late")])])
+        answer = await client.send(node, request)
+        return for_code(answer.topics[0][1][0][1])
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize("instance_id", ["", "dispatcher-0"], ids=["dynamic", "static"])
+async def test_after_leaving_a_late_commit_is_refused(kafka: str, topic_prefix: str, instance_id: str) -> None:
+    """Design section 4, rule 3; model, `leave`."""
+    cluster = await kafka_with_topics(kafka, topic_prefix, instance_id=instance_id)
+    async with members(cluster, 1) as [member]:
+        await member.commit({Place(t, 0): Commit(5, "") for t in LOGS})
+        before = membership_of(member)
+        told = len(member.told)
+        await member.group.leave()
+        await until(lambda: len(member.told) > told + 1 and shared_out([member]))
+        assert membership_of(member) != before
+        await member.commit({Place(t, 0): Commit(6, "") for t in LOGS})
+        assert await late_commit(cluster, before) in (UnknownMemberIdError, IllegalGenerationError)
+        offsets = await cluster.offsets()
+        assert (await offsets.committed("g", [PLACE]))[PLACE] == Commit(6, "")
+        await offsets.close()
+
+
+async def test_a_static_member_that_comes_back_gets_its_partitions_again(kafka: str, topic_prefix: str) -> None:
+    """A restart within the session is no rebalance for the others."""
+    clusters = [
+        await kafka_with_topics(kafka, topic_prefix, instance_id=f"d{n}", session_timeout_ms=20_000) for n in (0, 1)
+    ]
+    first, second = Member(), Member()
+    await first.join(clusters[0])
+    await second.join(clusters[1])
+    try:
+        await until(lambda: shared_out([first, second]))
+        had, told = second.partitions, list(first.told)
+        await second.close()
+        second = Member()
+        await second.join(clusters[1])
+        await until(lambda: second.partitions is not None)
+        assert second.partitions == had
+        assert first.told == told
+    finally:
+        await first.close()
+        await second.close()
