@@ -78,7 +78,7 @@ class World:
         """Everything works from here on, and no receiver says another word: until nothing is left to do."""
         self.workers = []
         worker = self._new_worker()
-        for _ in range(10_000):
+        for _ in range(1000):
             worker.read(self.logs.ends)
             for chain, action in worker.due(self.now):
                 worker.act(chain, action, self.now)

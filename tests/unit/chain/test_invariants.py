@@ -268,7 +268,7 @@ def test_i10_a_reader_that_starts_anywhere_judges_every_decision_as_all_do(world
     start = data.draw(st.integers(0, logs.ends.deliveries))
     reader = PartitionReader(PARTITION, logs.ends._replace(deliveries=start), fence=None)
     got: dict[int, bool] = {}
-    while reader.position(Topic.DELIVERIES) < logs.ends.deliveries:
+    for _ in range(2):  # the second time after going back to the Fence
         reader.offer(Topic.DELIVERIES, logs.records[Topic.DELIVERIES][reader.next_fetch(Topic.DELIVERIES) :])
         got |= {read.record.offset: read.valid for read in reader.read()}
         reader.rewound()
