@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOOKLINE_", frozen=True, extra="ignore")
 
     kafka_bootstrap_servers: Annotated[tuple[str, ...], NoDecode] = ()
-    """Empty: the embedded broker (only `hookline up`, `demo` and `topics` start it)."""
+    """Empty: the embedded broker (`hookline up` and `demo` start it; the rest look for it at `kafka_port`)."""
     kafka: Literal["", "docker"] = ""
     kafka_port: Port = 9092
     topic_prefix: str = "hookline."

@@ -146,8 +146,7 @@ class Demo:
         )
         show("               `hookline receive` is one to try: it prints each hook and calls back as you tell it")
         show("  For good     `hookline up`")
-        if not leave:
-            show("\n[bold]Ctrl-C stops it.[/]")
+        show("\n[quiet]With --exit all this ends now.[/]" if leave else "\n[bold]Ctrl-C stops it.[/]")
 
     def _password(self, password: str) -> str:
         if os.environ.get(ADMIN_PASSWORD):

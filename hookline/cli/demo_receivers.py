@@ -63,7 +63,7 @@ class Timeline:
         before, _, token = url.rstrip("/").rpartition("/")
         body = json.dumps({name: verdict[name] for name in ("state", "description")})
         line = f"$ curl {before}/{shortened(token)}/ -d '{body}'"
-        self._print(f"               [command]{escape(line)}[/]")
+        self._print(f"                         [command]{escape(line)}[/]")
 
     def say(self, mark: str, what: str, text: str) -> None:
         """One line, with the seconds since the push."""
