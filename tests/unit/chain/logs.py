@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from uuid import UUID
 
+from hookline.chain.decide import Action, decide
 from hookline.chain.events import (
     AttemptError,
     CallbackReceived,
@@ -215,6 +216,11 @@ class Logs:
     def chain(self, chain: str) -> Chain:
         """That chain, ended or not."""
         return self.fold(keep_ended=True).chains[chain]
+
+
+def due(logs: Logs, chain: str, now: int = START) -> Action:
+    """What an open chain needs at that time."""
+    return decide(logs.fold().chains[chain], now)
 
 
 def fold_reads(reads: Iterator[Read], fold: PartitionFold) -> PartitionFold:
