@@ -11,7 +11,6 @@ from hookline.chain.events import AttemptError, HaltReason, ReadTo, Verdict
 from hookline.chain.state import UNCAUSED
 from tests.unit.chain.logs import START, Logs, due, plan
 
-
 # ---- the chain
 
 

@@ -13,7 +13,6 @@ from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Positions, Topic
 from tests.unit.chain.logs import PARTITION, START, Logs, due, fold_reads, plan
 
-
 # ---- fences
 
 
