@@ -4,10 +4,19 @@ import asyncio
 
 import pytest
 
-from hookline.chain.events import AttemptError, ChainCompleted, ChainHalted, Fence, HookAttemptFailed, HookDelivered
+from hookline.chain.events import (
+    AttemptError,
+    ChainCompleted,
+    ChainHalted,
+    Fence,
+    HookAttemptFailed,
+    HookDelivered,
+    StepClosing,
+)
 from hookline.chain.fold import PartitionFold
 from hookline.chain.pack import ChainPacker
 from hookline.log.codec import encode
+from hookline.log.faults import CommitFate, Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
@@ -252,3 +261,74 @@ async def test_sigterm_lets_open_posts_end_and_begins_no_other(world: World) -> 
     await stopping
     assert len(world.decisions(HookDelivered)) == len(world.receivers.posts)
     assert snapshots(world) == 1
+
+
+async def test_no_halt_before_callbacks_was_read_to_its_end_as_it_stood_after_the_intent(world: World) -> None:
+    """The seal: the verdict is in the log, the worker has not read it, and the intent is read back."""
+    async with world.running("a") as dispatcher:
+        world.push(plan(1, deadline_s=60))
+        await until(lambda: world.decisions(HookDelivered))
+        behind = Place(Topic.CALLBACKS, 0)
+        dispatcher._log.feed._consumer.pause(behind)
+        world.verdict(world.only_chain())
+        world.clock.advance(60)
+        await until(lambda: world.decisions(StepClosing))
+        await asyncio.sleep(20 * world.pace.poll_s)
+        assert not world.decisions(ChainHalted)
+        dispatcher._log.feed._consumer.resume(behind)
+        await until(lambda: world.decisions(ChainCompleted))
+
+
+@pytest.mark.parametrize("meanwhile", ["cancel", "verdict"])
+async def test_a_post_that_waits_for_a_place_is_looked_at_again_before_it_begins(world: World, meanwhile: str) -> None:
+    """Cancelled; or judged already, since a zombie had POSTed it: nobody needs it any more."""
+    answered = asyncio.Event()
+
+    async def answer(post: HookPost) -> Outcome:
+        await answered.wait()
+        return DELIVERED
+
+    world.receivers.answer = answer
+    async with world.running("a"):
+        for _ in range(32):
+            world.push(plan(1))
+        await until(lambda: len(world.receivers.posts) == 32)
+        waiting = world.push(plan(2))
+        await until(lambda: len(world.full_fold().chains) == 33)
+        (chain_id,) = (c for c in world.full_fold().chains if c.startswith(waiting.push_id))
+        if meanwhile == "cancel":
+            world.cancel(chain_id)
+            await until(lambda: world.ending(chain_id))
+        else:
+            world.verdict(chain_id)
+            await until(lambda: f"{chain_id}-2" in world.receivers.ids)
+        answered.set()
+        await until(lambda: len(world.decisions(HookDelivered)) >= 32)
+        await asyncio.sleep(10 * world.pace.poll_s)
+    assert f"{chain_id}-1" not in world.receivers.ids
+
+
+class OneLateCommit(Faults):
+    """The first commit gets no answer and lands much later, if the group still lets it; all else goes well."""
+
+    def commit(self) -> CommitFate:
+        if self.budget:
+            self.budget -= 1
+            return CommitFate(answered=False, lands_after=100_000, gives_up_after=1)
+        return CommitFate()
+
+
+async def test_a_commit_without_an_answer_cannot_land_behind_a_later_one() -> None:
+    """Scenario commit-late: its member leaves, so that a late commit is of an old generation."""
+    none = {"held": 0, "late": 0, "refused": 0, "unanswered": 0, "split": 0}
+    world = World(MemoryCluster(1, faults=OneLateCommit(0, budget=1, **none)), checkpoint_events=3)
+    membership = world.cluster.membership(DISPATCHER_GROUP)
+    async with world.running("a"):
+        while not trimmed(world):
+            world.push(plan(1))
+            pushes = len(world.cluster.log(Place(Topic.PUSHES, 0)))
+            await until(lambda n=pushes: len(world.decisions(HookDelivered)) == n)
+        before = membership.commits[Place(Topic.PUSHES, 0)]
+        await world.cluster.settle()
+        after = membership.commits[Place(Topic.PUSHES, 0)]
+    assert after.offset >= before.offset, "the late one was refused"
