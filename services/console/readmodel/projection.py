@@ -62,6 +62,11 @@ class PartitionProjection:
         self._causes_read = reader.positions
 
     @property
+    def held(self) -> int:
+        """Chains in memory."""
+        return len(self._fold.chains)
+
+    @property
     def clock(self) -> int:
         return self._repeats.clock
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
+from hookline.chain.keys import KeyRing
 from hookline.clock import ManualClock, SystemClock
 from hookline.log.cluster import Consumer, Producer
 from hookline.log.memory import MemoryCluster
@@ -36,6 +37,7 @@ from tests.unit.console.histories import History as Writing
 PARTITIONS = 3
 KEY = f"k1:{base64.b64encode(b'k' * 32).decode()}"
 LATE_S = 0.03
+KEYS = KeyRing.parse([KEY])
 PASSWORD = "correct horse battery staple"
 
 
@@ -59,8 +61,9 @@ class Appends:
 class LateReads:
     """A cluster whose records reach their readers late: who must see what was just written has to wait for it."""
 
-    def __init__(self, cluster: MemoryCluster) -> None:
+    def __init__(self, cluster: MemoryCluster, late_s: float) -> None:
         self._cluster = cluster
+        self._late_s = late_s
         self.producer, self.group = cluster.producer, cluster.group
         self.offsets, self.partitions = cluster.offsets, cluster.partitions
 
@@ -70,7 +73,7 @@ class LateReads:
 
         async def late(timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
             found = await poll(timeout_s)
-            await asyncio.sleep(LATE_S)
+            await asyncio.sleep(self._late_s)
             return found
 
         consumer.poll = late  # type: ignore[method-assign]
@@ -128,7 +131,10 @@ async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> Non
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, cluster: MemoryCluster | None = None, settings: Mapping[str, object] | None = None
+    folder: Path,
+    cluster: MemoryCluster | None = None,
+    settings: Mapping[str, object] | None = None,
+    late_s: float = LATE_S,
 ) -> AsyncIterator[Running]:
     """A console whose pipelines and logs are read; on `cluster`, where another one may run too."""
     if cluster is None:
@@ -146,7 +152,7 @@ async def running(
     async def check_log() -> UUID:
         return LOG_ID
 
-    late, database = LateReads(cluster), open_database(made)
+    late, database = LateReads(cluster, late_s), open_database(made)
     table = PipelineTable(late)
     appends = Appends(await cluster.producer())
     projector = Projector(late, check_log, database, SystemClock())

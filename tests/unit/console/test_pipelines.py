@@ -155,6 +155,7 @@ async def test_one_name_asked_for_twice_at_once_is_given_once(console: Running) 
     body = {"name": "ci", "webhooks": [HOOK]}
     answers = await asyncio.gather(*(console.call("POST", HUB, body) for _ in range(5)))
     assert sorted(status for status, _ in answers) == [201, 400, 400, 400, 400]
+    assert len(settings(console)) == 1
 
 
 async def test_of_two_replicas_the_topic_decides(console: Running) -> None:
@@ -243,11 +244,15 @@ async def test_not_acknowledged_is_503_and_may_be_there_all_the_same(console: Ru
 
 async def test_201_is_seen_on_another_replica_at_once(console: Running, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    async with running(tmp_path / "other", console.cluster) as other:
-        for number in range(10):
+    async with running(tmp_path / "other", console.cluster, late_s=0.2) as other:
+        for number in range(4):
             made = await console.make(name=f"ci {number}")
             path = f"{HUB}/{made['slug']}" if number % 2 else f"/api/pipelines/{made['id']}"
             assert (await other.get(path))["id"] == made["id"]
+        await console.make(name="ci")
+        count = len(settings(console))
+        assert (await other.call("POST", HUB, {"name": "ci", "webhooks": [HOOK]}))[0] == 400
+        assert len(settings(console)) == count, "it read on before it wrote"
 
 
 async def test_pages_of_a_list(console: Running) -> None:

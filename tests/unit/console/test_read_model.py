@@ -127,10 +127,12 @@ def test_restarts_small_batches_and_a_small_memory_give_the_same_rows(
     monkeypatch.setattr("services.console.readmodel.model.BATCH", 7)
     restarts = count()
     while next(restarts) < 1000:
-        with opened(database, cluster, chains_held=PARTITIONS * random.choice((1, 2, 100))) as model:
+        held = random.choice((1, 2, 100))
+        with opened(database, cluster, chains_held=PARTITIONS * held) as model:
             for _ in range(random.randint(1, 6)):
                 offer(model, cluster, random)
                 model.project(random.sample(range(PARTITIONS), random.randint(1, PARTITIONS)))
+                assert all(projection.held <= held for projection in model.projections.values())
             if model.positions() == ends(cluster):
                 break
     assert next(restarts) > 5
