@@ -1,19 +1,29 @@
 """A pipeline's settings as they lie in the `pipelines` topic, and the plan that a push gets from them."""
 
+from collections.abc import Iterable
+from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from hookline.chain.events import HookPlan, Plan
+from hookline.chain.matching import matches_repository, matches_tag
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 
-__all__ = ["LOG_ID_KEY", "Hook", "LogId", "Pipeline", "plans_for"]
+__all__ = ["LOG_ID_KEY", "Dedupe", "Hook", "LogId", "Pipeline", "matching", "plans_for"]
 
 LOG_ID_KEY = b"log_id"
 """Key of the record that holds the log's id; every other key is a pipeline_id."""
 
 DEFAULT_CALLBACK_DEADLINE_S = 86_400
 DEFAULT_TIMEOUT_S = 15
+
+
+class Dedupe(StrEnum):
+    """Which pushes start a pipeline: each event of its own, or only one that gives the tag another digest than it had."""
+
+    EVENT = "event"
+    DIGEST = "digest"
 
 
 class _Setting(BaseModel):
@@ -39,11 +49,17 @@ class Hook(_Setting):
 
 
 class Pipeline(_Setting):
-    """Ordered hooks for one repository. `registry` null matches any. Deleting it writes a tombstone."""
+    """Ordered hooks for one repository, or for a glob of repositories. Deleting it writes a tombstone.
+
+    `registry` null matches any, and so does `tags`; else that is a list of globs, or a text: a range of versions
+    (`hookline.chain.matching`).
+    """
 
     pipeline_id: str
     repository: str
     registry: str | None = None
+    tags: tuple[str, ...] | str | None = None
+    dedupe: Dedupe = Dedupe.EVENT
     name: str
     slug: str
     expect_final_callback: bool = True
@@ -55,9 +71,14 @@ class Pipeline(_Setting):
     created_at: int
     updated_at: int
 
-    def matches(self, repository: str, registry: str | None) -> bool:
-        """Is a push to that repository of that registry for this pipeline?"""
-        return self.active and self.repository == repository and self.registry in (None, registry)
+    def matches(self, repository: str, registry: str | None, tag: str | None = None) -> bool:
+        """Is a push of that tag to that repository of that registry for this pipeline?"""
+        return (
+            self.active
+            and self.registry in (None, registry)
+            and matches_repository(self.repository, repository)
+            and matches_tag(self.tags, tag)
+        )
 
     def plan(self, n: int) -> Plan:
         """What a push gets: the settings as they are now, as plan number n (from 0)."""
@@ -74,9 +95,16 @@ class Pipeline(_Setting):
         )
 
 
-def plans_for(pipelines: tuple[Pipeline, ...], repository: str, registry: str | None) -> tuple[Plan, ...]:
+def matching(
+    pipelines: Iterable[Pipeline], repository: str, registry: str | None, tag: str | None = None
+) -> list[Pipeline]:
+    """Every pipeline that a push is for, in the order of their creation."""
+    found = (p for p in pipelines if p.matches(repository, registry, tag))
+    return sorted(found, key=lambda p: (p.created_at, p.pipeline_id))
+
+
+def plans_for(
+    pipelines: Iterable[Pipeline], repository: str, registry: str | None, tag: str | None = None
+) -> tuple[Plan, ...]:
     """The plan of every pipeline that matches, numbered from 0 in the order of their creation."""
-    matching = sorted(
-        (p for p in pipelines if p.matches(repository, registry)), key=lambda p: (p.created_at, p.pipeline_id)
-    )
-    return tuple(pipeline.plan(n) for n, pipeline in enumerate(matching))
+    return tuple(p.plan(n) for n, p in enumerate(matching(pipelines, repository, registry, tag)))

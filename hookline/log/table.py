@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from uuid import UUID
 
+from hookline.chain.matching import is_glob, matches_repository
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Unavailable
 from hookline.log.cluster import Cluster
@@ -32,6 +33,8 @@ class PipelineTable:
         self.offsets: dict[str, int] = {}
         """Where each pipeline's latest record lies: of two with one name, the topic's order decides."""
         self._by_repository: dict[str, tuple[Pipeline, ...]] = {}
+        self._globs: dict[str, Pipeline] = {}
+        """Those for a glob of repositories: few, and looked through for each push."""
         self._cluster = cluster
         self._ends: SharedEnds | None = None
         self._moved = asyncio.Condition()
@@ -53,7 +56,13 @@ class PipelineTable:
                     async with self._moved:
                         self._moved.notify_all()
 
+    def for_push(self, repository: str) -> tuple[Pipeline, ...]:
+        """Those that a push to the repository may be for: registered for it, or for a glob that has it."""
+        exact = () if is_glob(repository) else self.of_repository(repository)
+        return (*exact, *(p for p in self._globs.values() if matches_repository(p.repository, repository)))
+
     def of_repository(self, repository: str) -> tuple[Pipeline, ...]:
+        """Those registered for that repository, or for that very glob."""
         return self._by_repository.get(repository, ())
 
     async def caught_up(self, timeout_s: float) -> int:
@@ -92,7 +101,10 @@ class PipelineTable:
     def _put(self, pipeline_id: str, pipeline: Pipeline | None, offset: int) -> None:
         old = self.pipelines.pop(pipeline_id, None)
         self.offsets.pop(pipeline_id, None)
+        self._globs.pop(pipeline_id, None)
         if pipeline is not None:
+            if is_glob(pipeline.repository):
+                self._globs[pipeline_id] = pipeline
             self.pipelines[pipeline_id] = pipeline
             self.offsets[pipeline_id] = offset
         for repository in {p.repository for p in (old, pipeline) if p is not None}:

@@ -98,7 +98,7 @@ class Intake:
             push,
             log_id=self._table.log_id,
             settings_offset=self._table.position,
-            plans=plans_for(self._table.of_repository(push.repository), push.repository, push.registry),
+            plans=plans_for(self._table.for_push(push.repository), push.repository, push.registry, push.tag),
         )
         draft = encode(event, partition_of(event.push_id, self._partitions), now_ms=receipt.received_at)
         if len(draft.value or b"") > MAX_RECORD:

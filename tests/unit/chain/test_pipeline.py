@@ -39,6 +39,33 @@ def test_matches(given: Pipeline, registry: str | None, matches: bool) -> None:
     assert given.matches("acme/app", registry) is matches
 
 
+@pytest.mark.parametrize(
+    ("repository", "tags", "pushed", "tag", "matches"),
+    [
+        ("acme/*", None, "acme/app", None, True),
+        ("acme/*", ("v*",), "acme/app", "v1", True),
+        ("acme/*", ("v*",), "acme/app", "latest", False),
+        ("acme/*", ("v*",), "acme/app", None, False),
+        ("acme/*", "^1.2", "acme/app", "v1.4.0", True),
+        ("acme/*", "^1.2", "acme/app", "v2.0.0", False),
+        ("acme/app", "^1.2", "acme/app", "v1.4.0", True),
+        ("acme/*", None, "other/app", "v1", False),
+    ],
+)
+def test_globs_and_tags(
+    repository: str, tags: tuple[str, ...] | str | None, pushed: str, tag: str | None, matches: bool
+) -> None:
+    given = pipeline("a", repository=repository).model_copy(update={"tags": tags})
+    assert given.matches(pushed, "docker.io", tag) is matches
+    assert bool(plans_for([given], pushed, "docker.io", tag)) is matches
+
+
+def test_what_a_record_may_hold_of_tags() -> None:
+    for tags in (None, ("v*", "latest"), "^1.2"):
+        given = pipeline("a").model_copy(update={"tags": tags})
+        assert Pipeline.model_validate_json(given.model_dump_json()).tags == tags
+
+
 def test_plans_are_numbered_in_the_order_of_creation() -> None:
     late, early, other = pipeline("late", at=2), pipeline("early", at=1), pipeline("other", repository="x", at=0)
     plans = plans_for((late, other, early), "acme/app", None)

@@ -28,6 +28,22 @@ async def test_the_plan_of_every_matching_pipeline(ingress: Ingress) -> None:
     assert event.settings_offset == end
 
 
+async def test_pipelines_of_a_glob_of_repositories_and_of_tags(ingress: Ingress) -> None:
+    ingress.set_pipeline(pipeline("acme/*", name="all", created_at=1))
+    ingress.set_pipeline(pipeline("acme/*", name="releases", tags="^1", created_at=2))
+    ingress.set_pipeline(pipeline("acme/app", name="edge", tags=("edge", "nightly-*"), created_at=3))
+    ingress.set_pipeline(pipeline("*", name="everything", registry="ghcr.io", created_at=4))
+    ingress.set_pipeline(pipeline("acme/*", name="moved", created_at=5))
+    ingress.set_pipeline(pipeline("other/*", name="moved", created_at=5))
+    ingress.set_pipeline(pipeline("acme/*", name="deleted", created_at=6))
+    ingress.cluster.append(encode_setting(None, now_ms=NOW, pipeline_id="id-deleted"))
+    for tag, slugs in {"v1": ["all"], "v1.4.0": ["all", "releases"], "edge": ["all", "edge"]}.items():
+        await ingress.deliver("dockerhub", PUSH.replace("v1", tag))
+        (event,) = (event for event in ingress.pushes() if event.tag == tag)
+        assert [plan.slug for plan in event.plans] == slugs
+        assert [plan.n for plan in event.plans] == list(range(len(slugs)))
+
+
 async def test_a_push_that_matches_nothing_is_recorded_all_the_same(ingress: Ingress) -> None:
     assert (await push(ingress)).plans == ()
 
