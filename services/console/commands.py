@@ -91,6 +91,10 @@ class Commands:
             offset = await self._writer.append(encode(event, place, now_ms=now, event_id=event_id))
             return str(ChainId(chain.push_id, chain.push_offset, chain.n, offset + 1))
 
+    async def read_back(self, chain: ChainRow) -> None:
+        """Return when what was asked of that chain is in the read model. Raises Unavailable, LogUnavailable."""
+        await self._progress.caught_up_on(chain.push_id)
+
     async def _run_before(self, chain: ChainRow, from_step: int, key: str | None) -> str | None:
         if key is None:
             return None

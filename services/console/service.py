@@ -17,6 +17,7 @@ from hookline.web.health import Status
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
 from services.console.hook_urls import Resolve, resolve_name
+from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
@@ -57,18 +58,16 @@ class Console:
         self._pipelines_read = False
         self._tasks: list[asyncio.Task[None]] = []
         history = History(self._database)
-        self.app: web.Application = build_app(
-            Parts(
-                sessions,
-                LoginLimit(clock),
-                keys,
-                Pipelines(
-                    self._table, self._writer, clock, new_id, keys.first, settings.allow_private_addresses, resolve
-                ),
-                history,
-                Commands(history, self._projector.progress, self._writer, clock, new_id),
-            )
+        parts = Parts(
+            sessions,
+            LoginLimit(clock),
+            keys,
+            Pipelines(self._table, self._writer, clock, new_id, keys.first, settings.allow_private_addresses, resolve),
+            history,
+            Commands(history, self._projector.progress, self._writer, clock, new_id),
         )
+        self.app: web.Application = build_app(parts)
+        add_pages(self.app, parts, clock, new_id)
 
     async def start(self) -> None:
         """Kafka and the database may come later."""

@@ -8,15 +8,20 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 
 import jwt
+import structlog
 
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
+from services.console.metrics import LOGIN_FAILURES
 
-__all__ = ["SESSION_S", "LoginLimit", "Sessions"]
+__all__ = ["SESSION_S", "LoginLimit", "Sessions", "SignedIn", "sign_in"]
+
+log = structlog.get_logger()
 
 SESSION_S = 86_400
 ALGORITHM = "HS256"
@@ -132,3 +137,23 @@ def _network(address: str) -> str:
     except ValueError:
         return address
     return str(int(ip) >> 64) if isinstance(ip, IPv6Address) else str(ip)
+
+
+class SignedIn(NamedTuple):
+    """What came of a try. `token` null: refused; then `wait_s` is 0 for a wrong name or password, else the seconds to wait."""
+
+    token: str | None
+    wait_s: int = 0
+
+
+def sign_in(sessions: Sessions, limit: LoginLimit, address: str, username: str, password: str) -> SignedIn:
+    """A try from that address, counted."""
+    if wait_s := limit.wait_s(address):
+        LOGIN_FAILURES.labels("limited").inc()
+        return SignedIn(None, wait_s)
+    token = sessions.sign_in(username, password)
+    if token is None:
+        limit.failed(address)
+        LOGIN_FAILURES.labels("wrong").inc()
+        log.warning("login refused", address=address)
+    return SignedIn(token)

@@ -8,9 +8,10 @@ from pydantic import JsonValue
 
 from hookline.chain.events import HookPlan
 from hookline.chain.pipeline import Hook, Pipeline
-from hookline.chain.state import Chain, StepState
+from hookline.chain.state import Chain
 from hookline.web.masking import mask_url
 from services.console.readmodel.history import ChainRow, PushRow, Timeline, TimelineEvent
+from services.console.readmodel.standing import step_standing
 from services.console.why import Why
 
 __all__ = ["Json", "Link", "chain_json", "history_json", "pipeline_json", "push_json", "rfc3339", "timeline_json"]
@@ -135,27 +136,12 @@ def _step_json(chain: Chain, number: int, hook: HookPlan) -> Json:
         "id": hook.id,
         "name": hook.name,
         "hook_url": mask_url(hook.url),
-        "state": _state_word(chain, number, state),
+        "state": step_standing(chain, number).value,
         "failed_attempts": state.failed,
         "next_attempt": rfc3339(state.retry_at) if state.expires_at is None and state.verdict is None else None,
         "callback_until": rfc3339(state.expires_at),
         "verdict": None if state.verdict is None else state.verdict.state.value,
     }
-
-
-def _state_word(chain: Chain, number: int, state: StepState) -> str:
-    """skipped: before the run's first step; not_reached; pending: due or to be tried again; delivered; verified: judged."""
-    if number < chain.first_step:
-        return "skipped"
-    if state.verdict is not None:
-        return "verified"
-    if state.expires_at is not None:
-        return "delivered"
-    if chain.being_closed(number):
-        return "closing"
-    if number == chain.current and chain.ending is None:
-        return "pending"
-    return "failed" if state.failed or (chain.ending is not None and chain.ending.step == number) else "not_reached"
 
 
 def _event_json(event: TimelineEvent, partition: int) -> Json:

@@ -2,19 +2,15 @@
 
 from http import HTTPStatus
 
-import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from hookline.errors import Invalid
 from hookline.web.middleware import Handler, json_error
 from services.console.api.bodies import read_object
-from services.console.metrics import LOGIN_FAILURES
-from services.console.sessions import LoginLimit, Sessions
+from services.console.sessions import LoginLimit, Sessions, sign_in
 
 __all__ = ["USER", "LoginApi", "api_guard"]
-
-log = structlog.get_logger()
 
 USER = web.RequestKey("user", str)
 """Name of who is signed in."""
@@ -32,7 +28,7 @@ class LoginApi:
 
     async def login(self, request: web.Request) -> web.Response:
         """`{"username", "password"}` -> `{"token"}`, good for 24 hours; 401; 429 after many wrong ones."""
-        body, address = await read_object(request), request.remote or ""
+        body = await read_object(request)
         given = {name: body.get(name) for name in ("username", "password")}
         faults = {
             name: ["This field is required." if value is None else "Must be a text."]
@@ -41,15 +37,12 @@ class LoginApi:
         }
         if faults:
             raise Invalid(faults)
-        if wait_s := self._limit.wait_s(address):
-            LOGIN_FAILURES.labels("limited").inc()
+        address, name, password = request.remote or "", str(given["username"]), str(given["password"])
+        token, wait_s = sign_in(self._sessions, self._limit, address, name, password)
+        if wait_s:
             said = {"detail": f"Too many wrong passwords. Try again in {wait_s} seconds."}
             return json_error(HTTPStatus.TOO_MANY_REQUESTS, said, wait_s)
-        token = self._sessions.sign_in(str(given["username"]), str(given["password"]))
         if token is None:
-            self._limit.failed(address)
-            LOGIN_FAILURES.labels("wrong").inc()
-            log.warning("login refused", address=address)
             return json_error(HTTPStatus.UNAUTHORIZED, {"detail": "Incorrect authentication credentials."})
         return web.json_response({"token": token}, headers={"Cache-Control": "no-store"})
 

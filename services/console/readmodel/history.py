@@ -5,7 +5,7 @@ Synchronous, for `asyncio.to_thread`; each method is one moment of the database 
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
@@ -126,6 +126,16 @@ class History:
     def chain(self, chain_id: str) -> ChainRow | None:
         with self._database.read() as connection:
             return _chain(connection, chain_id)
+
+    def latest(self, pipeline_ids: Sequence[str]) -> dict[str, ChainRow]:
+        """By pipeline id, the newest chain of each of those that has one."""
+        newest = select(*_CHAIN).order_by(chains.c.created_at.desc(), chains.c.id.desc()).limit(1)
+        with self._database.read() as connection:
+            return {
+                row.pipeline_id: row
+                for pipeline_id in pipeline_ids
+                for row in _chain_rows(connection, newest.where(chains.c.pipeline_id == pipeline_id))
+            }
 
     def folded(self, chain_id: str) -> Chain | None:
         """The chain itself, without its payload."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from hookline.chain.events import HaltReason
 from hookline.chain.state import Chain
 
-__all__ = ["Standing", "Status", "standing"]
+__all__ = ["Standing", "Status", "StepStanding", "standing", "step_standing"]
 
 
 class Status(StrEnum):
@@ -16,6 +16,19 @@ class Status(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"
     ERROR = "error"
+
+
+class StepStanding(StrEnum):
+    """skipped: before the run's first step; pending: due or to be tried again; delivered: its verdict is awaited;
+    closing: its halt is announced; verified: judged; failed: the chain ended here undelivered."""
+
+    SKIPPED = "skipped"
+    NOT_REACHED = "not_reached"
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    CLOSING = "closing"
+    VERIFIED = "verified"
+    FAILED = "failed"
 
 
 class Standing(NamedTuple):
@@ -39,3 +52,19 @@ def standing(chain: Chain) -> Standing:
     else:
         status = Status.ERROR
     return Standing(ending.step, status, ending.reason, ending.at)
+
+
+def step_standing(chain: Chain, number: int) -> StepStanding:
+    """Where one step stands."""
+    state = chain.step(number)
+    if number < chain.first_step:
+        return StepStanding.SKIPPED
+    if state.verdict is not None:
+        return StepStanding.VERIFIED
+    if state.expires_at is not None:
+        return StepStanding.DELIVERED
+    if chain.being_closed(number):
+        return StepStanding.CLOSING
+    if chain.ending is None:
+        return StepStanding.PENDING if number == chain.current else StepStanding.NOT_REACHED
+    return StepStanding.FAILED if state.failed or chain.ending.step == number else StepStanding.NOT_REACHED

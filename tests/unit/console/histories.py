@@ -97,16 +97,24 @@ class History:
         offset = self.write(event, self.place(event.push_id))
         return [ChainId(event.push_id, offset, p.n, 0) for p in event.plans]
 
-    def run(self, chain: ChainId, from_step: int, run_plan: Plan, event_id: str | None = None) -> ChainId:
+    def run(
+        self,
+        chain: ChainId,
+        from_step: int,
+        run_plan: Plan,
+        event_id: str | None = None,
+        repository: str = "acme/app",
+        tag: str = "again",
+    ) -> ChainId:
         event = RedeliveryRequested(
             cause=chain.offset,
             push_id=chain.push_id,
-            repository="acme/app",
+            repository=repository,
             by="admin",
             requested_at=self.now,
             from_step=from_step,
             plan=run_plan,
-            payload={"push_data": {"tag": "again"}},
+            payload={"push_data": {"tag": tag}},
         )
         offset = self.write(event, self.place(chain.push_id), event_id=event_id)
         return chain._replace(run=offset + 1)

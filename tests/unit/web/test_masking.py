@@ -2,7 +2,7 @@
 
 import pytest
 
-from hookline.web.masking import mask_url
+from hookline.web.masking import mask_tokens, mask_url
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ from hookline.web.masking import mask_url
 )
 def test_mask(url: str, shown: str) -> None:
     assert mask_url(url) == shown
+
+
+def test_tokens_are_masked_wherever_they_stand() -> None:
+    token = "ab2" * 33
+    said = f'{{"callback_url":"http:\\/\\/h\\/hook\\/{token}\\/"}}'
+    assert mask_tokens(said) == '{"callback_url":"http:\\/\\/h\\/hook\\/***\\/"}'
+    digest = f"sha256:{'ab01' * 16}"
+    assert mask_tokens(digest) == digest

@@ -1,0 +1,141 @@
+"""Before every page: signed in, and no form from elsewhere. After it: headers, and errors as pages."""
+
+import hmac
+from hashlib import sha256
+from http import HTTPStatus
+from urllib.parse import parse_qsl, urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from yarl import URL
+
+from hookline.errors import Invalid, LogError, Unavailable
+from hookline.web.body import read_body
+from hookline.web.middleware import Handler
+from services.console.api.login import API, USER
+from services.console.pages.rendering import FORM_TOKEN, Renderer
+from services.console.sessions import Sessions
+
+__all__ = ["LOGIN", "LOGOUT", "STATIC", "cookie_name", "local_path", "pages_guard", "read_form", "see_other"]
+
+LOGIN, LOGOUT, STATIC = "/login", "/logout", "/static"
+OPEN = (LOGIN, STATIC)
+"""Routes that need no login."""
+FORM_BYTES = 16 * 1024
+MAX_PATH = 2048
+READING = ("GET", "HEAD")
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers would send `Origin: null` with our own forms
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+KEEP_STATIC_S = 86_400
+
+
+def pages_guard(sessions: Sessions, renderer: Renderer) -> Middleware:
+    """Whatever is not the API's path is a page's, also where there is no such page."""
+
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method not in READING and _is_foreign(request):
+            return renderer.error(
+                request, HTTPStatus.FORBIDDEN, "This form was sent by another site. Nothing was done."
+            )
+        session = request.cookies.get(cookie_name(request), "")
+        user = sessions.user_of(session) if session else None
+        if user is not None:
+            request[USER], request[FORM_TOKEN] = user, form_token(session)
+        if _route(request) in OPEN:
+            return await handler(request)
+        if user is None:
+            return _sent_to_login(request, renderer)
+        if request.method not in READING:
+            given = (await read_form(request)).get("token", "")
+            if not hmac.compare_digest(given.encode(), request[FORM_TOKEN].encode()):
+                said = "This form is of an earlier session. Nothing was done: load the page again."
+                return renderer.error(request, HTTPStatus.FORBIDDEN, said)
+        return await handler(request)
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(API):
+            return await handler(request)
+        try:
+            answer = await guarded(request, handler)
+        except web.HTTPException as error:
+            answer = renderer.error(request, HTTPStatus(error.status), _words(error))
+            if "Allow" in error.headers:
+                answer.headers["Allow"] = error.headers["Allow"]
+        except Invalid as error:
+            answer = renderer.error(request, HTTPStatus.BAD_REQUEST, str(error))
+        except Unavailable as error:
+            answer = renderer.error(request, HTTPStatus.SERVICE_UNAVAILABLE, f"Not now: {error}.", error.retry_after_s)
+        except LogError:
+            answer = renderer.error(request, HTTPStatus.SERVICE_UNAVAILABLE, "Not now: Kafka does not answer.", 1)
+        answer.headers.update(HEADERS)
+        is_static = _route(request) == STATIC and answer.status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
+        answer.headers["Cache-Control"] = f"max-age={KEEP_STATIC_S}" if is_static else "no-store"
+        return answer
+
+    return guard
+
+
+def cookie_name(request: web.Request) -> str:
+    """Browsers share cookies between ports: two consoles on one machine must not end each other's sessions."""
+    return f"hookline_session_{request.url.port}"
+
+
+def form_token(session: str) -> str:
+    """What every form of a session carries: nobody who cannot read our pages or the cookie knows it."""
+    return hmac.digest(session.encode(), b"hookline form", sha256).hex()
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The fields of a form, the last of each name. Raises as `read_body`."""
+    body = await read_body(request, FORM_BYTES)
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def local_path(text: str) -> str:
+    """`text` if it is the path of one of our pages, else `/`: never an address of another host, nor what browsers take for one."""
+    is_path = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if is_path and len(text) <= MAX_PATH else "/"
+
+
+def see_other(path: str) -> web.Response:
+    """Go on with a GET of that path (of ours)."""
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": str(URL(path))})
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical.rstrip("/")
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """Does a page of another origin send this? As Go's http.CrossOriginProtection; what sends neither header is no browser."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != request.host
+
+
+def _sent_to_login(request: web.Request, renderer: Renderer) -> web.StreamResponse:
+    if request.method not in READING:
+        return see_other(LOGIN)
+    path = local_path(str(request.rel_url))
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        # A link on another site: SameSite=Strict holds the cookie back. A page of ours that goes there brings it along.
+        return renderer.page(request, "onward.html", path=path)
+    return see_other(LOGIN if path == "/" else str(URL(LOGIN).with_query(next=path)))
+
+
+def _words(error: web.HTTPException) -> str:
+    if error.status == HTTPStatus.NOT_FOUND:
+        return error.text if error.text and not error.text.startswith("404") else "There is no such page."
+    return f"{error.reason}."

@@ -1,0 +1,99 @@
+"""Durations, relative times, a sentence for every word, and which addresses become links."""
+
+import pytest
+
+from hookline.chain.events import AttemptError, HaltReason
+from services.console.pages.rendering import is_link, repository_path
+from services.console.pages.words import duration, error_words, milliseconds, reason_words, relative
+
+NOW = 1_700_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (5, "5 s"),
+        (90, "1 min 30 s"),
+        (300, "5 min"),
+        (3600, "1 h"),
+        (3605, "1 h"),
+        (50_400, "14 h"),
+        (86_400, "1 day"),
+        (90_000, "1 day 1 h"),
+        (2_592_000, "30 days"),
+    ],
+)
+def test_duration(seconds: int, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(("took", "said"), [(0, "0 ms"), (999, "999 ms"), (1250, "1.2 s"), (125_000, "2 min 5 s")])
+def test_milliseconds(took: int, said: str) -> None:
+    assert milliseconds(took) == said
+
+
+@pytest.mark.parametrize(
+    ("before_ms", "said"),
+    [
+        (0, "just now"),
+        (-1999, "just now"),
+        (2000, "2 s ago"),
+        (59_999, "59 s ago"),
+        (3_599_000, "59 min ago"),
+        (86_399_000, "23 h ago"),
+        (2 * 86_400_000, "2 days ago"),
+        (-300_000, "in 5 min"),
+        (-86_400_000, "in 1 day"),
+    ],
+)
+def test_relative(before_ms: int, said: str) -> None:
+    assert relative(NOW - before_ms, NOW) == said
+
+
+def test_every_word_of_the_api_has_a_sentence() -> None:
+    assert all(reason_words(reason) for reason in HaltReason)
+    assert all(error_words(error, 500) for error in AttemptError)
+    assert error_words(AttemptError.STATUS, 503) == "its receiver answered 503"
+
+
+@pytest.mark.parametrize("url", ["http://a.example", "HTTPS://a.example/x?y#z", "https://ü.example/"])
+def test_links(url: str) -> None:
+    assert is_link(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "javascript://x/%0aalert(1)",
+        "JaVaScRiPt:alert(1)",
+        " http://x",
+        "java\nscript:alert(1)",
+        "http://x\ny",
+        "data:text/html,x",
+        "//x.example",
+        "/local",
+        "http:x",
+        "http:///x",
+        "https://",
+        "ftp://x",
+        "",
+    ],
+)
+def test_no_links(url: str) -> None:
+    assert not is_link(url)
+
+
+@pytest.mark.parametrize(
+    ("repository", "path"),
+    [
+        ("acme/shop", "/repositories/acme/shop"),
+        ("alpine", "/repositories/alpine"),
+        ("a/../b", "/pushes?repository=a%2F..%2Fb"),
+        ("Acme/shop", "/pushes?repository=Acme%2Fshop"),
+        ("a b?", "/pushes?repository=a+b%3F"),
+    ],
+)
+def test_the_page_of_a_repository(repository: str, path: str) -> None:
+    assert repository_path(repository) == path
