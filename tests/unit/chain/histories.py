@@ -199,7 +199,7 @@ class World:
         else:
             again_blocked = sent.chain.step(sent.step).was_blocked and self.pick(2)
             error, status = (AttemptError.BLOCKED, None) if again_blocked else self._choose(FAILURES)
-            retry_after_s = 30 if self.pick(4) == 3 else None
+            retry_after_s = 30 if status is not None and self.pick(4) == 3 else None
         self._say(f"w{worker.token} hears {error or status} from {_name(sent)}")
         worker.answered(sent, self.now, status, error, retry_after_s)
 
@@ -259,7 +259,7 @@ class World:
 
 MOVES: tuple[Callable[[World], None], ...] = (
     *[World.work] * 18, *[World.call_back] * 6, *[World.answer_callback] * 2, World.tick,
-    World.push, World.cancel, World.redeliver, World.take_over,
+    World.push, World.cancel, World.redeliver, *[World.take_over] * 2,
 )  # fmt: skip
 
 
