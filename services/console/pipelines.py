@@ -64,9 +64,6 @@ class Pipelines:
     def get(self, pipeline_id: str) -> Pipeline | None:
         return self._table.pipelines.get(pipeline_id)
 
-    def hook(self, hook_id: str) -> Hook | None:
-        return next((h for p in self._table.pipelines.values() for h in p.hooks if h.id == hook_id), None)
-
     async def find(self, repository: str, name: str) -> Pipeline | None:
         """By slug, name or id. One that is not here yet is looked for again when the topic is read to its end."""
         found = self._find(repository, name)
@@ -80,6 +77,14 @@ class Pipelines:
         if self.get(pipeline_id) is None:
             await self._table.caught_up(CATCH_UP_S)
         return self.get(pipeline_id)
+
+    async def find_hook(self, hook_id: str) -> Hook | None:
+        """As `find`, a hook of any pipeline."""
+        found = self._find_hook(hook_id)
+        if found is None:
+            await self._table.caught_up(CATCH_UP_S)
+            found = self._find_hook(hook_id)
+        return found
 
     async def create(self, repository: str, form: PipelineForm) -> Pipeline:
         """Raises Invalid, AppendFailed (it may be there all the same), Unavailable, LogUnavailable."""
@@ -124,6 +129,9 @@ class Pipelines:
         by_name = [p for p in here if p.name == name]
         by_id = [p for p in here if p.pipeline_id == name]
         return next(iter(by_slug + by_name + by_id), None)
+
+    def _find_hook(self, hook_id: str) -> Hook | None:
+        return next((h for p in self._table.pipelines.values() for h in p.hooks if h.id == hook_id), None)
 
     def _made(self, before: Pipeline | None, repository: str, form: PipelineForm) -> Pipeline:
         """What the form says, with the ids of `before`. Raises Invalid."""

@@ -81,7 +81,7 @@ class ChainApi:
 
     async def secret(self, request: web.Request) -> web.Response:
         """What this hook's receiver verifies signatures with."""
-        hook = self._pipelines.hook(request.match_info["hook_id"])
+        hook = await self._pipelines.find_hook(request.match_info["hook_id"])
         if hook is None:
             raise web.HTTPNotFound
         if hook.key not in self._keys:

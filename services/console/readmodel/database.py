@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hookline.errors import ConfigError, ForeignLog, Unavailable
@@ -32,17 +33,20 @@ FILE = "console.sqlite3"
 REBUILD_COMMAND = "python -m services.console --rebuild"
 SQLITE_BUSY_S = 10
 CONNECT_S = 5
+PRIVATE = 0o600
 WRITER_LOCK = 0x484F4F4B_4C494E45
 """Key of PostgreSQL's advisory lock: "HOOKLINE"."""
 
 
 def open_database(settings: Settings) -> "Database":
-    """Not connected yet. Raises ConfigError when HOOKLINE_DATABASE_URL is not one that we can use."""
+    """Not connected yet; SQLite's file is there. Raises ConfigError when HOOKLINE_DATABASE_URL is not one that we can use."""
     given = settings.database_url.get_secret_value()
     try:
         url = make_url(given) if given else URL.create("sqlite", database=str(settings.data_dir / FILE))
         if url.drivername in ("postgresql", "postgres"):
             url = url.set(drivername="postgresql+psycopg")
+        if url.get_backend_name() == "sqlite" and (url.database or ":memory:") == ":memory:":
+            raise ConfigError("HOOKLINE_DATABASE_URL: SQLite needs a file, such as sqlite:///console.sqlite3")
         if url.get_backend_name() not in ("sqlite", "postgresql"):
             raise ConfigError(f"HOOKLINE_DATABASE_URL: {url.get_backend_name()} is not sqlite or postgresql")
         return Database(url)
@@ -61,8 +65,9 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.shown = url.render_as_string(hide_password=True)
         """For logs and messages."""
-        self._file = Path(url.database) if self.is_sqlite and url.database else None
+        self._file = Path(url.database or "")
         if self.is_sqlite:
+            _make_file(self._file)
             self._engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_S})
             event.listen(self._engine, "connect", _tune_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -99,6 +104,8 @@ class Database:
 def _unavailable_on(*errors: type[DBAPIError]) -> Iterator[None]:
     try:
         yield
+    except PoolTimeout as error:
+        raise Unavailable("the console's database is busy with other requests") from error
     except errors as error:
         # The first line only: the rest is the statement with its values.
         said = str(error.orig).strip().split("\n")[0]
@@ -123,14 +130,17 @@ class WriterLock:
             os.close(self._file)
 
 
-def _lock_file(database: Path | None) -> WriterLock | None:
-    if database is None:
-        return WriterLock()
+def _make_file(database: Path) -> None:
+    """For our eyes only: hook URLs may hold secrets. SQLite's other files get the same mode."""
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
     except OSError as error:
         raise ConfigError(f"the console's database {database} cannot be written: {error.strerror}") from None
+
+
+def _lock_file(database: Path) -> WriterLock | None:
+    file = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

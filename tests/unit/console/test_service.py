@@ -106,17 +106,28 @@ async def test_a_setting_that_cannot_be_read_ends_it(tmp_path: Path) -> None:
             await asyncio.wait_for(console.wait(), 10)
 
 
-@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "postgresql+nothing://x/y"])
+@pytest.mark.parametrize(
+    "url", ["mysql://x/y", "nonsense", "sqlite://", "sqlite:///:memory:", "postgresql+nothing://x/y"]
+)
 def test_a_database_url_of_no_use(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="HOOKLINE_DATABASE_URL"):
         open_database(Settings(data_dir=tmp_path, database_url=url))
 
 
-async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    async with started(Settings(data_dir=tmp_path / "file"), logs()) as console:
-        with pytest.raises(ConfigError, match="cannot be written"):
-            await asyncio.wait_for(console.wait(), 10)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        open_database(Settings(data_dir=tmp_path / "file"))
+
+
+def test_nobody_else_reads_the_file(tmp_path: Path) -> None:
+    database = open_database(Settings(data_dir=tmp_path))
+    with database.write() as connection:
+        METADATA.create_all(connection)
+        files = [*tmp_path.glob("console.sqlite3*")]
+        assert len(files) == 3, "the write-ahead log, too"
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    database.close()
 
 
 async def test_of_two_on_one_database_one_writes_and_the_other_takes_over(database_settings: Settings) -> None:
