@@ -43,7 +43,7 @@ class EmbeddedBroker:
         """`say` is told of progress, one line each, from any thread. `properties` are put over ours in server.properties.
 
         `format_arguments` go to StorageTool's `format`, before the first start (`--add-scram` and the like).
-        `launcher` is put before the broker's command: a program that becomes it (`hookline up` ties the broker to its own life so).
+        `launcher` is put before each command: a program that becomes it (`hookline up` ties what it starts to its own life so).
         Raises BrokerError when the port cannot be a broker's.
         """
         self._folder = DataFolder(data_dir.absolute())
@@ -155,7 +155,7 @@ class EmbeddedBroker:
         arguments = ["format", "--cluster-id", cluster_id, "--config", str(self._folder.properties)]
         arguments += [*self._membership.format_arguments, *self._format_arguments]
         done = subprocess.run(
-            [*java, "kafka.tools.StorageTool", *arguments],
+            [*self._launcher, *java, "kafka.tools.StorageTool", *arguments],
             capture_output=True, text=True, env=_environment(), cwd=self._folder.path, check=False,
         )  # fmt: skip
         if done.returncode != 0:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = ["demo"]
 SECRETS = (ADMIN_PASSWORD, INGRESS_TOKENS)
 EXIT_FAILED = 1
 EXIT_BROKEN_OFF = 130
+REMOVE_TRIES = 20
 HISTORY_PAGE = f"/repositories/{REPOSITORY}/{PIPELINE}"
 
 
@@ -66,7 +68,16 @@ def _folder(data: Path | None) -> Iterator[Path]:
     try:
         yield path
     finally:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Also while a process that was just killed in it still has a file to close."""
+    for _ in range(REMOVE_TRIES):
         shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        time.sleep(0.1)
 
 
 async def _until_stopped(console: Console, folder: Path, *, leave: bool, kept: bool) -> int:

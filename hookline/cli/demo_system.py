@@ -1,7 +1,6 @@
 """`hookline up` as a child process of the demo: on free ports, with its lines shown until it is ready."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hookline.cli.ports import SERVICES, free_base_port, is_free, service_port
-from hookline.cli.process import launcher
+from hookline.cli.process import launcher, send_signal
 from hookline.errors import HooklineError
 from hookline.settings import ADMIN_OFFSET, Settings
 
@@ -94,13 +93,12 @@ class DemoSystem:
         """Stop it in order and wait until it is gone."""
         if self._process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
+        send_signal(self._process, signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_S):
                 await self._process.wait()
         except TimeoutError:
-            self._process.kill()
+            send_signal(self._process, signal.SIGKILL)
             await self._process.wait()
         if self._reading is not None:
             await self._reading

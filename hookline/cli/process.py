@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hookline.cli import tether
 
-__all__ = ["Child", "how_it_ended", "launcher"]
+__all__ = ["Child", "how_it_ended", "launcher", "send_signal"]
 
 LOG_BYTES = 8 * 1024 * 1024
 """A log file that grows beyond this becomes `<name>.log.1`; the one before that is dropped."""
@@ -115,9 +115,8 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+        if self._process is not None:
+            send_signal(self._process, number)
 
     async def _keep_log(self, output: asyncio.StreamReader) -> None:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +130,14 @@ class Child:
                     self._on_error_line(text)
         finally:
             handler.close()
+
+
+def send_signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """If it still runs. Not its own `send_signal`: that reaps a process that has just ended, behind the back of asyncio,
+    which then cannot tell how it ended."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 async def _next_line(output: asyncio.StreamReader) -> bytes:

@@ -11,6 +11,7 @@ from tests.integration.running import Command, clean_environment, eventually, fr
 MARKED = {
     "HOOKLINE_ADMIN_PASSWORD": "marked-password-0123456789",
     "HOOKLINE_INGRESS_TOKENS": "marked-token-0123456789",
+    "HOOKLINE_MASTER_KEYS": "k1:bWFya2VkLW1hc3Rlci1rZXktMDEyMzQ1Njc4OTAxMjM=",
 }
 
 
@@ -42,7 +43,10 @@ def test_exit_0_with_a_chain_that_completes_and_one_that_halts(tmp_path: Path) -
         assert f"http://127.0.0.1:{environment['HOOKLINE_CONSOLE_PORT']}" in text
         assert "\x1b" not in text
         assert "Traceback" not in text
-        assert not [secret for secret in MARKED.values() if secret in text]
+        logs = {path.name: path.read_text() for path in (data / "logs").iterdir()}
+        assert set(logs) == {"ingress.log", "dispatcher.log", "callbacks.log", "console.log"}
+        assert not [secret for secret in MARKED.values() if any(secret in said for said in (text, *logs.values()))]
+        assert not (data / "secrets.env").exists()  # there was nothing to make
         eventually("nobody is left", lambda: not family_of(data), within_s=10)
     finally:
         demo.end()
