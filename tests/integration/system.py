@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
@@ -19,10 +20,11 @@ from hookline.log.codec import Record, decode
 from hookline.log.kafka import KafkaCluster
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
+from hookline.log.topics import create_topics
 from tests.integration.kafka_proxy import KafkaProxy
-from tests.kafka import free_broker_port, make_broker
+from tests.kafka import free_broker_port
 
-__all__ = ["PARTITIONS", "Receiver", "System", "until"]
+__all__ = ["MASTER_KEY", "PARTITIONS", "PASSWORD", "SERVICES", "TOKEN", "Receiver", "Stand", "System", "until"]
 
 T = TypeVar("T")
 
@@ -85,52 +87,53 @@ class Receiver:
         return [post for post in self.posts if post[0] == f"/{name}"]
 
 
-class System:
-    """One broker, topics, the services that a test starts, and what it asks of them."""
+class Stand:
+    """A broker with a listener of its own for each service, so that a proxy can stand before it."""
 
-    def __init__(self, folder: Path, proxied: Iterable[str] = ()) -> None:
-        self.folder = folder
-        self.receiver = Receiver()
-        self.processes: dict[str, asyncio.subprocess.Process] = {}
-        self.ports = {name: free_broker_port() for name in SERVICES}
-        self.prefix = "t."
-        ports = {name: (free_broker_port(), free_broker_port()) for name in proxied}
-        self.proxies = {name: KafkaProxy(shown, real) for name, (shown, real) in ports.items()}
-        self.broker = self._broker(folder / "kafka", ports)
-        self.http: aiohttp.ClientSession
-        self._jwt = ""
-
-    @staticmethod
-    def _broker(folder: Path, ports: dict[str, tuple[int, int]]) -> EmbeddedBroker:
+    def __init__(self, folder: Path) -> None:
         port = free_broker_port()
+        self.proxy_ports = {name: (free_broker_port(), free_broker_port()) for name in SERVICES}
+        """Service to (the port that the broker advertises for its listener, the port it listens on)."""
         own = f"PLAINTEXT://127.0.0.1:{port}"
-        if not ports:
-            return make_broker(folder, port)
-        names = {name: name.upper() for name in ports}
-        protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT", *(f"{n}:PLAINTEXT" for n in names.values())]
-        listeners = [own, f"CONTROLLER://127.0.0.1:{port + 1000}"]
-        listeners += [f"{names[name]}://127.0.0.1:{real}" for name, (_, real) in ports.items()]
-        advertised = [own, *(f"{names[name]}://127.0.0.1:{shown}" for name, (shown, _) in ports.items())]
-        return EmbeddedBroker(
+        names = [name.upper() for name in self.proxy_ports]
+        real = [f"{n.upper()}://127.0.0.1:{port}" for n, (_, port) in self.proxy_ports.items()]
+        shown = [f"{n.upper()}://127.0.0.1:{port}" for n, (port, _) in self.proxy_ports.items()]
+        protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT", *(f"{name}:PLAINTEXT" for name in names)]
+        self.broker = EmbeddedBroker(
             folder,
             port,
             properties={
-                "listeners": ",".join(listeners),
-                "advertised.listeners": ",".join(advertised),
+                "listeners": ",".join([own, f"CONTROLLER://127.0.0.1:{port + 1000}", *real]),
+                "advertised.listeners": ",".join([own, *shown]),
                 "listener.security.protocol.map": ",".join(protocols),
                 "inter.broker.listener.name": "PLAINTEXT",
             },
         )
 
+
+class System:
+    """Topics of its own on a stand, the services that a test starts, and what it asks of them."""
+
+    def __init__(self, stand: Stand, folder: Path, proxied: Iterable[str] = (), log_level: str = "info") -> None:
+        self.folder = folder
+        self.broker = stand.broker
+        self.receiver = Receiver()
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self.ports = {name: free_broker_port() for name in SERVICES}
+        self.prefix = f"t{uuid4().hex[:8]}."
+        self.proxies = {name: KafkaProxy(*stand.proxy_ports[name]) for name in proxied}
+        self.http: aiohttp.ClientSession
+        self._log_level = log_level
+        self._jwt = ""
+
     @contextlib.asynccontextmanager
     async def running(self, *services: str) -> AsyncIterator["System"]:
-        await asyncio.to_thread(self.broker.start)
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
         await self.receiver.start()
         for proxy in self.proxies.values():
             await proxy.start()
         try:
-            await self.command("topics", "create")
+            await create_topics(self.cluster(), partitions=PARTITIONS)
             await asyncio.gather(*(self.start(name) for name in services or SERVICES))
             yield self
         finally:
@@ -140,7 +143,10 @@ class System:
                 await proxy.stop()
             await self.receiver.stop()
             await self.http.close()
-            await asyncio.to_thread(self.broker.stop)
+
+    def cluster(self) -> KafkaCluster:
+        """Straight to the broker, past every proxy."""
+        return KafkaCluster(self.broker.bootstrap_servers, self.prefix, client_id="test")
 
     # ---- processes
 
@@ -163,13 +169,8 @@ class System:
             "HOOKLINE_DATA_DIR": str(self.folder),
             "HOOKLINE_SESSION_TIMEOUT_MS": "3000",
             "HOOKLINE_GROUP_INSTANCE_ID": service,
+            "HOOKLINE_LOG_LEVEL": self._log_level,
         }
-
-    async def command(self, *words: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "hookline.cli", *words, env=self.environment()
-        )
-        assert await process.wait() == 0, words
 
     async def start(self, service: str) -> None:
         """Start it and wait until it is ready."""
@@ -248,7 +249,7 @@ class System:
 
     async def raw(self, topic: Topic) -> list[RawRecord]:
         """Every record that lies in that topic now."""
-        cluster = KafkaCluster(self.broker.bootstrap_servers, self.prefix, client_id="test")
+        cluster = self.cluster()
         offsets, consumer = await cluster.offsets(), await cluster.consumer()
         try:
             places = [Place(topic, p) for p in range(await cluster.partitions(topic))]

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from hookline.chain.events import CallbackReceived, ChainCompleted, ChainHalted, HookDelivered, PushReceived
-from hookline.log.kafka import KafkaCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.writer import Writer
 from tests.integration.kafka_proxy import Api
-from tests.integration.system import System, until
+from tests.integration.system import Stand, System, until
 
 
 async def run_to_its_end(system: System, hooks: list[str], answered: set[str] = frozenset()) -> None:  # type: ignore[assignment]
@@ -36,8 +35,8 @@ async def completed(system: System) -> list[object]:
     return [r for r in await system.reads() if r.valid and isinstance(r.record.event, ChainCompleted)]
 
 
-async def test_dispatcher_while_a_hook_is_open_at_the_receiver(tmp_path: Path) -> None:
-    system, answer = System(tmp_path), asyncio.Event()
+async def test_dispatcher_while_a_hook_is_open_at_the_receiver(stand: Stand, tmp_path: Path) -> None:
+    system, answer = System(stand, tmp_path), asyncio.Event()
 
     async def hold(path: str, body: dict[str, object]) -> int:
         if len(system.receiver.of("one")) == 1 and path == "/one":
@@ -58,8 +57,8 @@ async def test_dispatcher_while_a_hook_is_open_at_the_receiver(tmp_path: Path) -
         assert len(system.receiver.of("two")) == 1
 
 
-async def test_dispatcher_when_hookdelivered_is_appended_and_not_read_back(tmp_path: Path) -> None:
-    system, answer = System(tmp_path, proxied=["dispatcher"]), asyncio.Event()
+async def test_dispatcher_when_hookdelivered_is_appended_and_not_read_back(stand: Stand, tmp_path: Path) -> None:
+    system, answer = System(stand, tmp_path, proxied=["dispatcher"]), asyncio.Event()
 
     async def hold(path: str, body: dict[str, object]) -> int:
         if path == "/one":
@@ -82,8 +81,8 @@ async def test_dispatcher_when_hookdelivered_is_appended_and_not_read_back(tmp_p
         assert len(system.receiver.of("one")) == 1, "the event was in the log: nothing is repeated"
 
 
-async def test_callbacks_when_a_verdict_is_appended_and_not_answered(tmp_path: Path) -> None:
-    system = System(tmp_path, proxied=["callbacks"])
+async def test_callbacks_when_a_verdict_is_appended_and_not_answered(stand: Stand, tmp_path: Path) -> None:
+    system = System(stand, tmp_path, proxied=["callbacks"])
     async with system.running():
         await system.make_pipeline("one", "two")
         assert await system.push() == 202
@@ -103,8 +102,8 @@ async def test_callbacks_when_a_verdict_is_appended_and_not_answered(tmp_path: P
         )
 
 
-async def test_dispatcher_when_a_snapshot_is_half_written(tmp_path: Path) -> None:
-    system = System(tmp_path, proxied=["dispatcher"])
+async def test_dispatcher_when_a_snapshot_is_half_written(stand: Stand, tmp_path: Path) -> None:
+    system = System(stand, tmp_path, proxied=["dispatcher"])
     async with system.running():
         await system.make_pipeline("one")
         assert await system.push() == 202
@@ -125,8 +124,7 @@ async def test_dispatcher_when_a_snapshot_is_half_written(tmp_path: Path) -> Non
 
 async def append_many(system: System, partition: int, count: int) -> None:
     """So many pushes that match no pipeline, in one partition, that a snapshot is due."""
-    cluster = KafkaCluster(system.broker.bootstrap_servers, system.prefix, client_id="test")
-    writer = Writer(cluster)
+    writer = Writer(system.cluster())
     writer.start()
     (raw, *_) = await system.raw(Topic.PUSHES)
     value = (raw.value or b"").replace(b"ns/app", b"ns/none")
@@ -147,8 +145,8 @@ async def whole_snapshots(system: System) -> int:
     return sum("last" in raw.headers for raw in await system.raw(Topic.SNAPSHOTS))
 
 
-async def test_ingress_between_append_and_answer(tmp_path: Path) -> None:
-    system = System(tmp_path, proxied=["ingress"])
+async def test_ingress_between_append_and_answer(stand: Stand, tmp_path: Path) -> None:
+    system = System(stand, tmp_path, proxied=["ingress"])
     async with system.running():
         await system.make_pipeline("one")
         held = system.proxies["ingress"].hold(Api.PRODUCE)
@@ -169,8 +167,8 @@ async def len_of(system: System, topic: Topic) -> bool:
     return len(await system.raw(topic)) == 2
 
 
-async def test_broker_with_pushes_under_way(tmp_path: Path) -> None:
-    system = System(tmp_path)
+async def test_broker_with_pushes_under_way(stand: Stand, tmp_path: Path) -> None:
+    system = System(stand, tmp_path)
     async with system.running():
         await system.make_pipeline("one", expect_final_callback=False)
         answers: dict[str, int] = {}
@@ -206,8 +204,8 @@ async def all_ended(system: System, tags: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("service", ["console", "ingress", "callbacks", "dispatcher"])
-async def test_each_service_between_two_steps(tmp_path: Path, service: str) -> None:
-    system = System(tmp_path)
+async def test_each_service_between_two_steps(stand: Stand, tmp_path: Path, service: str) -> None:
+    system = System(stand, tmp_path)
     async with system.running():
         await system.make_pipeline("one", "two", "three")
         assert await system.push() == 202
