@@ -10,7 +10,6 @@ from random import Random
 from uuid import UUID, uuid4
 
 import structlog
-from hookline.log.writer import Writer
 
 from hookline.chain.events import Decision
 from hookline.chain.keys import KeyRing
@@ -20,8 +19,9 @@ from hookline.log.cluster import Cluster, Offsets
 from hookline.log.codec import encode
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
-from hookline.log.records import Place, Topic
+from hookline.log.records import LOGS, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
 from services.dispatcher import metrics
@@ -41,6 +41,7 @@ DEAD_POLL_S = 60.0
 MAX_TIMEOUT_S = 60.0
 """The longest `timeout` that a pipeline may set."""
 DRAIN_EXTRA_S = 5.0
+OBSERVE_S = 2.0
 CONNECT_PAUSE_S = 0.5
 
 
@@ -83,6 +84,8 @@ class Dispatcher:
         self._owner = settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._assigned_once = False
         self._polled_at = clock.monotonic()
+        self._observed_at = clock.monotonic()
+        self._observing: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
         self._fatal: asyncio.Future[None]
@@ -188,9 +191,9 @@ class Dispatcher:
                 self._pace.checkpoint_events,
             )
             stack.push_async_callback(self._close_all)
-            await self._poll_for_ever(feed)
+            await self._poll_for_ever(feed, offsets)
 
-    async def _poll_for_ever(self, feed: Feed) -> None:
+    async def _poll_for_ever(self, feed: Feed, offsets: Offsets) -> None:
         while True:
             changed = await feed.poll(self._until_due())
             self._polled_at = self._clock.monotonic()
@@ -198,7 +201,30 @@ class Dispatcher:
                 self._partitions[number].on_data()
             for partition in self._partitions.values():
                 partition.tick()
-            metrics.WAITING.set(self._around.slots.waiting)
+            self._observe(offsets)
+
+    def _observe(self, offsets: Offsets) -> None:
+        """Gauges, every few seconds: the ends cost a request, which nothing waits for."""
+        now = self._clock.monotonic()
+        if now - self._observed_at < OBSERVE_S:
+            return
+        self._observed_at = now
+        slots = self._around.slots
+        metrics.WAITING.set(slots.waiting)
+        metrics.OLDEST_DUE.set(slots.oldest_wait_s)
+        self._observing = asyncio.create_task(self._count_unread(offsets))
+
+    async def _count_unread(self, offsets: Offsets) -> None:
+        places = [Place(topic, number) for number in self._partitions for topic in LOGS]
+        try:
+            ends = await offsets.ends(places)
+        except LogUnavailable:
+            return  # the gauges stay as they were; readiness and the poll's age tell
+        for number, partition in self._partitions.items():
+            if (worker := partition.worker) is not None and Place(LOGS[0], number) in ends:
+                unread = sum(max(0, ends[Place(t, number)] - worker.reader.position(t)) for t in LOGS)
+                metrics.UNREAD_EVENTS.labels(number).set(unread)
+                metrics.OPEN_CHAINS.labels(number).set(len(worker.fold.chains))
 
     def _until_due(self) -> float:
         """Seconds that a poll may wait for records before a timer is due."""
@@ -221,7 +247,7 @@ class Dispatcher:
             random=self._random,
             keys=self._keys,
             sender=sender,
-            slots=Slots(self._settings.max_posts, self._settings.max_posts_per_host),
+            slots=Slots(self._settings.max_posts, self._settings.max_posts_per_host, self._clock.monotonic),
             callback_base_url=self._settings.callback_base_url(),
             append=append,
             callbacks_end=callbacks_end,

@@ -2,30 +2,43 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 __all__ = ["Slots"]
+
+
+class _Waiting(NamedTuple):
+    begin: Callable[[], bool]
+    since: float
 
 
 class Slots:
     """Places for POSTs. What waits is begun in turn by host, oldest first within a host."""
 
-    def __init__(self, total: int, per_host: int) -> None:
+    def __init__(self, total: int, per_host: int, monotonic: Callable[[], float]) -> None:
         self._total = total
         self._per_host = per_host
+        self._monotonic = monotonic
         self._open: dict[str, int] = {}
-        self._waiting: dict[str, deque[Callable[[], bool]]] = {}
+        self._waiting: dict[str, deque[_Waiting]] = {}
         self.in_flight = 0
 
     @property
     def waiting(self) -> int:
         return sum(map(len, self._waiting.values()))
 
+    @property
+    def oldest_wait_s(self) -> float:
+        """Seconds that the oldest of those has waited."""
+        since = min((queue[0].since for queue in self._waiting.values()), default=None)
+        return 0.0 if since is None else self._monotonic() - since
+
     def submit(self, host: str, begin: Callable[[], bool]) -> None:
         """Call `begin` now or when there is a place. It returns False where there is nothing to do any more."""
         if host not in self._waiting and self._free(host):
             self._begin(host, begin)
         else:
-            self._waiting.setdefault(host, deque()).append(begin)
+            self._waiting.setdefault(host, deque()).append(_Waiting(begin, self._monotonic()))
 
     def release(self, host: str) -> None:
         """A POST to that host is over; begin what has waited."""
@@ -49,7 +62,7 @@ class Slots:
             began = False
             while queue and self._free(host) and not began:
                 before = self.in_flight
-                self._begin(host, queue.popleft())
+                self._begin(host, queue.popleft().begin)
                 began = self.in_flight > before
             if not queue:
                 del self._waiting[host]

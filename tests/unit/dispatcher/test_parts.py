@@ -16,7 +16,7 @@ def a_failure(step: int, *, final: bool) -> HookAttemptFailed:
 
 
 def test_a_host_has_only_its_share_and_the_others_go_on() -> None:
-    slots, begun = Slots(total=4, per_host=2), []
+    slots, begun = Slots(total=4, per_host=2, monotonic=lambda: 0.0), []
 
     def begin(name: str):  # type: ignore[no-untyped-def]
         return lambda: begun.append(name) is None
@@ -29,7 +29,7 @@ def test_a_host_has_only_its_share_and_the_others_go_on() -> None:
 
 
 def test_what_waits_for_a_place_is_begun_in_turn_by_host() -> None:
-    slots, begun = Slots(total=1, per_host=1), []
+    slots, begun = Slots(total=1, per_host=1, monotonic=lambda: 0.0), []
     for name in ("a1", "a2", "b1", "c1"):
         slots.submit(name[0], lambda name=name: begun.append(name) is None)
     for host in ("a", "a", "b"):
@@ -38,12 +38,23 @@ def test_what_waits_for_a_place_is_begun_in_turn_by_host() -> None:
 
 
 def test_a_begin_with_nothing_to_do_takes_no_place() -> None:
-    slots, begun = Slots(total=1, per_host=1), []
+    slots, begun = Slots(total=1, per_host=1, monotonic=lambda: 0.0), []
     slots.submit("a", lambda: begun.append("x") is None)
     slots.submit("a", lambda: False)
     slots.submit("a", lambda: begun.append("y") is None)
     slots.release("a")
     assert (begun, slots.in_flight, slots.waiting) == (["x", "y"], 1, 0)
+
+
+def test_the_oldest_wait_is_told() -> None:
+    now = 10.0
+    slots = Slots(total=1, per_host=1, monotonic=lambda: now)
+    slots.submit("a", lambda: True)
+    assert slots.oldest_wait_s == 0.0
+    for host in ("a", "b"):
+        slots.submit(host, lambda: True)
+        now += 5
+    assert slots.oldest_wait_s == 10.0
 
 
 def test_setting_a_timer_again_moves_it() -> None:
