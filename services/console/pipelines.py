@@ -138,20 +138,22 @@ class Pipelines:
         now, others = self._clock.now_ms(), [p for p in self._table.of_repository(repository) if p != before]
         if any(other.name == form.name for other in others):
             raise Invalid({"name": [_taken(form.name, repository)]})
-        return Pipeline(
-            pipeline_id=self._new_id() if before is None else before.pipeline_id,
-            repository=repository,
-            registry=form.registry,
-            name=form.name,
-            slug=_free_slug(form.name, {other.slug for other in others}),
-            expect_final_callback=form.expect_final_callback,
-            active=form.active,
-            callback_deadline_s=form.callback_deadline,
-            timeout_s=form.timeout,
-            retry_delays_s=tuple(form.retry_delays),
-            hooks=self._hooks(() if before is None else before.hooks, form.webhooks, now),
-            created_at=now if before is None else before.created_at,
-            updated_at=now,
+        said = {
+            "registry": form.registry,
+            "name": form.name,
+            "slug": _free_slug(form.name, {other.slug for other in others}),
+            "expect_final_callback": form.expect_final_callback,
+            "active": form.active,
+            "callback_deadline_s": form.callback_deadline,
+            "timeout_s": form.timeout,
+            "retry_delays_s": tuple(form.retry_delays),
+            "hooks": self._hooks(() if before is None else before.hooks, form.webhooks, now),
+            "updated_at": now,
+        }
+        if before is not None:
+            return before.model_copy(update=said)  # what the form does not know stays
+        return Pipeline.model_validate(
+            {**said, "pipeline_id": self._new_id(), "repository": repository, "created_at": now}
         )
 
     def _hooks(self, before: Sequence[Hook], forms: Sequence[HookForm], now: int) -> tuple[Hook, ...]:

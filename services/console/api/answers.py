@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from hookline.chain.events import HookPlan
 from hookline.chain.pipeline import Hook, Pipeline
 from hookline.chain.state import Chain
-from hookline.web.masking import mask_url
+from hookline.web.masking import mask_tokens, mask_url
 from services.console.readmodel.history import ChainRow, PushRow, Timeline, TimelineEvent
 from services.console.readmodel.standing import step_standing
 from services.console.why import Why
@@ -153,5 +153,9 @@ def _event_json(event: TimelineEvent, partition: int) -> Json:
         "at": rfc3339(event.timestamp),
         "void": event.void,
         "step": event.fields.get("step", event.fields.get("from_step")),
-        "data": {key: value for key, value in event.fields.items() if key not in _NOT_SHOWN},
+        "data": {key: _shown(value) for key, value in event.fields.items() if key not in _NOT_SHOWN},
     }
+
+
+def _shown(value: JsonValue) -> JsonValue:
+    return mask_tokens(value) if isinstance(value, str) else value

@@ -135,14 +135,16 @@ class History:
         event = CancelRequested(cause=chain.cause, chain_id=str(chain), by="admin", requested_at=self.now)
         return self.write(event, self.place(chain.push_id))
 
-    def delivered(self, chain: ChainId, step: int, attempt: int = 1, *, fence: int | None = None) -> int:
+    def delivered(
+        self, chain: ChainId, step: int, attempt: int = 1, *, fence: int | None = None, answer: str = "thanks"
+    ) -> int:
         event = HookDelivered(
             **self._decision(chain, step),
             attempt=attempt,
             started_at=self.now,
             took_ms=12,
             status=200,
-            answer="thanks",
+            answer=answer,
             expires_at=self.now + 86_400_000,
         )
         return self.decide(chain, event, fence)

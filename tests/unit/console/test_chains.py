@@ -9,11 +9,13 @@ import pytest
 
 from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, Verdict
 from hookline.chain.ids import ChainId
+from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.errors import AppendFailed
 from hookline.log.codec import decode
 from hookline.log.records import Draft, Place, Topic
+from hookline.settings import Settings
 from tests.unit.console.histories import URL, plan, push
-from tests.unit.console.running import PARTITIONS, Running, running
+from tests.unit.console.running import KEY, PARTITIONS, Running, running
 
 HUB = "/v2/repositories/acme/app/webhook_pipeline"
 
@@ -112,6 +114,15 @@ async def test_timeline(console: Running) -> None:
     assert body["timeline"][2]["data"]["description"] == "387 tests PASSED"
     assert "s3cret" not in json.dumps(body), "I11: queries of hook URLs are not shown"
     assert URL not in json.dumps(body)
+
+
+async def test_an_answer_with_the_callback_token_in_it(console: Running) -> None:
+    """I11: receivers that echo what they were sent."""
+    chain, keys = started(console), Settings(master_keys=[KEY]).key_ring()
+    token = sign_token(keys, CallbackToken(chain, 1, 2**41), "acme/app")
+    console.writing.delivered(chain, 1, answer=f"got {callback_path('acme/app', token)}")
+    body = await console.get(f"/api/chains/{chain}")
+    assert body["timeline"][0]["data"]["answer"] == "got /u/acme/app/hook/***/"
 
 
 @pytest.mark.parametrize("chain_id", ["x", "1-2-3-4", "00000000-0000-4000-8000-000000000001-0-0-0", "%00"])
