@@ -258,6 +258,7 @@ async def test_201_is_seen_on_another_replica_at_once(console: Running, tmp_path
 async def test_pages_of_a_list(console: Running) -> None:
     for number in range(5):
         await console.make(name=f"p{number}")
+        console.clock.advance(1)
     first = await console.get(f"{HUB}/?page_size=2")
     assert (first["count"], first["previous"]) == (5, None)
     assert first["next"].startswith(console.base + HUB)
