@@ -95,14 +95,21 @@ async def committed(offsets: Offsets, partition: int, log_id: UUID) -> Checkpoin
     commits = await offsets.committed(DISPATCHER_GROUP, [Place(topic, partition) for topic in LOGS])
     if len(commits) < len(LOGS):
         return None
-    said = json.loads(commits[Place(Topic.PUSHES, partition)].metadata)
-    if UUID(said["log_id"]) != log_id:
+    try:
+        said = json.loads(commits[Place(Topic.PUSHES, partition)].metadata)
+        found, fence, snapshot = UUID(said["log_id"]), int(said["fence"]), int(said["snapshot"])
+    except (ValueError, KeyError, TypeError):
         raise ForeignLog(
-            f"partition {partition}: the group's commit is of log {said['log_id']}, the topics are of log {log_id};"
+            f"partition {partition}: the group's commit names no snapshot: another program wrote it (were offsets reset?);"
+            " delete the group, and the partition is folded from the log's beginning"
+        ) from None
+    if found != log_id:
+        raise ForeignLog(
+            f"partition {partition}: the group's commit is of log {found}, the topics are of log {log_id};"
             " delete the group, or restore the topics that belong to it"
         )
     positions = Positions(*(commits[Place(topic, partition)].offset for topic in LOGS))
-    return Checkpoint(positions, said["fence"], said["snapshot"], log_id)
+    return Checkpoint(positions, fence, snapshot, log_id)
 
 
 async def read_checkpoint(

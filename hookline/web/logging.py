@@ -38,8 +38,9 @@ def configure_logging(style: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # aiokafka logs every lost connection as an error, many a second; our own readiness says it once.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level != "debug" else logging.DEBUG)
+    # aiokafka logs every lost connection as an error, many a second, where our own readiness says it once; and at the
+    # level of debug it logs raw answers, records and all (I11).
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.access").disabled = True
     logging.getLogger("aiohttp.server").addFilter(_without_request_text)
 

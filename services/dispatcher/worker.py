@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple, Protocol, TypedDict
+from typing import NamedTuple, Protocol
 
 from yarl import URL
 
@@ -19,23 +19,18 @@ from hookline.chain.events import (
     ChainHalted,
     Decision,
     Fence,
-    HookAttemptFailed,
-    HookDelivered,
     ReadTo,
     StepClosing,
 )
 from hookline.chain.fold import PartitionFold
-from hookline.chain.ids import ChainId, webhook_id
 from hookline.chain.keys import KeyRing
-from hookline.chain.packing import payload_json
-from hookline.chain.retries import next_attempt_at
 from hookline.chain.state import Chain
-from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.clock import Clock
 from hookline.errors import Fenced
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import Topic
 from services.dispatcher import metrics
+from services.dispatcher.attempt import About, Attempt
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.slots import Slots
 from services.dispatcher.timers import Timers
@@ -68,16 +63,6 @@ class Surroundings:
     """End of `callbacks[p]` as it stands after the call. Raises LogUnavailable."""
     polled_lately: Callable[[], bool]
     """Is the last completed poll younger than 10 s? Else no POST begins: we may be a zombie (rule 6)."""
-
-
-class _About(TypedDict):
-    """The fields that every decision has."""
-
-    cause: int
-    chain_id: str
-    step: int
-    read_to: ReadTo
-    decided_at: int
 
 
 class _Seal(NamedTuple):
@@ -199,7 +184,7 @@ class Worker:
                 case Complete(step):
                     self._decide(ChainCompleted(**self._about(chain, step)))
 
-    def _about(self, chain: Chain, step: int) -> _About:
+    def _about(self, chain: Chain, step: int) -> About:
         position = self.reader.position
         return {
             "cause": chain.cause,
@@ -253,78 +238,31 @@ class Worker:
             self._posting.discard((chain_id, post.step))
             self._touched.add(chain_id)  # looked at again after the next poll
             return False
-        self._spawn(self._post(chain, post, host))
+        metrics.IN_FLIGHT.inc()
+        # Not in a `finally` of its own: a task that is cancelled before it began never gets there.
+        self._spawn(self._post(chain, post)).add_done_callback(lambda _: self._posted(chain_id, post.step, host))
         return True
 
-    async def _post(self, chain: Chain, post: Post, host: str) -> None:
-        clock, step = self._around.clock, post.step
-        started_at = clock.now_ms()
-        expires_at = started_at + chain.plan.callback_deadline_s * 1000
-        metrics.IN_FLIGHT.inc()
-        try:
-            outcome = await self._around.sender.post(self._hook_post(chain, step, expires_at))
-        finally:
-            metrics.IN_FLIGHT.dec()
-            self._posting.discard((chain.id, step))
-            self._around.slots.release(host)
+    def _posted(self, chain_id: str, step: int, host: str) -> None:
+        metrics.IN_FLIGHT.dec()
+        self._posting.discard((chain_id, step))
+        self._around.slots.release(host)
+
+    async def _post(self, chain: Chain, post: Post) -> None:
+        clock = self._around.clock
+        attempt = Attempt(chain, post, clock.now_ms())
+        outcome = await self._around.sender.post(attempt.hook_post(self._around.keys, self._around.callback_base_url))
         metrics.ATTEMPTS.labels(outcome.error or "delivered").inc()
         metrics.ATTEMPT_SECONDS.observe(outcome.took_ms / 1000)
-        about = self._about(chain, step)
-        if outcome.error is None:
-            self._decide(
-                HookDelivered(
-                    attempt=post.attempt,
-                    started_at=started_at,
-                    took_ms=outcome.took_ms,
-                    status=outcome.status or 0,
-                    answer=outcome.answer,
-                    expires_at=expires_at,
-                    **about,
-                )
-            )
-        else:
-            self._decide(self._failed(chain, post, started_at, outcome, about))
-
-    def _hook_post(self, chain: Chain, step: int, expires_at: int) -> HookPost:
-        hook = chain.plan.hooks[step - 1]
-        token = sign_token(
-            self._around.keys, CallbackToken(ChainId.parse(chain.id), step, expires_at), chain.repository
-        )
-        url = self._around.callback_base_url + callback_path(chain.repository, token)
-        # callback_url comes first, as Docker Hub sent it; the rest is the payload's text as it was packed.
-        rest = payload_json(chain.payload)[1:]
-        body = b'{"callback_url":"%s"%s%s' % (url.encode(), b"" if rest == b"}" else b",", rest)
-        return HookPost(hook, webhook_id(chain.id, step), body, chain.plan.timeout_s)
-
-    def _failed(self, chain: Chain, post: Post, started_at: int, outcome: Outcome, about: _About) -> HookAttemptFailed:
-        assert outcome.error is not None
-        due = next_attempt_at(
-            attempt=post.attempt,
-            error=outcome.error,
-            status=outcome.status,
-            was_blocked=chain.step(post.step).was_blocked,
-            retry_after_s=outcome.retry_after_s,
-            delays_s=chain.plan.retry_delays_s,
-            now=self._around.clock.now_ms(),
-            random=self._around.random.random,
-        )
-        return HookAttemptFailed(
-            attempt=post.attempt,
-            started_at=started_at,
-            took_ms=outcome.took_ms,
-            error=outcome.error,
-            status=outcome.status,
-            answer=outcome.answer,
-            next_attempt_at=due,
-            **about,
-        )
+        self._decide(attempt.event(outcome, self._about(chain, post.step), clock.now_ms(), self._around.random.random))
 
     # ---- tasks
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
