@@ -1,0 +1,153 @@
+"""The seven topics on real Kafka: made once, checked before each start, and what is said when they do not fit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from uuid import UUID
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from hookline.errors import LogUnavailable, TopicsUnfit
+from hookline.log.kafka import KafkaCluster
+from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
+from hookline.log.topics import check_topics, create_topics, describe, new_epoch, read_log_id
+from tests.kafka import free_broker_port
+
+FIT = {"max.message.bytes": str(MAX_RECORD_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
+
+
+@pytest.fixture
+def bare(kafka: str, topic_prefix: str) -> KafkaCluster:
+    """A cluster without topics under its prefix."""
+    return KafkaCluster(kafka, topic_prefix, client_id="contract")
+
+
+@pytest.fixture
+async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    yield admin
+    await admin.close()
+
+
+async def there(admin: AIOKafkaAdminClient, name: str, *, wanted: bool = True) -> None:
+    """Return once the topic is there (or gone)."""
+    while True:
+        if (name in await admin.list_topics()) == wanted:
+            return
+        await asyncio.sleep(0.05)
+
+
+async def test_they_are_made_as_the_design_says(bare: KafkaCluster) -> None:
+    said = await create_topics(bare, partitions=3)
+    assert len(said) == 8
+    found = await describe(bare)
+    name = bare.connection.name
+    assert {state.name for state in found.states.values()} == {name(topic) for topic in Topic}
+    for topic, state in found.states.items():
+        assert state.partitions == (3 if topic in (*LOGS, Topic.SNAPSHOTS) else 1)
+        assert state.replication == 1
+        assert state.config["max.message.bytes"] == str(MAX_RECORD_BYTES)
+        assert state.config["min.insync.replicas"] == "1"
+        if topic is Topic.PIPELINES:
+            assert state.config["cleanup.policy"] == "compact"
+        else:
+            assert state.config["cleanup.policy"] == "delete"
+            assert (state.config["retention.ms"], state.config["retention.bytes"]) == ("-1", "-1")
+    assert await check_topics(bare) == found.log_id == await read_log_id(bare)
+    assert any(str(found.log_id) in sentence for sentence in said)
+
+
+async def test_made_again_nothing_is_done(bare: KafkaCluster) -> None:
+    await create_topics(bare, partitions=2)
+    before = await describe(bare)
+    assert await create_topics(bare, partitions=2) == []
+    assert await describe(bare) == before
+
+
+async def test_another_number_of_partitions_is_said_and_not_done(bare: KafkaCluster) -> None:
+    await create_topics(bare, partitions=2)
+    (sentence,) = await create_topics(bare, partitions=5)
+    assert "2 partitions" in sentence
+    assert await bare.partitions(Topic.PUSHES) == 2
+
+
+async def test_what_is_missing_is_made_to_fit_what_is_there(bare: KafkaCluster, admin: AIOKafkaAdminClient) -> None:
+    name = bare.connection.name(Topic.CALLBACKS)
+    await admin.create_topics([NewTopic(name, 2, 1, topic_configs=FIT)])
+    await there(admin, name)
+    await create_topics(bare, partitions=12)
+    await check_topics(bare)
+    assert await bare.partitions(Topic.SNAPSHOTS) == 2
+
+
+async def test_without_topics_a_service_is_told_what_to_run(bare: KafkaCluster) -> None:
+    with pytest.raises(TopicsUnfit, match=r"there is no topic .*pushes.*quarantine.*hookline topics create"):
+        await check_topics(bare)
+
+
+@pytest.mark.parametrize(
+    ("topic", "partitions", "config", "words"),
+    [
+        (Topic.DELIVERIES, 3, FIT, "deliveries has 3 partitions, .*pushes has 2"),
+        (Topic.PIPELINES, 2, FIT | {"cleanup.policy": "compact"}, "pipelines has 2 partitions and must have one"),
+        (Topic.PIPELINES, 1, FIT, "pipelines has cleanup.policy=delete and needs compact"),
+        (Topic.PUSHES, 2, FIT | {"cleanup.policy": "compact"}, "pushes has cleanup.policy=compact and needs delete"),
+        (Topic.CALLBACKS, 2, FIT | {"max.message.bytes": "1000000"}, "callbacks has max.message.bytes=1000000 and needs"),
+        (Topic.SNAPSHOTS, 2, FIT | {"retention.ms": "1000"}, "snapshots has retention.ms=1000 and needs -1"),
+        (Topic.COMMANDS, 2, FIT | {"min.insync.replicas": "2"}, "commands has min.insync.replicas=2 and needs 1"),
+    ],
+)  # fmt: skip
+async def test_a_topic_that_does_not_fit_is_named_with_what_is_wrong(
+    bare: KafkaCluster,
+    admin: AIOKafkaAdminClient,
+    topic: Topic,
+    partitions: int,
+    config: dict[str, str],
+    words: str,
+) -> None:
+    """By the check, and by `create_topics`, which changes nothing that is there."""
+    name = bare.connection.name
+    others = {t: 2 if t in (*LOGS, Topic.SNAPSHOTS) else 1 for t in Topic if t is not topic}
+    new = [NewTopic(name(topic), partitions, 1, topic_configs=config)]
+    for other, count in others.items():
+        policy = {"cleanup.policy": "compact"} if other is Topic.PIPELINES else {}
+        new.append(NewTopic(name(other), count, 1, topic_configs=FIT | policy))
+    await admin.create_topics(new)
+    await there(admin, new[-1].name)
+    for ask in (check_topics, create_topics):
+        with pytest.raises(TopicsUnfit, match=words):
+            await ask(bare)
+
+
+async def test_topics_without_a_log_id_do_not_fit(bare: KafkaCluster, admin: AIOKafkaAdminClient) -> None:
+    await create_topics(bare, partitions=1)
+    name = bare.connection.name(Topic.PIPELINES)
+    await admin.delete_topics([name])
+    await there(admin, name, wanted=False)
+    await admin.create_topics([NewTopic(name, 1, 1, topic_configs=FIT | {"cleanup.policy": "compact"})])
+    await there(admin, name)
+    with pytest.raises(TopicsUnfit, match=r"pipelines holds no log_id: run `hookline topics create`"):
+        await check_topics(bare)
+    (sentence,) = await create_topics(bare, partitions=1)
+    assert UUID(sentence.rsplit(" ", 1)[-1]) == await check_topics(bare)
+
+
+async def test_a_new_epoch_takes_the_place_of_the_old(bare: KafkaCluster) -> None:
+    await create_topics(bare, partitions=1)
+    before = await check_topics(bare)
+    made = await new_epoch(bare)
+    assert await check_topics(bare) == made != before
+
+
+async def test_more_copies_than_brokers_are_refused_in_words(bare: KafkaCluster) -> None:
+    with pytest.raises(TopicsUnfit, match="HOOKLINE_REPLICATION=3, and there are 1 brokers"):
+        await create_topics(bare, replication=3)
+    assert (await describe(bare)).states == {}
+
+
+@pytest.mark.parametrize("ask", [check_topics, create_topics, describe])
+async def test_without_brokers_they_are_unavailable_and_not_unfit(ask: Callable[[KafkaCluster], object]) -> None:
+    nobody = KafkaCluster(f"127.0.0.1:{free_broker_port()}", "x.", client_id="t")
+    with pytest.raises(LogUnavailable):
+        await ask(nobody)  # type: ignore[misc]

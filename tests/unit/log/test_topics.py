@@ -1,0 +1,75 @@
+"""What the topics must be, as a rule over what was found (design section 2); over real Kafka: tests/contract."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from hookline.log.records import LOGS, Topic
+from hookline.log.topics import CO_PARTITIONED, Topics, TopicState, config_of, fitness, partitions_of
+
+
+def found(replication: int = 1, partitions: int = 12) -> Topics:
+    states = {
+        topic: TopicState(f"x.{topic}", partitions_of(topic, partitions), replication, config_of(topic, replication))
+        for topic in Topic
+    }
+    return Topics(replication, states, uuid4())
+
+
+def changed(topics: Topics, topic: Topic, **config: str) -> Topics:
+    state = topics.states[topic]
+    key_values = {key.replace("_", "."): value for key, value in config.items()}
+    return replace(topics, states={**topics.states, topic: replace(state, config={**state.config, **key_values})})
+
+
+def sentences(topics: Topics) -> list[str]:
+    return fitness(topics, lambda topic: f"x.{topic}")
+
+
+@pytest.mark.parametrize("replication", [1, 2, 3])
+def test_topics_fit_as_they_are_made(replication: int) -> None:
+    assert sentences(found(replication)) == []
+
+
+def test_three_copies_need_two_in_sync() -> None:
+    assert {config_of(topic, 3)["min.insync.replicas"] for topic in Topic} == {"2"}
+    assert {config_of(topic, 2)["min.insync.replicas"] for topic in Topic} == {"1"}
+
+
+def test_the_four_logs_and_the_snapshots_are_co_partitioned() -> None:
+    assert set(CO_PARTITIONED) == {*LOGS, Topic.SNAPSHOTS}
+    assert {partitions_of(topic, 7) for topic in Topic if topic not in CO_PARTITIONED} == {1}
+
+
+def test_all_that_is_missing_is_one_sentence() -> None:
+    assert sentences(Topics(1, {}, None)) == [
+        "there is no topic x.pushes, x.callbacks, x.commands, x.deliveries, x.pipelines, x.snapshots, x.quarantine:"
+        " run `hookline topics create`"
+    ]
+
+
+def test_a_sentence_says_how_to_mend_it() -> None:
+    (said,) = sentences(changed(found(), Topic.DELIVERIES, cleanup_policy="compact"))
+    assert said == (
+        "x.deliveries has cleanup.policy=compact and needs delete: kafka-configs.sh --alter --entity-type topics"
+        " --entity-name x.deliveries --add-config cleanup.policy=delete"
+    )
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    topics = changed(
+        changed(found(), Topic.PUSHES, max_message_bytes="5"), Topic.PIPELINES, cleanup_policy="compact,delete"
+    )
+    assert len(sentences(replace(topics, log_id=None))) == 3
+
+
+def test_logs_may_be_given_a_retention_and_snapshots_may_not() -> None:
+    """An operator may bound the history; a snapshot that a commit names must be there."""
+    assert sentences(changed(found(), Topic.PUSHES, retention_ms="1000")) == []
+    assert len(sentences(changed(found(), Topic.SNAPSHOTS, retention_bytes="1000"))) == 1
+
+
+def test_more_in_sync_than_there_are_copies_can_never_be_acked() -> None:
+    (said,) = sentences(changed(found(1), Topic.CALLBACKS, min_insync_replicas="2"))
+    assert "callbacks has min.insync.replicas=2 and needs 1" in said
