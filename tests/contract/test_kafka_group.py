@@ -4,10 +4,11 @@ import pytest
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError, for_code
 from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.structs import OffsetAndMetadata
 
 from hookline.log.cluster import Commit
 from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_client import Membership, membership
+from hookline.log.kafka_client import Membership, commit_once, membership
 from hookline.log.kafka_group import KafkaGroup
 from hookline.log.records import LOGS, Place, Topic
 from tests.contract.helpers import Member, kafka_with_topics, members, shared_out, until
@@ -74,3 +75,21 @@ async def test_a_static_member_that_comes_back_gets_its_partitions_again(kafka: 
     finally:
         await first.close()
         await second.close()
+
+
+async def test_a_commit_goes_out_under_the_membership_it_was_made_for_or_not_at_all(
+    kafka: str, topic_prefix: str
+) -> None:
+    """aiokafka's own `commit` would send it under whatever generation there is by then."""
+    cluster = await kafka_with_topics(kafka, topic_prefix)
+    async with members(cluster, 1) as [member]:
+        assert isinstance(member.group, KafkaGroup)
+        consumer, now = member.group._consumer, membership_of(member)
+        offsets = {cluster.connection.of(PLACE): OffsetAndMetadata(7, "")}
+        assert not await commit_once(consumer, now._replace(generation=now.generation - 1), offsets)
+        assert not await commit_once(consumer, now._replace(member="another"), offsets)
+        asked = await cluster.offsets()
+        assert await asked.committed("g", [PLACE]) == {}
+        assert await commit_once(consumer, now, offsets)
+        assert await asked.committed("g", [PLACE]) == {PLACE: Commit(7, "")}
+        await asked.close()

@@ -1,0 +1,73 @@
+"""Offsets over a client that answers as a broker does in its bad moments; over real Kafka: tests/contract."""
+
+from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
+
+import pytest
+
+from hookline.errors import LogUnavailable
+from hookline.log import kafka_offsets
+from hookline.log.cluster import Commit
+from hookline.log.kafka_client import Connection
+from hookline.log.kafka_offsets import KafkaOffsets
+from hookline.log.records import Place, Topic
+
+HERE = Place(Topic.PUSHES, 0)
+LOADING, NOT_COORDINATOR, NOT_LEADER, NOT_AUTHORIZED = 14, 16, 6, 30
+
+
+class Broker:
+    """Answers each request with the next of its answers."""
+
+    def __init__(self, answers: Sequence[object]) -> None:
+        self.answers = list(answers)
+        self.cluster = SimpleNamespace(leader_for_partition=lambda _: 1)
+
+    async def coordinator_lookup(self, kind: object, name: str) -> int:
+        return 1
+
+    async def send(self, node: int, request: object, group: object = None) -> object:
+        return self.answers.pop(0)
+
+    async def force_metadata_update(self) -> None: ...
+
+
+def commits(*partitions: tuple[int, int, str, int], error: int = 0) -> object:
+    return SimpleNamespace(error_code=error, topics=[("x.pushes", list(partitions))] if partitions else [])
+
+
+def ends(error: int, offset: int) -> object:
+    return SimpleNamespace(topics=[("x.pushes", [(0, error, -1, offset)])])
+
+
+@pytest.fixture
+async def offsets(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KafkaOffsets]:
+    monkeypatch.setattr(kafka_offsets, "PAUSE_S", 0)
+    made = KafkaOffsets(Connection(("127.0.0.1:1",), "x.", "t"))
+    yield made
+    made._client = SimpleNamespace(_conns={}, _sync_task=None)
+
+
+@pytest.mark.parametrize("error", [LOADING, NOT_COORDINATOR])
+async def test_a_coordinator_that_is_still_loading_is_not_one_without_commits(
+    offsets: KafkaOffsets, error: int
+) -> None:
+    """It answers with an error and no topics: taken for "no commit", a restore would begin from nothing."""
+    offsets._client = Broker([commits(error=error), commits((0, 5, "said", 0))])
+    assert await offsets.committed("g", [HERE]) == {HERE: Commit(5, "said")}
+
+
+async def test_an_error_of_one_partition_is_asked_again(offsets: KafkaOffsets) -> None:
+    offsets._client = Broker([commits((0, -1, "", LOADING)), commits((0, -1, "", 0))])
+    assert await offsets.committed("g", [HERE]) == {}
+
+
+async def test_an_end_of_a_broker_that_leads_no_longer_is_asked_again(offsets: KafkaOffsets) -> None:
+    offsets._client = Broker([ends(NOT_LEADER, -1), ends(0, 7)])
+    assert await offsets.ends([HERE]) == {HERE: 7}
+
+
+async def test_what_time_does_not_mend_is_said_at_once(offsets: KafkaOffsets) -> None:
+    offsets._client = Broker([commits(error=NOT_AUTHORIZED)])
+    with pytest.raises(LogUnavailable, match="GroupAuthorizationFailed"):
+        await offsets.committed("g", [HERE])
