@@ -46,6 +46,19 @@ class Settings(BaseSettings):
     admin_username: str = "admin"
     admin_password: SecretStr = SecretStr("")
     ingress_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    ingress_secrets_file: str = ""
+    """TOML: each source's own credentials (`services.ingress.secret_file`)."""
+    insecure_ingress: bool = False
+    generic_repository: str = ""
+    """As the others: where the source `generic` finds that field in a body, in JMESPath."""
+    generic_tag: str = ""
+    generic_digest: str = ""
+    generic_registry: str = ""
+    generic_media_type: str = ""
+    generic_pusher: str = ""
+    generic_pushed_at: str = ""
+    generic_id: str = ""
+    generic_when: str = ""
     allow_private_addresses: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
     group_instance_id: str = ""
     session_timeout_ms: int = Field(default=45_000, ge=1000)

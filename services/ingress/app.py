@@ -1,6 +1,7 @@
 """The HTTP of ingress: `POST /events/{source}` (design section 6). Never 3xx: a registry would count it as delivered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
@@ -11,55 +12,91 @@ from hookline.errors import Unavailable, Unreadable
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.ingress import metrics
-from services.ingress.credentials import Tokens
+from services.ingress.credentials import Credentials
 from services.ingress.delivery import Delivery
 from services.ingress.intake import Intake, Tally
+from services.ingress.reading import clean
 from services.ingress.records import Receipt
 from services.ingress.source import Source
 
-__all__ = ["MAX_BODY", "ingress_app"]
+__all__ = ["MAX_BODY", "Door", "ingress_app"]
 
 log = structlog.get_logger()
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body, as sent and inflated."""
-NOT_CONFIGURED = (
-    "source not configured: set HOOKLINE_INGRESS_TOKENS (comma-separated) and send one of them as "
-    "Authorization: Bearer, as the password of HTTP Basic, or as ?token="
-)
 ENCODING = "Content-Encoding"
 
 
+@dataclass(frozen=True)
+class Door:
+    """A source, and what its deliveries are checked against. `is_open`: to anyone, where there is nothing to check."""
+
+    source: Source
+    credentials: Credentials
+    is_open: bool = False
+
+    def unset(self) -> str:
+        """What must be set before anything comes in; "" for nothing."""
+        if self.is_open or self.source.can_verify(self.credentials):
+            return self.source.unset()
+        return self.source.credential_to_set
+
+    async def admits(self, delivery: Delivery) -> bool:
+        """Raises Unavailable."""
+        if not self.source.can_verify(self.credentials):
+            return self.is_open
+        return await self.source.verify(delivery, self.credentials)
+
+
 class _Handler:
-    def __init__(
-        self, sources: Mapping[str, Source], tokens: Tokens, intake: Callable[[], Intake | None], clock: Clock
-    ) -> None:
-        self._sources = sources
-        self._tokens = tokens
+    def __init__(self, doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock) -> None:
+        self._doors = doors
         self._intake = intake
         self._clock = clock
 
     async def receive(self, request: web.Request) -> web.Response:
         received_at = self._clock.now_ms()
-        source = self._sources.get(request.match_info["source"])
-        if source is None:
-            return json_error(
-                HTTPStatus.NOT_FOUND, {"detail": f"unknown source; there are: {', '.join(self._sources)}"}
-            )
-        if not source.configured(self._tokens):
-            metrics.REFUSED.labels(source.name, "not_configured").inc()
-            return json_error(HTTPStatus.NOT_FOUND, {"detail": NOT_CONFIGURED})
+        door = self._door(request)
+        if isinstance(door, web.Response):
+            return door
         try:
-            return await self._take(source, request, received_at)
+            return await self._take(door, request, received_at)
         except web.HTTPRequestEntityTooLarge:
-            metrics.REFUSED.labels(source.name, "too_large").inc()
-            log.warning("refused a body over the limit", source=source.name, limit=MAX_BODY)
+            metrics.REFUSED.labels(door.source.name, "too_large").inc()
+            log.warning("refused a body over the limit", source=door.source.name, limit=MAX_BODY)
             raise
 
-    async def _take(self, source: Source, request: web.Request, received_at: int) -> web.Response:
+    async def shake_hands(self, request: web.Request) -> web.Response:
+        """CloudEvents' webhooks ask whether they may send before they do (its HTTP webhook specification, section 4)."""
+        door = self._door(request)
+        if isinstance(door, web.Response):
+            return door
+        if not door.source.handshake:
+            raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+        if not await door.admits(Delivery(b"", request.headers, request.query)):
+            metrics.REFUSED.labels(door.source.name, "credential").inc()
+            return _unauthorized()
+        allowed = {"Allow": "POST", "WebHook-Allowed-Rate": "*"}
+        if origin := request.headers.get("WebHook-Request-Origin"):
+            allowed["WebHook-Allowed-Origin"] = clean(origin)
+        return web.Response(headers=allowed)
+
+    def _door(self, request: web.Request) -> Door | web.Response:
+        """The door, or 404 where there is none, or none that can be opened."""
+        door = self._doors.get(request.match_info["source"])
+        if door is None:
+            return _not_found(f"unknown source; there are: {', '.join(self._doors)}")
+        if missing := door.unset():
+            metrics.REFUSED.labels(door.source.name, "not_configured").inc()
+            return _not_found(f"source not configured: {missing}")
+        return door
+
+    async def _take(self, door: Door, request: web.Request, received_at: int) -> web.Response:
+        source = door.source
         body = await read_body(request, MAX_BODY)
         sent = Delivery(body, request.headers, request.query)
-        if not source.verify(sent, self._tokens):
+        if not await door.admits(sent):
             metrics.REFUSED.labels(source.name, "credential").inc()
             return _unauthorized()
         if (intake := self._intake()) is None:
@@ -74,7 +111,12 @@ class _Handler:
 
 
 def _accepted(tally: Tally) -> web.Response:
-    return web.json_response(tally._asdict(), status=HTTPStatus.ACCEPTED)
+    counts = {"accepted": tally.accepted, "duplicates": tally.duplicates, "ignored": tally.ignored}
+    return web.json_response(counts, status=HTTPStatus.OK if tally.is_ping else HTTPStatus.ACCEPTED)
+
+
+def _not_found(detail: str) -> web.Response:
+    return json_error(HTTPStatus.NOT_FOUND, {"detail": detail})
 
 
 def _unauthorized() -> web.Response:
@@ -83,11 +125,11 @@ def _unauthorized() -> web.Response:
     return answer
 
 
-def ingress_app(
-    sources: Mapping[str, Source], tokens: Tokens, intake: Callable[[], Intake | None], clock: Clock
-) -> web.Application:
+def ingress_app(doors: Iterable[Door], intake: Callable[[], Intake | None], clock: Clock) -> web.Application:
     """`intake`: None as long as there is no connection to Kafka."""
     app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
     app[COMPRESSED_BODIES] = True
-    app.router.add_post("/events/{source}", _Handler(sources, tokens, intake, clock).receive)
+    handler = _Handler({door.source.name: door for door in doors}, intake, clock)
+    app.router.add_post("/events/{source}", handler.receive)
+    app.router.add_options("/events/{source}", handler.shake_hands)
     return app

@@ -1,50 +1,66 @@
-"""The credentials of ingress, compared in constant time (design section 6)."""
+"""What a source may check a delivery against, and what a request shows; everything is compared in constant time."""
 
 import base64
 import binascii
 import hmac
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from services.ingress.delivery import Delivery
+from services.ingress.issuers import Issuer
 
-__all__ = ["TOKEN_KEY", "Tokens", "presented"]
+__all__ = ["TOKEN_KEY", "Credentials", "is_one_of", "presented"]
 
 TOKEN_KEY = "token"
 """The query key; what stands under it goes nowhere but here."""
 
 
-class Tokens:
-    """Tokens that are good for every source that can carry one. Only their hashes are held; two or more allow rotation."""
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Of one source, newest first; two or more allow rotation.
 
-    def __init__(self, tokens: Iterable[str]) -> None:
-        self._hashes = tuple(sha256(token.encode()).digest() for token in tokens)
+    `tokens`: of HOOKLINE_INGRESS_TOKENS, good for every source that can carry one; `secrets` and `issuers` (of JWTs):
+    the source's own, of HOOKLINE_INGRESS_SECRETS_FILE.
+    """
 
-    def __bool__(self) -> bool:
-        """Is there anything to check against?"""
-        return bool(self._hashes)
-
-    def accept(self, delivery: Delivery) -> bool:
-        """Is one of the presented credentials one of ours? Every one is compared with every one."""
-        good = False
-        for candidate in presented(delivery):
-            digest = sha256(candidate).digest()
-            for known in self._hashes:
-                good |= hmac.compare_digest(digest, known)
-        return good
+    tokens: tuple[bytes, ...] = field(default=(), repr=False)
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    issuers: tuple[Issuer, ...] = ()
 
 
-def presented(delivery: Delivery) -> Iterator[bytes]:
-    """What a request shows: `Authorization: Bearer`, the password of HTTP Basic, `?token=`."""
-    scheme, _, rest = delivery.headers.get("Authorization", "").partition(" ")
-    given = rest.strip().encode("utf-8", "surrogateescape")
+def is_one_of(candidates: Iterable[bytes], known: Iterable[bytes]) -> bool:
+    """Every one is compared with every one, whatever was found before."""
+    digests = [sha256(secret).digest() for secret in known]
+    good = False
+    for candidate in candidates:
+        digest = sha256(candidate).digest()
+        for one in digests:
+            good |= hmac.compare_digest(digest, one)
+    return good
+
+
+def presented(delivery: Delivery, *, verbatim: bool = False) -> Iterator[bytes]:
+    """What a request shows: `Authorization: Bearer`, the password of HTTP Basic, `?token=`.
+
+    `verbatim`: the whole of `Authorization` too, for producers that send it just as it was typed in.
+    """
+    authorization = delivery.headers.get("Authorization", "").strip()
+    scheme, _, rest = authorization.partition(" ")
+    given = _bytes(rest.strip())
     match scheme.lower():
         case "bearer":
             yield given
         case "basic":
             yield _password(given)
+    if verbatim and authorization:
+        yield _bytes(authorization)
     for value in delivery.query.getall(TOKEN_KEY, ()):
-        yield value.encode("utf-8", "surrogateescape")
+        yield _bytes(value)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _password(given: bytes) -> bytes:

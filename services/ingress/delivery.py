@@ -39,6 +39,8 @@ class IgnoredReason(StrEnum):
     BLOB = "blob"
     UNTAGGED = "untagged"
     REFERRER = "referrer"
+    NO_IMAGE = "no_image"
+    PING = "ping"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hookline.log.records import MAX_RECORD_BYTES, Draft
 from hookline.log.table import PipelineTable
 from services.ingress import metrics
 from services.ingress.contents import Contents, Unread, contents_of
-from services.ingress.delivery import Part, Push
+from services.ingress.delivery import IgnoredReason, Part, Push
 from services.ingress.records import Receipt, push_received, quarantined
 from services.ingress.repeats import Remembered
 
@@ -42,6 +42,8 @@ class Tally(NamedTuple):
     accepted: int = 0
     duplicates: int = 0
     ignored: int = 0
+    is_ping: bool = False
+    """Was it nothing but a registry's test of whether we are there?"""
 
 
 class _Record(NamedTuple):
@@ -74,7 +76,7 @@ class Intake:
             accepted, duplicates = await self._append(receipt, self._records(receipt, contents))
         for reason in contents.ignored:
             metrics.IGNORED.labels(receipt.source.name, reason).inc()
-        return Tally(accepted, duplicates, len(contents.ignored))
+        return Tally(accepted, duplicates, len(contents.ignored), contents.ignored == [IgnoredReason.PING])
 
     async def quarantine(self, receipt: Receipt, reason: str, *, keep: frozenset[str]) -> Tally:
         """Keep a body that its source cannot even be asked about, with the headers `keep` too. Raises as `take`."""

@@ -8,12 +8,16 @@ from pydantic_core import from_json
 
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
+from services.ingress.delivery import Delivery
 
 __all__ = [
     "MAX_DEPTH",
+    "clean",
+    "header_text",
     "json_object",
     "member",
     "millis_of",
+    "parse_json",
     "seconds_to_millis",
     "split_tag",
     "tag_text",
@@ -38,15 +42,31 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def json_object(body: bytes) -> Payload:
-    """The body as a JSON object. Raises Unreadable."""
+def parse_json(body: bytes) -> JsonValue:
+    """The body as JSON. Raises Unreadable."""
     try:
         value: JsonValue = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise Unreadable(f"not JSON: {error}") from None
+    return value
+
+
+def json_object(body: bytes) -> Payload:
+    """The body as a JSON object. Raises Unreadable."""
+    value = parse_json(body)
     if not isinstance(value, dict):
         raise Unreadable("not a JSON object")
     return value
+
+
+def header_text(delivery: Delivery, name: str) -> str | None:
+    """A header that is not empty; bytes that are no UTF-8 are replaced."""
+    return clean(delivery.headers.get(name, "")) or None
+
+
+def clean(value: str) -> str:
+    """Text that was a header or a query: bytes that are no UTF-8 are replaced."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def tidy(event: Payload) -> None:

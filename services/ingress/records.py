@@ -11,6 +11,7 @@ from hookline.chain.ids import push_id
 from services.ingress.contents import Unread
 from services.ingress.delivery import Delivery, Part, Push
 from services.ingress.payload import docker_hub_payload
+from services.ingress.reading import clean
 from services.ingress.source import Source
 
 __all__ = ["Receipt", "kept_headers", "push_received", "quarantined"]
@@ -74,11 +75,7 @@ def quarantined(receipt: Receipt, unread: Unread, *, keep: frozenset[str] = froz
 
 def kept_headers(headers: Mapping[str, str], more: frozenset[str] = frozenset()) -> dict[str, str]:
     """The headers of the allow-list, names in lower case; bytes that are no UTF-8 are replaced."""
-    return {
-        name: value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        for name in sorted(KEPT_HEADERS | more)
-        if (value := headers.get(name)) is not None
-    }
+    return {name: clean(value) for name in sorted(KEPT_HEADERS | more) if (value := headers.get(name)) is not None}
 
 
 def _text(raw: bytes) -> tuple[str, Literal["utf-8", "base64"]]:

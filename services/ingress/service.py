@@ -14,9 +14,9 @@ from hookline.log.table import PipelineTable
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
-from services.ingress.app import ingress_app
-from services.ingress.credentials import Tokens
+from services.ingress.app import Door, ingress_app
 from services.ingress.intake import Intake
+from services.ingress.secret_file import read_credentials
 from services.ingress.sources import discover
 
 __all__ = ["Ingress"]
@@ -48,10 +48,7 @@ class Ingress:
         self._connecting = "connecting to Kafka"
         self._behind = "the pipelines are not read yet"
         self._stopped_at = ""
-        tokens = Tokens(token.get_secret_value() for token in settings.ingress_tokens)
-        if not tokens:
-            log.warning("no credential is set: every source answers 404 until HOOKLINE_INGRESS_TOKENS is")
-        self.app = ingress_app(discover(), tokens, lambda: self._intake, clock)
+        self.app = ingress_app(_doors(settings, clock), lambda: self._intake, clock)
 
     async def start(self) -> None:
         self._main = asyncio.create_task(self._run())
@@ -126,3 +123,16 @@ class Ingress:
             else:
                 self._behind = ""
                 await self._clock.sleep(WATCH_S)
+
+
+def _doors(settings: Settings, clock: Clock) -> list[Door]:
+    """One for each source. Raises ConfigError."""
+    sources = discover(settings)
+    credentials = read_credentials(settings, sources, clock)
+    doors = [Door(source, credentials[name], settings.insecure_ingress) for name, source in sources.items()]
+    closed = [door.source.name for door in doors if not door.source.can_verify(door.credentials)]
+    if settings.insecure_ingress and closed:
+        log.warning("HOOKLINE_INSECURE_INGRESS: open to anyone who can reach them", sources=closed)
+    elif len(closed) == len(doors):
+        log.warning("no credential is set: every source answers 404 until HOOKLINE_INGRESS_TOKENS is")
+    return doors

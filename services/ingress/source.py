@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from hookline.chain.events import Payload
-from services.ingress.credentials import Tokens
+from hookline.settings import Settings
+from services.ingress.checks import Check, IdToken, Token
+from services.ingress.credentials import Credentials
 from services.ingress.delivery import Delivery, Ignored, Part, Push
 from services.ingress.reading import json_object
 
@@ -24,19 +26,53 @@ class Source(ABC):
     name: ClassVar[str]
     """The last segment of its URL, and the `source` of its pushes."""
 
+    title: ClassVar[str]
+    """The product's name."""
+
+    setup: ClassVar[str]
+    """Lines of the registry's own configuration, to paste; `{url}`, `{token}` and `{secret}` stand for ours."""
+
+    preview: ClassVar[bool] = False
+    """Built from documentation and other receivers, never seen at work."""
+
+    checks: ClassVar[tuple[Check, ...]] = (Token(),)
+    """How its producers can prove who they are: one is enough."""
+
     window_s: ClassVar[int] = 120
     """Seconds in which the same body is a repeat, where the producer has no event id: longer than its retries take."""
 
     kept_headers: ClassVar[frozenset[str]] = frozenset()
     """Headers kept beside the usual ones, in lower case: ids and event names; never a credential (I11)."""
 
-    def configured(self, tokens: Tokens) -> bool:
-        """Is there a credential that `verify` could check?"""
-        return bool(tokens)
+    handshake: ClassVar[bool] = False
+    """Does it answer OPTIONS as CloudEvents' webhooks ask before they send anything?"""
 
-    def verify(self, delivery: Delivery, tokens: Tokens) -> bool:
-        """Does the delivery show a good credential? In constant time."""
-        return tokens.accept(delivery)
+    def with_settings(self, settings: Settings) -> Self:
+        """The source as it is set up. Raises ConfigError."""
+        return self
+
+    def unset(self) -> str:
+        """What must be set, other than a credential, before it can take anything; "" for nothing."""
+        return ""
+
+    def can_verify(self, credentials: Credentials) -> bool:
+        """Is there a credential that `verify` could check?"""
+        return any(check.can(credentials) for check in self.checks)
+
+    async def verify(self, delivery: Delivery, credentials: Credentials) -> bool:
+        """Does the delivery show a good credential? In constant time. Raises Unavailable where that cannot be told now."""
+        for check in self.checks:
+            if check.can(credentials) and await check.good(delivery, credentials):
+                return True
+        return False
+
+    def present(self, body: bytes, credentials: Credentials) -> dict[str, str]:
+        """Headers that show a credential with that body; empty where none of these can (a JWT is its issuer's to sign)."""
+        for check in self.checks:
+            known = credentials.secrets or (credentials.tokens if check.takes_tokens else ())
+            if known and (headers := check.present(body, known[0])):
+                return headers
+        return {}
 
     def parse(self, delivery: Delivery) -> Iterable[Part]:
         """The events of a delivery: one, the body, unless the source knows envelopes. Raises Unreadable for the whole."""
@@ -48,3 +84,23 @@ class Source(ABC):
 
     def dedupe_window_s(self, push: Push) -> int:
         return self.window_s if push.producer_id is None else WINDOW_WITH_ID_S
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Do HOOKLINE_INGRESS_TOKENS serve it?"""
+        return any(check.takes_tokens for check in self.checks)
+
+    @property
+    def takes_issuers(self) -> bool:
+        """Do its producers send JWTs?"""
+        return any(isinstance(check, IdToken) for check in self.checks)
+
+    @property
+    def credential_to_set(self) -> str:
+        """What to do where there is no credential that it could check."""
+        if self.takes_tokens:
+            return (
+                "set HOOKLINE_INGRESS_TOKENS (comma-separated) and send one of them as Authorization: Bearer, "
+                "as the password of HTTP Basic, or as ?token="
+            )
+        return f'set HOOKLINE_INGRESS_SECRETS_FILE to a TOML file with {self.name} = ["SECRET"], which the registry signs with'

@@ -21,8 +21,14 @@ _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 class DockerHub(Source):
     """`callback_url` of the body is Docker Hub's own: it is kept as `upstream_callback_url`, and hooks get one of ours."""
 
-    name: ClassVar = "dockerhub"
-    window_s: ClassVar = 3600
+    name: ClassVar[str] = "dockerhub"
+    title: ClassVar[str] = "Docker Hub"
+    setup: ClassVar[str] = """\
+# the repository's Webhooks (it can send no header, so the token stands in the URL)
+Webhook name   hookline
+Webhook URL    {url}?token={token}
+"""
+    window_s: ClassVar[int] = 3600
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push:
         push_data, repository = member(event, "push_data"), member(event, "repository")

@@ -41,13 +41,15 @@ def kind_in_words(field: FieldInfo) -> str:
             assert isinstance(low, annotated_types.Ge)
             return f"integer, {low.ge} to {high.le}"
         return f"integer, from {low.ge}" if isinstance(low, annotated_types.Ge) else "integer"
-    return {str: "text", SecretStr: "secret", Path: "folder"}[annotation]  # type: ignore[index]  # a new kind: add its word
+    return {str: "text", SecretStr: "secret", Path: "folder", bool: "true or false"}[annotation]  # type: ignore[index]  # a new kind: add its word
 
 
 def default_in_words(field: FieldInfo) -> str:
     default = field.default
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
+    if isinstance(default, bool):
+        return str(default).lower()
     return "" if default in (None, ()) else str(default)
 
 

@@ -18,16 +18,31 @@ from hookline.log.codec import decode, encode_setting
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, RawRecord, Topic
 from hookline.log.table import PipelineTable
+from hookline.settings import Settings
 from hookline.web.service import app_runner
-from services.ingress.app import ingress_app
-from services.ingress.credentials import Tokens
+from services.ingress.app import Door, ingress_app
+from services.ingress.credentials import Credentials
 from services.ingress.intake import Intake
+from services.ingress.issuers import Issuer
 from services.ingress.sources import discover
 
 DATA = Path(__file__).parents[2] / "data"
 LOG_ID = UUID("5f1b2ad2-6ad5-4f0e-8d4e-2f3d6f9f0a11")
 TOKEN = "marked-token-7c1f"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+SECRETS = {"github": ("github-secret-1", "github-secret-0"), "nexus": ("nexus-secret",)}
+"""Of the sources that take no token."""
+MAPPING = Settings(
+    generic_repository="name",
+    generic_tag="versions[0]",
+    generic_pusher="publisher",
+    generic_registry="registry",
+    generic_digest="digest",
+    generic_id="id",
+    generic_when="publishedPackage || versions",
+)
+"""Of the source `generic`: Verdaccio's publish."""
+SOURCES = discover(MAPPING)
 PARTITIONS = 12
 NOW = 1_795_492_263_000
 
@@ -70,10 +85,14 @@ class Ingress:
 
     async def deliver(self, source: str, body: bytes | str, headers: Mapping[str, str] = BEARER) -> dict[str, int]:
         """Post what must be answered 202; the answer."""
-        answer = await self.post(source, body, {"Content-Type": "application/json", **BEARER, **headers})
+        answer = await self.post(source, body, {"Content-Type": "application/json", **shown(source, body), **headers})
         assert answer.status == 202, await answer.text()
         tally: dict[str, int] = await answer.json()
         return tally
+
+    @staticmethod
+    def credential(source: str, body: bytes | str) -> dict[str, str]:
+        return shown(source, body)
 
     def raw_pushes(self) -> list[RawRecord]:
         return [raw for p in range(PARTITIONS) for raw in self.cluster.log(Place(Topic.PUSHES, p))]
@@ -96,13 +115,38 @@ class Ingress:
         return self.cluster.append(encode_setting(pipeline, now_ms=NOW))
 
 
+def credentials(
+    name: str, tokens: tuple[str, ...], secrets: Mapping[str, tuple[str, ...]], issuers: tuple[Issuer, ...] = ()
+) -> Credentials:
+    own = tuple(secret.encode() for secret in secrets.get(name, ()))
+    return Credentials(tuple(token.encode() for token in tokens), own, issuers if name == "gar" else ())
+
+
+def shown(source: str, body: bytes | str) -> dict[str, str]:
+    """Headers with a good credential."""
+    sent = body.encode() if isinstance(body, str) else body
+    return SOURCES[source].present(sent, credentials(source, (TOKEN,), SECRETS))
+
+
 @asynccontextmanager
-async def running(*, tokens: tuple[str, ...] = (TOKEN,), answer_s: float = 4.5) -> AsyncIterator[Ingress]:
+async def running(
+    *,
+    tokens: tuple[str, ...] = (TOKEN,),
+    answer_s: float = 4.5,
+    secrets: Mapping[str, tuple[str, ...]] = SECRETS,
+    issuers: tuple[Issuer, ...] = (),
+    settings: Settings = MAPPING,
+    is_open: bool = False,
+) -> AsyncIterator[Ingress]:
     cluster, clock = MemoryCluster(PARTITIONS), ManualClock(NOW)
     cluster.append(encode_setting(LogId(log_id=LOG_ID), now_ms=NOW))
     table, appender = PipelineTable(cluster), ProducerAppender(cluster)
     intake = Intake(table, appender, PARTITIONS, answer_s=answer_s)
-    app = ingress_app(discover(), Tokens(tokens), lambda: intake, clock)
+    doors = [
+        Door(source, credentials(name, tokens, secrets, issuers), is_open)
+        for name, source in discover(settings).items()
+    ]
+    app = ingress_app(doors, lambda: intake, clock)
     tail = asyncio.create_task(table.run())
     runner = app_runner(app, drain_s=1)
     await runner.setup()

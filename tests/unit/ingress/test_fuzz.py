@@ -12,11 +12,8 @@ from multidict import CIMultiDict, MultiDict
 from hookline.log.codec import decode
 from services.ingress.contents import contents_of
 from services.ingress.delivery import Delivery
-from services.ingress.sources import discover
-from tests.unit.ingress.conftest import DATA, TOKEN, Ingress, dockerhub_files, running
+from tests.unit.ingress.conftest import DATA, SOURCES, Ingress, dockerhub_files, running, shown
 from tests.unit.ingress.raw import answer_to
-
-SOURCES = discover()
 
 scalars = (
     st.none()
@@ -106,10 +103,12 @@ class Sent(NamedTuple):
 @st.composite
 def requests(draw: st.DrawFn) -> Sent:
     kept = draw(st.dictionaries(header_names, header_values, max_size=4))  # a header twice is no HTTP
-    headers = [b"Authorization: Bearer " + TOKEN.encode(), *(name + b": " + value for name, value in kept.items())]
+    headers = [name + b": " + value for name, value in kept.items()]
     if (encoding := draw(encodings)) is not None:
         headers.append(b"Content-Encoding: " + encoding)
-    return Sent(draw(st.sampled_from(sorted(SOURCES))), draw(packings)(draw(bodies)), headers)
+    source, body = draw(st.sampled_from(sorted(SOURCES))), draw(packings)(draw(bodies))
+    credential = [f"{name}: {value}".encode() for name, value in shown(source, body).items()]
+    return Sent(source, body, credential + headers)
 
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))

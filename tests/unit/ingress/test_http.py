@@ -110,7 +110,7 @@ async def test_other_paths_are_not_found_and_never_redirected(ingress: Ingress, 
 async def test_other_methods(ingress: Ingress, method: str) -> None:
     answer = await ingress.client.request(method, "/events/dockerhub", headers=BEARER, allow_redirects=False)
     assert answer.status == 405
-    assert answer.headers["Allow"] == "POST"
+    assert "POST" in answer.headers["Allow"]
 
 
 # Bodies

@@ -11,9 +11,8 @@ from openapi_spec_validator import validate
 
 from hookline.clock import ManualClock
 from services.ingress.app import ingress_app
-from services.ingress.credentials import Tokens
 from services.ingress.sources import discover
-from tests.unit.ingress.conftest import BEARER, Ingress, distribution_request, dockerhub_files, running
+from tests.unit.ingress.conftest import BEARER, DATA, Ingress, distribution_request, dockerhub_files, running
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi" / "ingress.yaml"
 PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'
@@ -34,22 +33,27 @@ def test_it_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_it_has_the_routes_and_no_others(document: dict[str, Any]) -> None:
-    app = ingress_app(discover(), Tokens(()), lambda: None, ManualClock())
+    app = ingress_app((), lambda: None, ManualClock())
     routes = {
         (route.resource.canonical, route.method.lower()) for route in app.router.routes() if route.resource is not None
     }
-    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    described = {
+        (path, method) for path, methods in document["paths"].items() for method in methods if method != "parameters"
+    }
     assert described == routes
 
 
 def test_it_has_every_source(document: dict[str, Any]) -> None:
-    source = document["paths"]["/events/{source}"]["post"]["parameters"][0]
+    source = document["paths"]["/events/{source}"]["parameters"][0]
     assert source["schema"]["enum"] == list(discover())
+    for name, one in discover().items():
+        assert (f"`{name}`" in source["description"]) == one.preview
 
 
 async def test_the_answers_are_as_described(document: dict[str, Any]) -> None:
     answers = document["paths"]["/events/{source}"]["post"]["responses"]
     async with running() as ingress, running(tokens=()) as closed:
+        await check(answers, document, 200, ingress, "acr", '{"action": "ping"}')
         await check(answers, document, 202, ingress, "dockerhub", PUSH)
         await check(answers, document, 202, ingress, "dockerhub", "{")
         await check(answers, document, 401, ingress, "dockerhub", PUSH, {})
@@ -77,6 +81,40 @@ async def check(
         {**described["content"]["application/json"]["schema"], "components": document["components"]},
     )
     assert set(described.get("headers", ())) <= set(answer.headers)
+
+
+async def test_the_answers_to_options_are_as_described(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/events/{source}"]["options"]["responses"]
+    async with running() as ingress:
+        for source, headers, status in (
+            ("acr", BEARER, 200),
+            ("acr", {}, 401),
+            ("x", BEARER, 404),
+            ("quay", BEARER, 405),
+        ):
+            answer = await ingress.client.options(f"/events/{source}", headers=headers)
+            assert answer.status == status
+            required = {name for name, it in answers[str(status)].get("headers", {}).items() if it.get("required")}
+            assert required <= set(answer.headers)
+            if status != 200:
+                jsonschema.validate(await answer.json(), schema(document, "Error"))
+
+
+KINDS = {
+    "acr": "Event", "cloudevents": "CloudEvent", "ecr": "EventBridge", "forgejo": "Gitea", "gar": "PubSub",
+    "gitea": "Gitea", "github": "GitHub", "harbor": "Harbor", "jfrog": "JFrog", "nexus": "Nexus", "quay": "Quay",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [file.stem for file in sorted((DATA / "producers").glob("*.json"))])
+def test_producers_bodies_are_as_described(document: dict[str, Any], name: str) -> None:
+    file = json.loads((DATA / "producers" / f"{name}.json").read_text())
+    kind = "CloudEvent" if "specversion" in file["body"] else KINDS.get(file["source"])
+    if kind is None or name in ("cloudevents-batch", "cloudevents-binary", "gitea-push", "nexus-asset", "github-push"):
+        return
+    if name in ("github-ping", "quay-push-older", "jfrog-artifact"):
+        return
+    jsonschema.validate(file["body"], schema(document, kind))
 
 
 def test_captured_bodies_are_as_described(document: dict[str, Any]) -> None:

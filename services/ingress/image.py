@@ -1,0 +1,69 @@
+"""Which pushes are of a tagged image, and so start something: the same for every producer but Docker Hub.
+
+A plain copy of one image is two blobs and a manifest, one of a two-platform image four blobs, two manifests without a tag
+and an index with one; signatures hang on tags of their own. Each of these copies is one push here.
+"""
+
+import re
+from dataclasses import replace
+
+from hookline.errors import Unreadable
+from services.ingress.delivery import Ignored, IgnoredReason, Push
+
+__all__ = ["MANIFESTS", "host_of", "image_push", "split_reference"]
+
+MANIFESTS = frozenset(
+    {
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    }
+)
+
+REFERRER = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
+"""A tag that cosign and others hang a signature, an attestation or an SBOM on: no release."""
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{6,64}")
+"""Some producers give it as the tag of what has none (and their samples are shorter than a digest is)."""
+
+
+def image_push(push: Push) -> Push | Ignored:
+    """The push, its repository and registry in lower case; or why it starts nothing. Raises Unreadable without a repository."""
+    repository = push.repository.strip("/").lower()
+    if not repository:
+        raise Unreadable("no repository")
+    if not all(repository.split("/")):
+        raise Unreadable("no repository: its name has an empty part")
+    tag, digest = push.tag, push.digest
+    if tag is not None and DIGEST.fullmatch(tag):
+        tag, digest = None, digest or tag
+    if push.media_type is not None and push.media_type not in MANIFESTS:
+        return Ignored(IgnoredReason.BLOB)
+    if tag is None:
+        return Ignored(IgnoredReason.UNTAGGED)
+    if REFERRER.fullmatch(tag):
+        return Ignored(IgnoredReason.REFERRER)
+    registry = push.registry.lower() if push.registry else None
+    return replace(push, repository=repository, registry=registry, tag=tag, digest=digest)
+
+
+def host_of(address: str | None) -> str | None:
+    """The host (and port) that a URL or an image's name begins with: of `https://h:1/x` and of `h:1/ns/app`; else None."""
+    if address is None:
+        return None
+    scheme, found, rest = address.partition("://")
+    host = (rest if found else scheme).partition("/")[0].rpartition("@")[2]
+    looks_like_one = found or "." in host or ":" in host or host == "localhost"
+    return host.lower() if host and looks_like_one else None
+
+
+def split_reference(reference: str) -> tuple[str | None, str, str | None, str | None]:
+    """`host/ns/app:tag@digest` as host, repository, tag and digest; what is not there is None."""
+    name, _, digest = reference.partition("@")
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    name = head + slash + last
+    host = host_of(name) if slash else None
+    repository = name.partition("/")[2] if host else name
+    return host, repository, tag or None, digest or None

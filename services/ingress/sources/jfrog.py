@@ -1,0 +1,71 @@
+"""JFrog Artifactory's webhooks: the domain `docker`, the event `pushed`, once for each manifest file."""
+
+from typing import ClassVar
+
+from hookline.chain.events import Payload
+from hookline.errors import Unreadable
+from services.ingress.checks import Check, Hmac, SecretHeader, Token
+from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
+from services.ingress.image import host_of, image_push
+from services.ingress.reading import member, tag_text, text
+from services.ingress.source import Source
+
+__all__ = ["SOURCE", "JFrog"]
+
+HEADER = "X-JFrog-Event-Auth"
+MANIFEST_FILES = frozenset({"manifest.json", "list.manifest.json"})
+USER = "jfrog/"
+
+
+class JFrog(Source):
+    """Its header holds the secret as it is, or, if told so, a signature with it. No event id, no time.
+
+    The repository is the path behind the host: the Artifactory repository's key, then the image's folders.
+    """
+
+    name: ClassVar[str] = "jfrog"
+    title: ClassVar[str] = "JFrog Artifactory"
+    setup: ClassVar[str] = """\
+# Administration, General, Webhooks, New
+URL            {url}
+Events         Docker: Tag was pushed
+Secret token   {secret}
+               and: Use secret for payload signing
+"""
+    preview: ClassVar[bool] = True
+    checks: ClassVar[tuple[Check, ...]] = (Hmac(HEADER), SecretHeader(HEADER), Token())
+
+    def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
+        if event.get("domain") != "docker":
+            return Ignored(IgnoredReason.NO_IMAGE)
+        event_type = text(event.get("event_type"))
+        if event_type != "pushed":
+            return Ignored(IgnoredReason.DELETE if event_type == "deleted" else IgnoredReason.OTHER_ACTION)
+        data, source = member(event, "data"), text(event.get("source")) or ""
+        checksum = text(data.get("sha256")) if data.get("name") in MANIFEST_FILES else None
+        repository, folder = _place(data)
+        return image_push(
+            Push(
+                repository=repository,
+                registry=host_of(text(event.get("jpd_origin"))),
+                tag=(tag_text(data.get("tag")) or folder or "").replace("sha256__", "sha256:") or None,
+                digest=f"sha256:{checksum}" if checksum else None,
+                pusher=source.removeprefix(USER) if source.startswith(USER) else None,
+            )
+        )
+
+
+def _place(data: Payload) -> tuple[str, str | None]:
+    """Repository, and the folder below it, which is the tag: of `path` (`team/app/v1/manifest.json`), else of the image's name."""
+    key, path, image = text(data.get("repo_key")), text(data.get("path")), text(data.get("image_name"))
+    folders = path.strip("/").split("/")[:-1] if path else []
+    if len(folders) > 1:
+        image, folder = "/".join(folders[:-1]), folders[-1]
+    else:
+        folder = None
+    if key is None or image is None:
+        raise Unreadable("no repository: data.repo_key, or both data.path and data.image_name are missing")
+    return f"{key}/{image}", folder
+
+
+SOURCE = JFrog()

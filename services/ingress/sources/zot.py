@@ -1,0 +1,65 @@
+"""zot's events extension: CloudEvents in binary mode."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from hookline.chain.events import Payload
+from hookline.errors import Unreadable
+from services.ingress.checks import Check, Token
+from services.ingress.cloud_event import CE_HEADERS, cloud_events, event_fields
+from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
+from services.ingress.image import image_push
+from services.ingress.reading import member, tag_text, text
+from services.ingress.source import Source
+
+__all__ = ["SOURCE", "Zot"]
+
+UPDATED, DELETED = "zotregistry.image.updated", "zotregistry.image.deleted"
+
+
+class Zot(Source):
+    """It tries each event once. Its `source` is the same for every zot, and no event names the registry's host."""
+
+    name: ClassVar[str] = "zot"
+    title: ClassVar[str] = "zot"
+    setup: ClassVar[str] = """\
+# config.json
+"extensions": {{
+  "events": {{
+    "enable": true,
+    "sinks": [{{
+      "type": "http",
+      "address": "{url}",
+      "timeout": "30s",
+      "headers": {{"Authorization": "Bearer {token}"}}
+    }}]
+  }}
+}}
+"""
+    checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True),)
+    kept_headers: ClassVar[frozenset[str]] = CE_HEADERS
+
+    def parse(self, delivery: Delivery) -> Iterable[Part]:
+        return cloud_events(delivery)
+
+    def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
+        fields = event_fields(event)
+        if fields.type != UPDATED:
+            return Ignored(IgnoredReason.DELETE if fields.type == DELETED else IgnoredReason.OTHER_ACTION)
+        repository = text(fields.data.get("name"))
+        if repository is None:
+            raise Unreadable("no repository: data.name is missing")
+        return image_push(
+            Push(
+                repository=repository,
+                tag=tag_text(fields.data.get("reference")),
+                digest=text(fields.data.get("digest")),
+                media_type=text(fields.data.get("mediaType")),
+                pusher=text(member(fields.data, "actor").get("name")),
+                pushed_at=fields.time,
+                producer_id=fields.id,
+            )
+        )
+
+
+SOURCE = Zot()
