@@ -8,6 +8,8 @@
         AppendFailed        a record was not acked in time: it may be in the log or land later (unknown, never "failed")
         LogUnavailable      a read, an end offset or a commit got no answer
         Undecodable         a record that this version cannot read: stops its partition, and only that one
+        BundleBroken        an exported log is not, or no longer, what `hookline audit export` wrote
+          Unfoldable        one that can be read and does not fit its chain: a broken writer
         TopicsUnfit         the topics are missing or not as `hookline topics create` makes them
         ForeignLog          a commit or snapshot of another log_id
         SnapshotLost        a commit names a snapshot that is not there whole
@@ -26,6 +28,7 @@ from collections.abc import Mapping, Sequence
 __all__ = [
     "AppendFailed",
     "BrokerError",
+    "BundleBroken",
     "CommitRefused",
     "ConfigError",
     "Fenced",
@@ -40,6 +43,7 @@ __all__ = [
     "TopicsUnfit",
     "Unavailable",
     "Undecodable",
+    "Unfoldable",
     "Unreadable",
 ]
 
@@ -78,6 +82,18 @@ class Undecodable(LogError):
     def __init__(self, topic: str, partition: int, offset: int, reason: str) -> None:
         super().__init__(f"{topic}[{partition}]@{offset}: {reason}")
         self.topic, self.partition, self.offset, self.reason = topic, partition, offset, reason
+
+
+class BundleBroken(LogError):
+    """An exported file that is not a bundle, or was changed since; the text names the line and what is wrong with it."""
+
+
+class Unfoldable(Undecodable):
+    """An event that does not fit its chain, as far as the fold can say: its type and offset."""
+
+    def __init__(self, kind: str, offset: int, reason: str) -> None:
+        super().__init__(kind, -1, offset, reason)
+        self.args = (f"{kind} at offset {offset}: {reason}",)
 
 
 class TopicsUnfit(LogError):

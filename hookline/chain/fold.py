@@ -28,6 +28,7 @@ from hookline.chain.events import (
 from hookline.chain.ids import ChainId
 from hookline.chain.packing import pack_payload
 from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
+from hookline.errors import Unfoldable
 
 __all__ = ["PartitionFold", "Repeats", "apply", "rerun", "start"]
 
@@ -65,7 +66,12 @@ def rerun(event: RedeliveryRequested, offset: int, *, keep_payload: bool = True)
 
 
 def apply(chain: Chain, event: ChainEvent, offset: int) -> Chain:
-    """The chain after that event, which lies at `offset` of its topic. First verdict and first terminal event count."""
+    """The chain after that event, which lies at `offset` of its topic. First verdict and first terminal event count.
+
+    Raises Unfoldable for a step that the chain's plan does not have.
+    """
+    if not isinstance(event, CancelRequested) and event.step > len(chain.steps):
+        raise Unfoldable(type(event).__name__, offset, f"step {event.step} of a chain with {len(chain.steps)}")
     match event:
         case CallbackReceived():
             state = chain.step(event.step)

@@ -11,6 +11,7 @@ from hookline.chain.packing import payload_json
 from hookline.chain.retries import next_attempt_at
 from hookline.chain.state import Chain
 from hookline.chain.tokens import CallbackToken, callback_path, sign_token
+from hookline.web.masking import mask_tokens
 from services.dispatcher.sender import HookPost, Outcome
 
 __all__ = ["About", "Attempt"]
@@ -51,6 +52,8 @@ class Attempt(NamedTuple):
         self, outcome: Outcome, about: About, now: int, random: Callable[[], float]
     ) -> HookDelivered | HookAttemptFailed:
         """What is appended. `now` (Unix ms) and `random` are for the time of the next attempt."""
+        # A receiver may answer with the very body that it was sent: no token goes into a topic (I11).
+        answer = None if outcome.answer is None else mask_tokens(outcome.answer)
         if outcome.error is None:
             assert outcome.status is not None, "delivered by its status"
             return HookDelivered(
@@ -58,7 +61,7 @@ class Attempt(NamedTuple):
                 started_at=self.started_at,
                 took_ms=outcome.took_ms,
                 status=outcome.status,
-                answer=outcome.answer,
+                answer=answer,
                 expires_at=self.expires_at,
                 **about,
             )
@@ -78,7 +81,7 @@ class Attempt(NamedTuple):
             took_ms=outcome.took_ms,
             error=outcome.error,
             status=outcome.status,
-            answer=outcome.answer,
+            answer=answer,
             next_attempt_at=due,
             **about,
         )

@@ -137,11 +137,12 @@ class World:
             partition,
         )  # fmt: skip
 
-    def cancel(self, chain_id: str) -> int:
+    def cancel(self, chain_id: str, partition: int = 0) -> int:
         return self.append(
             CancelRequested(
                 cause=ChainId.parse(chain_id).cause, chain_id=chain_id, by="admin", requested_at=self.clock.now_ms()
-            )
+            ),
+            partition,
         )
 
     def redeliver(self, event: PushReceived, offset: int, from_step: int = 1) -> str:

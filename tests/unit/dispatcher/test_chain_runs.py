@@ -223,3 +223,14 @@ async def test_a_slow_receiver_holds_up_nobody_else(world: World) -> None:
         assert sum(post.hook.name == "1" for post in world.receivers.posts) == 32
         forever.set()
         await until(lambda: len(world.decisions(HookDelivered)) == 80)
+
+
+async def test_a_callback_token_in_an_answer_does_not_reach_the_log(world: World) -> None:
+    """I11: a receiver that answers with the body that it was sent."""
+    world.receivers.answer = lambda post: Outcome(1, 200, None, post.body.decode())
+    async with world.running():
+        world.push(plan(1))
+        (delivered,) = await until(lambda: world.decisions(HookDelivered))
+    token = callback_url(world.receivers.posts[0]).rstrip("/").rpartition("/")[2]
+    assert "callback_url" in delivered.event.answer
+    assert token not in delivered.event.answer

@@ -208,6 +208,15 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_and_only_that() 
         await until(lambda: world.decisions(HookDelivered, partition=0))
 
 
+async def test_a_step_that_its_plan_does_not_have_stops_the_partition_too(world: World) -> None:
+    async with world.running("a") as dispatcher:
+        world.push(plan(1))
+        await until(lambda: world.decisions(HookDelivered))
+        world.verdict(world.only_chain(), step=9)
+        await until(lambda: dispatcher._partitions[0].state is State.STOPPED)
+        assert "step 9 of a chain with 1" in dispatcher.ready().detail
+
+
 async def test_the_broker_goes_and_comes_back(world: World) -> None:
     async with world.running("a") as dispatcher:
         world.push(plan(2))

@@ -1,4 +1,4 @@
-"""Dispatchers under a seeded plan of faults: crashes, zombies, records and commits that land late, refused or unanswered
+"""Dispatchers and replicas of callbacks under a seeded plan of faults: crashes, zombies, records and commits that land late, refused or unanswered
 appends, slow reads; receivers that fail, hang, call back early, twice, contradicting and late; cancels, runs, clocks.
 
 After all is quiet: every chain has ended, and the invariants hold over the whole log and over every POST.
@@ -7,16 +7,25 @@ After all is quiet: every chain has ended, and the invariants hold over the whol
 import asyncio
 import contextlib
 from random import Random
+from uuid import UUID
 
 import pytest
 
 from hookline.chain.events import AttemptError, CallbackReceived, ChainCompleted, ChainHalted, HaltReason, Verdict
+from hookline.chain.ids import partition_of
+from hookline.chain.state import UNCAUSED
+from hookline.chain.tokens import open_token
+from hookline.errors import LogError, Unavailable
 from hookline.log.faults import Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.memory_group import MemoryGroup
+from services.callbacks.answers import Answer
+from services.callbacks.body import CallbackBody
+from services.callbacks.gate import Callback, Gate
+from services.callbacks.service import CallbacksService
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import DELIVERED, World, kill, plan, until
+from tests.unit.dispatcher.harness import DELIVERED, LOG_ID, World, callback_url, kill, plan, until
 
 PARTITIONS = 2
 STEPS = 120
@@ -42,25 +51,46 @@ class Simulation:
         self.world.receivers.answer = self.receive
         self.dispatchers: list[Dispatcher] = []
         self.started = 0
+        self.replicas: list[CallbacksService] = []
+        self.calls: set[asyncio.Task[None]] = set()
+        self.heard: set[tuple[str, int, Verdict]] = set()
+        """(chain, step, verdict) answered 200."""
         self.findings: list[str] = []
 
     # ---- receivers
 
-    def partition_of(self, chain_id: str) -> int:
-        return next(p for p in range(PARTITIONS) if chain_id in self.world.full_fold(p).chains)
-
     async def receive(self, post: HookPost) -> Outcome:
         self.check_post(post.webhook_id)
-        chain_id, _, step = post.webhook_id.rpartition("-")
         if self.random.random() < 0.3:
-            self.call_back(chain_id, int(step))  # before it answers
+            self.call_back(post)  # before it answers
         for _ in range(self.random.randint(0, 20)):
             await asyncio.sleep(0)
         return self.random.choice(OUTCOMES)
 
-    def call_back(self, chain_id: str, step: int) -> None:
+    def call_back(self, post: HookPost) -> None:
+        """A verdict, to one of the replicas, which may not answer."""
         state = self.random.choice([Verdict.SUCCESS] * 5 + [Verdict.FAILURE, Verdict.ERROR])
-        self.world.verdict(chain_id, step, state, self.partition_of(chain_id))
+        token = open_token(self.world.keys, callback_url(post).rstrip("/").rpartition("/")[2], "ns/app")
+        gate = self.random.choice(self.replicas)._gate
+        if gate is not None:
+            task = asyncio.create_task(
+                self.answered(
+                    gate, Callback(token, CallbackBody(state, None, None, None), self.world.clock.now_ms(), "::1")
+                )
+            )
+            self.calls.add(task)
+            task.add_done_callback(self.calls.discard)
+
+    async def answered(self, gate: Gate, callback: Callback) -> None:
+        """I4: what was answered 200 is answered 200 again, to its end; what the log must say then, the judge asks."""
+        asked = (str(callback.token.chain_id), callback.token.step, callback.body.state)
+        known = asked in self.heard
+        with contextlib.suppress(Unavailable, LogError):
+            answer = await gate.answer(callback)
+            if answer is Answer.OK:
+                self.heard.add(asked)
+            elif answer is Answer.NOT_ALLOWED and known:
+                self.findings.append(f"I4: {asked} was answered 200, its repeat 400")
 
     def check_post(self, posted: str) -> None:
         """I2 and I7, at the moment of the POST."""
@@ -81,14 +111,13 @@ class Simulation:
         if draw < 0.25:
             plans = [plan(self.random.randint(1, 3), n=n, final=self.random.random() < 0.7, delays=(1, 2), deadline_s=20)
                      for n in range(self.random.randint(1, 2))]  # fmt: skip
-            world.push(*plans, partition=self.random.randrange(PARTITIONS), window_s=50)
+            push_id = str(UUID(int=self.random.getrandbits(128)))
+            world.push(*plans, push_id=push_id, partition=partition_of(push_id, PARTITIONS), window_s=50)
         elif draw < 0.55 and world.receivers.posts:
-            chain_id, _, step = self.random.choice(world.receivers.posts).webhook_id.rpartition("-")
-            self.call_back(chain_id, int(step))
+            self.call_back(self.random.choice(world.receivers.posts))
         elif draw < 0.60 and world.receivers.posts:
             chain_id = self.random.choice(world.receivers.posts).webhook_id.rpartition("-")[0]
-            if self.partition_of(chain_id) == 0:
-                world.cancel(chain_id)
+            world.cancel(chain_id, partition_of(chain_id, PARTITIONS))
         elif draw < 0.75:
             world.clock.advance(self.random.choice([0.5, 1, 3, 10]))
         elif draw < 0.85:
@@ -112,8 +141,28 @@ class Simulation:
         if log is not None and isinstance(group := log.leave.__self__, MemoryGroup):
             group.expire()
 
+    async def start_replicas(self) -> None:
+        async def check() -> UUID:
+            await self.world.cluster.reach()
+            return LOG_ID
+
+        self.replicas = [
+            CallbacksService(self.world.keys, self.world.clock, self.world.cluster, check) for _ in range(2)
+        ]
+        for replica in self.replicas:
+            await replica.start()
+
+    async def stop(self) -> None:
+        for dispatcher in self.dispatchers:
+            await kill(dispatcher)
+        for replica in self.replicas:
+            await replica.stop()
+        for call in set(self.calls):
+            call.cancel()
+
     async def run(self) -> None:
         await self.start()
+        await self.start_replicas()
         for _ in range(STEPS):
             await self.act()
         self.world.cluster.faults.budget = 0
@@ -123,6 +172,8 @@ class Simulation:
     async def quiet(self) -> None:
         """Move the clock until nothing is open, then until every worker has read all."""
         await self.world.cluster.settle()
+        while self.calls:
+            await asyncio.wait(set(self.calls), timeout=10)
         for _ in range(400):
             if not self.open_chains():
                 break
@@ -156,7 +207,20 @@ class Simulation:
                     if isinstance(event, ChainHalted) and event.reason is HaltReason.CALLBACK_TIMEOUT:
                         found += self.check_timeout(event, p)
             found += [f"I3: {n} terminal events of {chain_id}" for chain_id, n in ends.items() if n > 1]
-        return found + self.not_settled()
+        return found + self.check_answers() + self.not_settled()
+
+    def check_answers(self) -> list[str]:
+        """I4: a 200 is the first verdict of its step or equal to it, and nothing overruled it."""
+        chains = {c.id: c for p in range(PARTITIONS) for c in self.world.full_fold(p).chains.values()}
+        found = []
+        for chain_id, step, state in self.heard:
+            chain = chains[chain_id]
+            first, ending = chain.step(step).verdict, chain.ending
+            if first is None or first.state is not state:
+                found.append(f"I4: {chain_id} step {step}: 200 for {state}, the first verdict is {first}")
+            if ending is not None and ending.step == step and ending.reason in UNCAUSED:
+                found.append(f"I4: {chain_id} step {step}: 200 for {state}, then halted by {ending.reason}")
+        return found
 
     def check_timeout(self, halted: ChainHalted, p: int) -> list[str]:
         """I9."""
@@ -186,5 +250,4 @@ async def test_every_invariant_holds_under_faults(seed: int) -> None:
         await simulation.run()
         assert simulation.judge() == []
     finally:
-        for dispatcher in simulation.dispatchers:
-            await kill(dispatcher)
+        await simulation.stop()
