@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +10,7 @@ from hookline.chain.events import AttemptError, Event, HaltReason, Verdict
 from hookline.chain.fold import PartitionFold
 from hookline.chain.packing import unpack_payload
 from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
+from hookline.errors import Unfoldable
 from tests.unit.chain.logs import START, Logs, plan, push
 
 # ---- starting
@@ -161,6 +163,15 @@ def test_completed_ends_without_a_reason(logs: Logs) -> None:
     offset = logs.completed(chain, 1)
     logs.halted(chain, 1, HaltReason.CANCELLED)
     assert logs.chain(chain).ending == Ending(1, None, offset, START)
+
+
+@pytest.mark.parametrize("write", [Logs.callback, Logs.delivered, Logs.failed, Logs.closing, Logs.completed])
+def test_a_step_that_the_plan_does_not_have_is_said_with_its_offset(logs: Logs, write: Callable[..., int]) -> None:
+    (chain,) = logs.push(plan(2))
+    write(logs, chain, 2)
+    offset = write(logs, chain, 3)
+    with pytest.raises(Unfoldable, match=f"{offset}.*step 3 of a chain with 2"):
+        logs.fold(keep_ended=True)
 
 
 # ---- forgetting
