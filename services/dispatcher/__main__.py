@@ -2,10 +2,9 @@
 
 from random import SystemRandom
 
+from hookline.clock import Clock
 from hookline.log.kafka import kafka_cluster
 from hookline.log.topics import check_topics
-
-from hookline.clock import Clock
 from hookline.settings import Settings
 from hookline.web.service import run
 from services.dispatcher.guard import AddressGuard

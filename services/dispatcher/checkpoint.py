@@ -6,12 +6,12 @@ from typing import TypeAlias
 from uuid import UUID, uuid4
 
 import structlog
-from hookline.log.writer import Writer
 
 from hookline.clock import Clock
 from hookline.log.cluster import Commit, Offsets
 from hookline.log.records import Place, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, write_snapshot
+from hookline.log.writer import Writer
 from services.dispatcher import metrics
 from services.dispatcher.worker import Worker
 

@@ -14,7 +14,6 @@ from enum import StrEnum
 from uuid import UUID
 
 import structlog
-from hookline.log.writer import Writer
 
 from hookline.chain.events import Fence
 from hookline.chain.fold import PartitionFold
@@ -26,6 +25,7 @@ from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Place, Positions
 from hookline.log.snapshots import committed, read_checkpoint
+from hookline.log.writer import Writer
 from services.dispatcher import metrics
 from services.dispatcher.checkpoint import Checkpoints, CommitRequest
 from services.dispatcher.worker import Surroundings, Worker
