@@ -49,9 +49,10 @@ def range_fault(text: str) -> str | None:
     for alternative in _SPACE_AFTER_OPERATOR.sub(r"\1", text).split("||"):
         # nodesemver, being loose, would leave out what it does not understand.
         comparators = [word for word in alternative.split() if word != "-"]
-        wrong = [word for word in comparators if not _COMPARATOR.fullmatch(word)]
-        if wrong or not comparators:
-            return f"{wrong[0] if wrong else 'nothing'} is no comparison of versions"
+        if not comparators:
+            return "a part of it is empty"
+        if wrong := [word for word in comparators if not _COMPARATOR.fullmatch(word)]:
+            return f"{wrong[0]} is no comparison of versions"
     try:
         _range(text)
     except ValueError:

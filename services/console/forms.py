@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
+from hookline.chain.matching import MAX_TAG, is_glob, range_fault
 from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 from hookline.errors import Invalid
 
-__all__ = ["HookForm", "PipelineForm", "form_of", "parse_form", "parse_repository", "slug_of"]
+__all__ = ["HookForm", "PipelineForm", "form_of", "parse_form", "parse_pattern", "parse_repository", "slug_of"]
 
 MAX_DEADLINE_S = 30 * 86_400
 MAX_REPOSITORY = 255
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
+_PATTERN = re.compile(r"[a-z0-9._*?!\[\]-]+(/[a-z0-9._*?!\[\]-]+)*")
+MAX_TAG_GLOBS = 50
+MAX_RANGE = 255
 _REGISTRY = re.compile(r"[a-z0-9.:_\[\]-]{1,255}")
 _WORDS = {"missing": "This field is required.", "model_type": "Must be an object."}
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
@@ -30,6 +34,27 @@ def _registry(text: str) -> str:
     if not _REGISTRY.fullmatch(text.lower()):
         raise ValueError("Must be a registry's host, such as registry.example.com:5000, or null for any.")
     return text.lower()
+
+
+def _tags(given: object) -> tuple[str, ...] | str | None:
+    """Null for any tag; a list of globs, an empty one being null; a text: a range of versions."""
+    if given is None or given == []:
+        return None
+    if isinstance(given, str):
+        fault = range_fault(given) if len(given) <= MAX_RANGE else f"it is longer than {MAX_RANGE} characters"
+        if fault is not None:
+            raise ValueError(f"Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: {fault}.")
+        return given
+    if not isinstance(given, list) or len(given) > MAX_TAG_GLOBS:
+        raise ValueError(f"Must be null, a range of versions such as ^1.4, or a list of up to {MAX_TAG_GLOBS} globs.")
+    globs = tuple(glob for glob in given if isinstance(glob, str) and 0 < len(glob) <= MAX_TAG and _is_word(glob))
+    if len(globs) < len(given):
+        raise ValueError(f"A glob of tags such as v* must be 1 to {MAX_TAG} characters, without spaces.")
+    return globs
+
+
+def _is_word(text: str) -> bool:
+    return text.isprintable() and " " not in text
 
 
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
@@ -52,6 +77,8 @@ class PipelineForm(_Form):
 
     name: Name
     registry: Annotated[str, AfterValidator(_registry)] | None = None
+    tags: Annotated[tuple[str, ...] | str | None, PlainValidator(_tags)] = None
+    dedupe: Literal["event", "digest"] = "event"
     expect_final_callback: bool = True
     active: bool = True
     callback_deadline: int = Field(default=DEFAULT_CALLBACK_DEADLINE_S, ge=1, le=MAX_DEADLINE_S)
@@ -79,6 +106,8 @@ def form_of(pipeline: Pipeline) -> dict[str, object]:
     return {
         "name": pipeline.name,
         "registry": pipeline.registry,
+        "tags": list(pipeline.tags) if isinstance(pipeline.tags, tuple) else pipeline.tags,
+        "dedupe": pipeline.dedupe.value,
         "expect_final_callback": pipeline.expect_final_callback,
         "active": pipeline.active,
         "callback_deadline": pipeline.callback_deadline_s,
@@ -95,6 +124,19 @@ def parse_repository(text: str) -> str:
         said = f"Must be a path such as namespace/name: letters, digits, '.', '_', '-', at most {MAX_REPOSITORY} characters."
         raise Invalid({"repository": [said]})
     return repository
+
+
+def parse_pattern(text: str) -> str:
+    """A repository's path, or a glob of several such as `namespace/*`, in lower case. Raises Invalid."""
+    pattern = text.lower().strip("/")
+    if not is_glob(pattern):
+        return parse_repository(pattern)
+    if len(pattern) > MAX_REPOSITORY or not _PATTERN.fullmatch(pattern):
+        said = (
+            f"Must be a path, or a glob with *, ? and [...] such as namespace/*, at most {MAX_REPOSITORY} characters."
+        )
+        raise Invalid({"repository": [said]})
+    return pattern
 
 
 def slug_of(name: str) -> str:

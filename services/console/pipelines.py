@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from hookline.chain.pipeline import Hook, Pipeline
+from hookline.chain.pipeline import Dedupe, Hook, Pipeline
 from hookline.clock import Clock
 from hookline.errors import Invalid, Unavailable
 from hookline.log.codec import encode_setting
@@ -60,6 +60,11 @@ class Pipelines:
     def of_repository(self, repository: str) -> list[Pipeline]:
         """In the order of creation, which is that of a push's plans."""
         return sorted(self._table.of_repository(repository), key=lambda p: (p.created_at, p.pipeline_id))
+
+    def for_push(self, repository: str) -> list[Pipeline]:
+        """Those that a push to the repository may be for, of a glob that has it too; in the order of creation."""
+        found = {p.pipeline_id: p for p in (*self._table.for_push(repository), *self._table.of_repository(repository))}
+        return sorted(found.values(), key=lambda p: (p.created_at, p.pipeline_id))
 
     def get(self, pipeline_id: str) -> Pipeline | None:
         return self._table.pipelines.get(pipeline_id)
@@ -140,6 +145,8 @@ class Pipelines:
             raise Invalid({"name": [_taken(form.name, repository)]})
         said = {
             "registry": form.registry,
+            "tags": form.tags,
+            "dedupe": Dedupe(form.dedupe),
             "name": form.name,
             "slug": _free_slug(form.name, {other.slug for other in others}),
             "expect_final_callback": form.expect_final_callback,

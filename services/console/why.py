@@ -4,18 +4,22 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypedDict
 
-from hookline.chain.pipeline import Pipeline
+from hookline.chain.matching import matches_tag
+from hookline.chain.pipeline import Dedupe, Pipeline
 from services.console.readmodel.history import PushRow
 
 __all__ = ["Why", "WhyCode", "why_nothing"]
 
 
 class WhyCode(StrEnum):
-    """repeat: of a push in its window; inactive, other_registry: there was a pipeline, but not for this; no_pipeline: none known."""
+    """repeat: of a push in its window; no_pipeline: none known. The others: there was a pipeline, but it is not active, for
+    another registry, for other tags, or for another digest of this tag only."""
 
     REPEAT = "repeat"
     INACTIVE = "inactive"
     OTHER_REGISTRY = "other_registry"
+    OTHER_TAG = "other_tag"
+    SAME_DIGEST = "same_digest"
     NO_PIPELINE = "no_pipeline"
 
 
@@ -25,7 +29,7 @@ class Why(TypedDict):
 
 
 def why_nothing(push: PushRow, pipelines: Sequence[Pipeline]) -> Why | None:
-    """None for a push that started a chain. pipelines: those of its repository now.
+    """None for a push that started a chain. pipelines: those for its repository now.
 
     Which pipelines there were when the push came is no longer known (their topic is compacted); one that has not changed
     since then was as it is.
@@ -36,16 +40,29 @@ def why_nothing(push: PushRow, pipelines: Sequence[Pipeline]) -> Why | None:
     if push.plans:
         return None
     unchanged = [p for p in pipelines if p.updated_at <= push.received_at]
-    if inactive := [p.name for p in unchanged if not p.active and p.registry in (None, push.registry)]:
+    here = [p for p in unchanged if p.registry in (None, push.registry)]
+    of_tag = [p for p in here if matches_tag(p.tags, push.tag)]
+    if same := [p.name for p in of_tag if p.active and p.dedupe is Dedupe.DIGEST]:
+        return _why(
+            WhyCode.SAME_DIGEST, f"The tag had this digest already, and only another one starts: {', '.join(same)}."
+        )
+    if inactive := [p.name for p in of_tag if not p.active]:
         return _why(WhyCode.INACTIVE, f"Not active: {', '.join(inactive)}.")
-    if elsewhere := [f"{p.name} ({p.registry})" for p in unchanged if p.registry not in (None, push.registry)]:
-        here = "of an unknown registry" if push.registry is None else f"of {push.registry}"
-        return _why(WhyCode.OTHER_REGISTRY, f"The push is {here}; for another one: {', '.join(elsewhere)}.")
+    if others := [f"{p.name} ({_wanted(p)})" for p in here if p not in of_tag]:
+        tag = "The push has no tag" if push.tag is None else f"The tag is {push.tag}"
+        return _why(WhyCode.OTHER_TAG, f"{tag}; for others: {', '.join(others)}.")
+    if elsewhere := [f"{p.name} ({p.registry})" for p in unchanged if p not in here]:
+        from_here = "of an unknown registry" if push.registry is None else f"of {push.registry}"
+        return _why(WhyCode.OTHER_REGISTRY, f"The push is {from_here}; for another one: {', '.join(elsewhere)}.")
     if pipelines:
         return _why(
             WhyCode.NO_PIPELINE, "No pipeline matched it when it came; the ones here were made or changed since."
         )
     return _why(WhyCode.NO_PIPELINE, f"No pipeline is registered for {push.repository}.")
+
+
+def _wanted(pipeline: Pipeline) -> str:
+    return ", ".join(pipeline.tags) if isinstance(pipeline.tags, tuple) else f"{pipeline.tags}"
 
 
 def _why(code: WhyCode, detail: str) -> Why:

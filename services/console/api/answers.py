@@ -44,6 +44,8 @@ def pipeline_json(pipeline: Pipeline) -> Json:
         "slug": pipeline.slug,
         "repository": pipeline.repository,
         "registry": pipeline.registry,
+        "tags": list(pipeline.tags) if isinstance(pipeline.tags, tuple) else pipeline.tags,
+        "dedupe": pipeline.dedupe.value,
         "expect_final_callback": pipeline.expect_final_callback,
         "active": pipeline.active,
         "callback_deadline": pipeline.callback_deadline_s,

@@ -68,7 +68,7 @@ class ChainApi:
         page = await asyncio.to_thread(
             self._history.pushes, *asked, repository=repository, since=since, started=started
         )
-        link, of = link_of(request), self._pipelines.of_repository
+        link, of = link_of(request), self._pipelines.for_push
         return web.json_response(
             envelope(
                 request,

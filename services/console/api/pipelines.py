@@ -11,7 +11,7 @@ from services.console.api.bodies import query_flag, read_object
 from services.console.api.login import USER
 from services.console.api.paging import envelope, link_of, page_asked
 from services.console.commands import Commands
-from services.console.forms import form_of, parse_form, parse_repository
+from services.console.forms import form_of, parse_form, parse_pattern
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import History
 
@@ -97,6 +97,6 @@ def _repository(request: web.Request) -> str | None:
     """Of the path, else of the query. Raises Invalid."""
     given = request.match_info
     if "ns" in given:
-        return parse_repository(f"{given['ns']}/{given['repo']}")
+        return parse_pattern(f"{given['ns']}/{given['repo']}")
     text = request.query.get("repository")
-    return None if text is None else parse_repository(text)
+    return None if text is None else parse_pattern(text)

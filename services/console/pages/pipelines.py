@@ -10,7 +10,7 @@ from aiohttp import web
 from hookline.chain.pipeline import Pipeline
 from hookline.errors import Invalid
 from services.console.api.paging import link_of, page_asked
-from services.console.forms import parse_repository
+from services.console.forms import parse_pattern
 from services.console.pages.guard import see_other
 from services.console.pages.paging import shown
 from services.console.pages.pushes import shown_push
@@ -53,13 +53,13 @@ class PipelinePages:
         return self._renderer.page(request, "overview.html", search=search, listed=listed, last=last, base=base)
 
     async def repository(self, request: web.Request) -> web.Response:
-        """Its pipelines with hooks and settings, and its recent pushes. `namespace/name/slug` leads to that pipeline."""
+        """The pipelines that its pushes may start, with hooks and settings, and its recent pushes. `namespace/name/slug` leads to that pipeline."""
         given = request.match_info["repository"]
         try:
-            name = parse_repository(given)
+            name = parse_pattern(given)
         except Invalid:
             raise web.HTTPNotFound(text="There is no such repository.") from None
-        pipelines = self._pipelines.of_repository(name)
+        pipelines = self._pipelines.for_push(name)
         page = await asyncio.to_thread(self._history.pushes, 1, RECENT_PUSHES, repository=name)
         if not pipelines and not page.total:
             return await self._by_slug(name)

@@ -26,7 +26,7 @@ class ShownPush(NamedTuple):
 
 def shown_push(push: PushRow, pipelines: Pipelines) -> ShownPush:
     """For templates."""
-    here = pipelines.of_repository(push.repository)
+    here = pipelines.for_push(push.repository)
     names = {pipeline.pipeline_id: pipeline.name for pipeline in here}
     started = tuple((names.get(row.pipeline_id, "deleted pipeline"), row) for row in push.chains)
     return ShownPush(push, started, why_nothing(push, here))

@@ -1,8 +1,10 @@
 """How pages say things: durations, relative times, and a sentence for each word of the API."""
 
+from collections.abc import Sequence
+
 from hookline.chain.events import AttemptError, HaltReason
 
-__all__ = ["duration", "error_words", "milliseconds", "reason_words", "relative"]
+__all__ = ["duration", "error_words", "milliseconds", "reason_words", "relative", "tags"]
 
 _UNITS = ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 JUST_NOW_MS = 2000
@@ -48,6 +50,13 @@ def duration(seconds: int) -> str:
         elif said:
             break
     return " ".join(said[:2]) or "0 s"
+
+
+def tags(wanted: Sequence[str] | str | None) -> str:
+    """Which tags a pipeline is for."""
+    if wanted is None:
+        return "any"
+    return f"versions in {wanted}" if isinstance(wanted, str) else " or ".join(wanted)
 
 
 def milliseconds(took_ms: int) -> str:

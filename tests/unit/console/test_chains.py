@@ -263,6 +263,30 @@ async def test_pushes_and_why_nothing_started(console: Running) -> None:
     assert (await console.get("/api/pushes?repository=ACME/off"))["count"] == 1
 
 
+async def test_why_nothing_of_globs_tags_and_digests(console: Running) -> None:
+    await console.make("acme/*", name="releases", tags="^1")
+    await console.make("acme/*", name="edge", tags=["edge", "nightly-*"])
+    await console.make("acme/app", name="off", tags=["v*"], active=False)
+    await console.make("once/*", name="once", dedupe="digest")
+    console.writing.now += 1000
+    for number, (repository, tag) in enumerate(
+        (("acme/app", "latest"), ("acme/app", None), ("acme/app", "v2"), ("once/app", "v1"), ("other/app", "v1")), 1
+    ):
+        event = push(number, (), received_at=console.writing.now + number, repository=repository)
+        console.writing.push(event.model_copy(update={"tag": tag}))
+    await console.projected()
+    rows = (await console.get("/api/pushes"))["results"]
+    reasons = {(row["repository"], row["tag"]): tuple(row["nothing_started"].values()) for row in rows}
+    others = "for others: releases (^1), edge (edge, nightly-*), off (v*)."
+    assert reasons == {
+        ("acme/app", "latest"): ("other_tag", f"The tag is latest; {others}"),
+        ("acme/app", None): ("other_tag", f"The push has no tag; {others}"),
+        ("acme/app", "v2"): ("inactive", "Not active: off."),
+        ("once/app", "v1"): ("same_digest", "The tag had this digest already, and only another one starts: once."),
+        ("other/app", "v1"): ("no_pipeline", "No pipeline is registered for other/app."),
+    }
+
+
 async def test_pushes_since(console: Running) -> None:
     for number in range(3):
         console.writing.push(push(number, (), received_at=console.writing.now + number * 1000))

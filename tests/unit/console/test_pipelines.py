@@ -74,6 +74,49 @@ async def test_repositories_of_other_depths_and_in_capitals(console: Running) ->
     assert (status, list(body)) == (400, ["repository"])
 
 
+async def test_a_glob_of_repositories(console: Running) -> None:
+    status, made = await console.call(
+        "POST", "/v2/repositories/Acme/*/webhook_pipeline/", {"name": "ci", "webhooks": [HOOK]}
+    )
+    assert (status, made["repository"]) == (201, "acme/*")
+    del made["warnings"]
+    assert await console.get("/v2/repositories/acme/%2A/webhook_pipeline/ci/") == made
+    assert (await console.get("/api/pipelines?repository=acme/*"))["results"] == [made]
+    # It is registered for the glob, not for what that has.
+    assert (await console.get("/v2/repositories/acme/app/webhook_pipeline/"))["count"] == 0
+    status, _ = await console.call(
+        "POST", "/api/pipelines?repository=*%2Fteam-[ab]%2Fapp-%3F", {"name": "ci", "webhooks": [HOOK]}
+    )
+    assert status == 201
+    for bad in ("a*//b", "a%20*", "*" * 256, "a*{b}"):
+        status, body = await console.call(
+            "POST", f"/api/pipelines?repository={bad}", {"name": "ci", "webhooks": [HOOK]}
+        )
+        assert (status, list(body)) == (400, ["repository"]), bad
+    # Pushes are of one repository.
+    assert (await console.call("GET", "/api/pushes?repository=acme/*"))[0] == 400
+
+
+async def test_tags_and_dedupe(console: Running) -> None:
+    made = await console.make(tags=["v*", "latest"], dedupe="digest")
+    assert (made["tags"], made["dedupe"]) == (["v*", "latest"], "digest")
+    plain = await console.make(name="plain")
+    assert (plain["tags"], plain["dedupe"]) == (None, "event")
+    for change, tags, dedupe in (
+        ({"name": "renamed"}, ["v*", "latest"], "digest"),
+        ({"tags": "^1.4 || >=2.0.0-rc.1 <3"}, "^1.4 || >=2.0.0-rc.1 <3", "digest"),
+        ({"dedupe": "event"}, "^1.4 || >=2.0.0-rc.1 <3", "event"),
+        ({"tags": []}, None, "event"),
+        ({"tags": "1.x"}, "1.x", "event"),
+        ({"tags": None}, None, "event"),
+    ):
+        status, changed = await console.call("PATCH", f"/api/pipelines/{made['id']}", change)
+        assert (status, changed["tags"], changed["dedupe"]) == (200, tags, dedupe)
+        stored = settings(console)[-1]
+        assert stored is not None
+        assert (stored.tags, stored.dedupe) == (tuple(tags) if isinstance(tags, list) else tags, dedupe)
+
+
 LONG = "http://receiver.example/" + "x" * 2025
 
 
@@ -96,6 +139,17 @@ LONG = "http://receiver.example/" + "x" * 2025
         ({"retry_delays": [1, -1]}, "retry_delays", "2: Input should be greater than or equal to 0."),
         ({"active": "yes"}, "active", "Input should be a valid boolean."),
         ({"registry": "http://r"}, "registry", "Must be a registry's host, such as registry.example.com:5000, or null for any."),
+        ({"tags": 7}, "tags", "Must be null, a range of versions such as ^1.4, or a list of up to 50 globs."),
+        ({"tags": ["v*"] * 51}, "tags", "Must be null, a range of versions such as ^1.4, or a list of up to 50 globs."),
+        ({"tags": ["v*", ""]}, "tags", "A glob of tags such as v* must be 1 to 128 characters, without spaces."),
+        ({"tags": ["v *"]}, "tags", "A glob of tags such as v* must be 1 to 128 characters, without spaces."),
+        ({"tags": ["v" * 129]}, "tags", "A glob of tags such as v* must be 1 to 128 characters, without spaces."),
+        ({"tags": [7]}, "tags", "A glob of tags such as v* must be 1 to 128 characters, without spaces."),
+        ({"tags": ""}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: a part of it is empty."),
+        ({"tags": "latest"}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: latest is no comparison of versions."),
+        ({"tags": "1" * 256}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: it is longer than 255 characters."),
+        ({"dedupe": "tag"}, "dedupe", "Input should be 'event' or 'digest'."),
+        ({"dedupe": None}, "dedupe", "Input should be 'event' or 'digest'."),
         ({"webhooks": [{**HOOK, "id": "h9"}]}, "webhooks", "hook 1, id: There is no such hook in this pipeline (or it is named twice)."),
         ({"webhooks": [{"hook_url": LONG}]}, "webhooks", "hook 1, hook_url: Is longer than 2048 characters."),
         ({"webhooks": [{"hook_url": "ftp://r.example/"}]}, "webhooks", "hook 1, hook_url: Must begin with http:// or https:// and a host."),
