@@ -30,6 +30,7 @@ async def test_whatever_fails_the_next_append_works(cluster: Cluster, writer: Wr
 async def test_a_broken_producer_is_replaced(cluster: Cluster, writer: Writer) -> None:
     with pytest.raises(AppendFailed):
         await writer.append(Draft(HERE, None, b"x" * (MAX_RECORD_BYTES + 1)))
+    await until(lambda: writer.ready)  # by itself, with no further append
     (offset,) = await append(writer, HERE, b"after")
     assert (await read_log(cluster, HERE))[offset].value == b"after"
     assert writer.ready

@@ -95,6 +95,21 @@ async def test_when_a_producer_breaks_all_that_it_has_under_way_fails() -> None:
         await producer.append(draft(9))
 
 
+async def test_of_what_a_broken_producer_had_under_way_a_beginning_may_still_land() -> None:
+    landed = set()
+    for seed in range(30):
+        cluster = MemoryCluster(2, faults=Faults(seed, held=1, late=0, refused=0))
+        producer = await cluster.producer()
+        sends = [asyncio.create_task(try_append(producer, n)) for n in range(4)]
+        await asyncio.sleep(0)
+        await producer.close()
+        await asyncio.gather(*sends)
+        await cluster.settle()
+        landed.add(tuple(values(cluster)))
+    assert landed >= {(), (0,), (0, 1)}
+    assert all(record == tuple(range(len(record))) for record in landed)
+
+
 async def test_a_cluster_that_is_down_answers_nothing_and_goes_on() -> None:
     cluster = MemoryCluster(2)
     producer, consumer, offsets = await cluster.producer(), await cluster.consumer(), await cluster.offsets()

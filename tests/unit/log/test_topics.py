@@ -64,6 +64,13 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert len(sentences(replace(topics, log_id=None))) == 3
 
 
+def test_the_co_partitioned_have_one_number_of_partitions() -> None:
+    topics = found()
+    other = {**topics.states, Topic.SNAPSHOTS: replace(topics.states[Topic.SNAPSHOTS], partitions=6)}
+    (said,) = sentences(replace(topics, states=other))
+    assert said.startswith("x.snapshots has 6 partitions, x.pushes has 12: ")
+
+
 def test_logs_may_be_given_a_retention_and_snapshots_may_not() -> None:
     """An operator may bound the history; a snapshot that a commit names must be there."""
     assert sentences(changed(found(), Topic.PUSHES, retention_ms="1000")) == []
