@@ -26,7 +26,7 @@ from hookline.chain.events import (
     StepClosing,
 )
 from hookline.chain.ids import ChainId
-from hookline.chain.packing import pack_payload
+from hookline.chain.payloads import pack_payload
 from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
 from hookline.errors import Unfoldable
 

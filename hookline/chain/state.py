@@ -63,7 +63,7 @@ class Chain(NamedTuple):
     first_step: int
     plan: Plan
     payload: bytes
-    """The Docker Hub body to send, packed by `hookline.chain.packing`; empty where a reader does not keep it."""
+    """The Docker Hub body to send, packed by `hookline.chain.payloads`; empty where a reader does not keep it."""
     steps: tuple[StepState, ...]
     cancelled: bool = False
     ending: Ending | None = None

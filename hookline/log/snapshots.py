@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from hookline.chain.fold import Repeats
-from hookline.chain.pack import ChainPacker, ChainUnpacker
+from hookline.chain.packer import ChainPacker, ChainUnpacker
 from hookline.chain.state import Chain
 from hookline.errors import ForeignLog, LogUnavailable, SnapshotLost, Undecodable
 from hookline.log.cluster import Cluster, Commit, Offsets

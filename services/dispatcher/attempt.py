@@ -7,7 +7,7 @@ from hookline.chain.decide import Post
 from hookline.chain.events import HookAttemptFailed, HookDelivered, ReadTo
 from hookline.chain.ids import ChainId, webhook_id
 from hookline.chain.keys import KeyRing
-from hookline.chain.packing import payload_json
+from hookline.chain.payloads import payload_json
 from hookline.chain.retries import next_attempt_at
 from hookline.chain.state import Chain
 from hookline.chain.tokens import CallbackToken, callback_path, sign_token

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, func, select, true, tuple_
 
 from hookline.chain.events import Payload, ReadTo
-from hookline.chain.packing import unpack_payload
+from hookline.chain.payloads import unpack_payload
 from hookline.chain.state import Chain
 from hookline.log.records import Topic
 from services.console.readmodel.database import Database

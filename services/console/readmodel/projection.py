@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from hookline.chain.events import ChainEvent, Fence, PushReceived, RedeliveryRequested
 from hookline.chain.fold import PartitionFold, Repeats
-from hookline.chain.packing import pack_payload
+from hookline.chain.payloads import pack_payload
 from hookline.chain.state import Chain
 from hookline.errors import Undecodable
 from hookline.log.codec import Record, type_of

@@ -4,7 +4,7 @@ import pytest
 
 from hookline.chain.decide import Action, Close, Complete, Halt, Post, Wait, decide
 from hookline.chain.events import HaltReason, Verdict
-from hookline.chain.packing import pack_payload
+from hookline.chain.payloads import pack_payload
 from hookline.chain.state import PENDING, UNCAUSED, Chain, Closing, FirstVerdict, StepState
 from tests.unit.chain.logs import START, plan
 

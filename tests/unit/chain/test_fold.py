@@ -8,7 +8,7 @@ import pytest
 
 from hookline.chain.events import AttemptError, Event, HaltReason, Verdict
 from hookline.chain.fold import PartitionFold
-from hookline.chain.packing import unpack_payload
+from hookline.chain.payloads import unpack_payload
 from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
 from hookline.errors import Unfoldable
 from tests.unit.chain.logs import START, Logs, plan, push

@@ -22,7 +22,7 @@ from hookline.chain.events import (
 )
 from hookline.chain.fold import PartitionFold, Repeats
 from hookline.chain.ids import ChainId, webhook_id
-from hookline.chain.pack import ChainPacker, ChainUnpacker
+from hookline.chain.packer import ChainPacker, ChainUnpacker
 from hookline.chain.state import UNCAUSED, Chain
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions, Topic

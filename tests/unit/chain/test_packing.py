@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hookline.chain.events import AttemptError, HaltReason, Payload
 from hookline.chain.fold import PartitionFold
-from hookline.chain.pack import RECORD_BYTES, WINDOWS_PER_RECORD, ChainPacker, ChainUnpacker
-from hookline.chain.packing import pack_payload, payload_json, unpack_payload
+from hookline.chain.packer import RECORD_BYTES, WINDOWS_PER_RECORD, ChainPacker, ChainUnpacker
+from hookline.chain.payloads import pack_payload, payload_json, unpack_payload
 from hookline.chain.state import Chain
 from tests.unit.chain.logs import START, Logs, plan, push
 

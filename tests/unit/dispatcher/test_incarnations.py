@@ -14,7 +14,7 @@ from hookline.chain.events import (
     StepClosing,
 )
 from hookline.chain.fold import PartitionFold
-from hookline.chain.pack import ChainPacker
+from hookline.chain.packer import ChainPacker
 from hookline.log.codec import encode
 from hookline.log.faults import CommitFate, Faults
 from hookline.log.memory import MemoryCluster

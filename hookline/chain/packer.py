@@ -2,7 +2,7 @@
 
 A record's layout (version 1): [version, plans, payloads, chains, windows]
   plans      JSON texts
-  payloads   as `hookline.chain.packing` made them
+  payloads   as `hookline.chain.payloads` made them
   chains     [id, cause, repository, first_step, plan index, payload index, steps, cancelled]
   steps      null where pending, else [failed, retry_at, was_blocked, expires_at, verdict, closing, last_offset]
   windows    [push_id as 16 bytes, end of its window in Unix ms]
