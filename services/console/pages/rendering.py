@@ -33,7 +33,7 @@ class Renderer:
         self._clock = clock
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
-            autoescape=False,
+            autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
