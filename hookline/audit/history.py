@@ -1,0 +1,189 @@
+"""One partition's chains, folded as the log is read, with what a judge or a teller needs beyond the fold.
+
+Memory is bounded by the open chains: an ended chain is kept until KEPT_ENDED later ones have ended, for what still comes
+of a POST that was open or of a callback on its way, and is then forgotten.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hookline.audit.walk import decision_of
+from hookline.chain.events import (
+    CallbackReceived,
+    CancelRequested,
+    ChainEvent,
+    Decision,
+    Event,
+    Fence,
+    HookAttemptFailed,
+    PushReceived,
+    ReadTo,
+    RedeliveryRequested,
+    StepClosing,
+)
+from hookline.chain.fold import PartitionFold, Repeats
+from hookline.chain.state import Chain
+from hookline.errors import Unfoldable
+from hookline.log.reader import Read, cause_of
+from hookline.log.records import Positions, Topic
+
+__all__ = ["Facts", "PartitionHistory"]
+
+KEPT_ENDED = 20_000
+"""Ended chains in memory, per partition."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """Of a chain, what the fold does not keep."""
+
+    whole: bool
+    """Is everything about it in the log? Not where the log begins later than the chain (retention): then it is not judged."""
+    sure: bool
+    """False for a push that may repeat one below the log's first offset."""
+    cancelled_at: int | None = None
+    """Offset in `commands` of the first CancelRequested."""
+    seal: int = 0
+    """How far `callbacks` went for certain when its last intent was appended: a sealed halt had read at least to there."""
+    read: dict[int, tuple[int, Positions]] = field(default_factory=dict)
+    """By step, of its last failed attempt: the writer's token, and what it had read."""
+
+
+class PartitionHistory:
+    """`take` each read, in the order of a Walk. forget: told of each chain as it leaves memory; `finish` forgets the rest."""
+
+    def __init__(
+        self,
+        starts: Positions,
+        *,
+        keep_payload: bool = False,
+        kept_ended: int = KEPT_ENDED,
+        forget: Callable[[Chain, Facts], None] = lambda chain, facts: None,
+    ) -> None:
+        self.fences: dict[int, str] = {}
+        """Offset to owner, of every Fence read."""
+        self.floor = Positions()
+        """What had been read by the writers of decisions below the Fence in force: its own writer read at least as far."""
+        self.facts: dict[str, Facts] = {}
+        self.repeats = Repeats()
+        self._fold = PartitionFold(
+            repeats=self.repeats, keep_ended=True, keep_payload=keep_payload, on_end=self._has_ended
+        )
+        self._starts = starts
+        self._horizon = Positions() if starts == Positions() else None
+        self._first_clock: int | None = None
+        self._reached = Positions()
+        self._ended: deque[str] = deque()
+        self._kept_ended = kept_ended
+        self._forget_chain = forget
+        self._forgotten = {Topic.PUSHES: -1, Topic.COMMANDS: -1}
+        """The latest cause of a chain that was forgotten, by its log."""
+
+    @property
+    def chains(self) -> dict[str, Chain]:
+        """Open ones, and those that ended lately."""
+        return self._fold.chains
+
+    def take(self, read: Read) -> tuple[str, ...]:
+        """Fold it, if it is valid; the ids of the chains that it started, changed or ended."""
+        event, offset = read.record.event, read.record.offset
+        if (decision := decision_of(read.record)) is not None:
+            self._note_decision(read, decision)
+        elif isinstance(event, CallbackReceived):
+            pass
+        elif isinstance(event, PushReceived | RedeliveryRequested):
+            return self._start(event, offset)
+        elif isinstance(event, Fence):
+            self.fences[offset] = event.owner
+            self.floor = self._reached
+        elif isinstance(event, CancelRequested):
+            facts = self.facts.get(event.chain_id)
+            if facts is not None and facts.cancelled_at is None:
+                facts.cancelled_at = offset
+        return self._change(event, offset) if read.valid else ()
+
+    def is_forgotten(self, event: ChainEvent) -> bool:
+        """May that event be about a chain that ended long before, or that began before the log does?"""
+        topic, cause = cause_of(event) or (Topic.PUSHES, -1)
+        if self._horizon is None or cause < self._horizon.of(topic):
+            return True
+        return cause <= self._forgotten[topic]
+
+    def finish(self) -> None:
+        """The log is read: forget everything."""
+        for chain_id in list(self.chains):
+            self._forget(chain_id)
+
+    def _note_decision(self, read: Read, event: Decision) -> None:
+        """Void or not: what it says it had read was there when it was written."""
+        read_to, reached, starts = event.read_to, self._reached, self._starts
+        if (
+            read_to.callbacks > reached.callbacks
+            or read_to.pushes > reached.pushes
+            or read_to.commands > reached.commands
+        ):
+            self._reached = Positions(*map(max, reached, _positions(read_to)))
+        if not read.valid:
+            return
+        if (
+            self._horizon is None
+            and read_to.pushes >= starts.pushes
+            and read_to.callbacks >= starts.callbacks
+            and read_to.commands >= starts.commands
+        ):
+            self._set_horizon(_positions(read_to))
+        if isinstance(event, HookAttemptFailed | StepClosing) and (facts := self.facts.get(event.chain_id)) is not None:
+            if isinstance(event, HookAttemptFailed):
+                facts.read[event.step] = (read.record.fence or 0, _positions(read_to))
+            if isinstance(event, StepClosing) or event.next_attempt_at is None:
+                facts.seal = self._reached.callbacks
+
+    def _change(self, event: Event, offset: int) -> tuple[str, ...]:
+        try:
+            changed = self._fold.fold(event, offset)
+        except Unfoldable:
+            return ()  # the judge finds it
+        while len(self._ended) > self._kept_ended:
+            self._forget(self._ended.popleft())
+        return changed
+
+    def _start(self, event: PushReceived | RedeliveryRequested, offset: int) -> tuple[str, ...]:
+        started = self._fold.fold(event, offset)
+        sure = True
+        if isinstance(event, PushReceived):
+            if self._first_clock is None:
+                self._first_clock = self.repeats.clock
+            sure = not self._starts.pushes or self.repeats.clock >= self._first_clock + event.dedupe_window_s * 1000
+        topic = Topic.PUSHES if isinstance(event, PushReceived) else Topic.COMMANDS
+        for chain_id in started:
+            whole = sure and self._horizon is not None and offset >= self._horizon.of(topic)
+            self.facts.setdefault(chain_id, Facts(whole, sure))
+        return started
+
+    def _set_horizon(self, read_to: Positions) -> None:
+        """The first decision whose writer had read past the first record of every log: what began later is whole."""
+        self._horizon = Positions(*map(max, self._starts, read_to))
+        for chain_id, facts in self.facts.items():
+            chain = self.chains[chain_id]
+            facts.whole = facts.sure and chain.cause >= self._horizon.of(_cause_log(chain))
+
+    def _has_ended(self, chain: Chain) -> None:
+        self.chains[chain.id] = chain._replace(payload=b"")
+        self._ended.append(chain.id)
+
+    def _forget(self, chain_id: str) -> None:
+        chain, facts = self.chains.pop(chain_id), self.facts.pop(chain_id)
+        topic = _cause_log(chain)
+        self._forgotten[topic] = max(self._forgotten[topic], chain.cause)
+        self._forget_chain(chain, facts)
+
+
+def _cause_log(chain: Chain) -> Topic:
+    """Run 0 comes from a push, a later run from a RedeliveryRequested."""
+    return Topic.PUSHES if chain.id.endswith("-0") else Topic.COMMANDS
+
+
+def _positions(read_to: ReadTo) -> Positions:
+    """Of the three logs that decisions say; 0 for `deliveries`."""
+    return Positions(read_to.pushes, read_to.callbacks, read_to.commands, 0)

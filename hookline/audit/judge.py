@@ -1,0 +1,170 @@
+"""Judges one partition, record by record: is every invariant kept that can be seen in the logs alone?"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from hookline.audit.decisions import Known, judge_decision, words
+from hookline.audit.findings import LOST, Finding, Invariant
+from hookline.audit.history import Facts, PartitionHistory
+from hookline.audit.walk import decision_of
+from hookline.chain.decide import Wait, decide
+from hookline.chain.events import (
+    CallbackReceived,
+    CancelRequested,
+    ChainEvent,
+    Decision,
+    PushReceived,
+    RedeliveryRequested,
+    Verdict,
+)
+from hookline.chain.ids import partition_of
+from hookline.chain.state import Chain
+from hookline.log.codec import Record
+from hookline.log.reader import Read
+from hookline.log.records import LOGS, Positions, Topic
+
+__all__ = ["PartitionJudge"]
+
+
+class PartitionJudge:
+    """`take` each read of a Walk before the history takes it, then `finish`.
+
+    partitions: how many the log has. starts, ends: of its four logs. tell: called with each finding.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        partitions: int,
+        history: PartitionHistory,
+        starts: Positions,
+        ends: Positions,
+        tell: Callable[[Finding], None],
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        """Records that are judged by nothing more: `void` decisions, `later` verdicts, `unjudged` (their chain began
+        before the log does, or ended long before)."""
+        self._number = number
+        self._partitions = partitions
+        self._history = history
+        self._next = dict(zip(LOGS, starts, strict=True))
+        self._starts = starts
+        self._ends = ends
+        self._tell = tell
+
+    def take(self, read: Read) -> None:
+        record, event = read.record, read.record.event
+        self._judge_offset(record)
+        if (decision := decision_of(record)) is not None:
+            self._judge_token(read)
+            self._judge_ends(record, decision)
+            if read.valid:
+                self._judge_decision(read, decision)
+        elif isinstance(event, CallbackReceived | CancelRequested):
+            self._judge_fact(record, event)
+        elif isinstance(event, PushReceived | RedeliveryRequested):
+            self._judge_partition(record, event.push_id)
+
+    def finish(self, settled_at: int | None = None) -> None:
+        """Everything was read. settled_at (Unix ms): nothing is under way by then, so whatever is due is stuck."""
+        for topic in LOGS:
+            if (at := self._next[topic]) < (end := self._ends.of(topic)):
+                self._find(LOST[topic], topic, at, f"the records from here to {end - 1} are missing")
+        if settled_at is None:
+            return
+        for chain in self._history.chains.values():
+            if chain.ending is None and self._history.facts[chain.id].whole:
+                action = decide(chain, settled_at)
+                if not isinstance(action, Wait):
+                    offset = max((step.last_offset for step in chain.steps), default=-1)
+                    self._find(Invariant.I8, Topic.DELIVERIES, offset, f"stuck: it has {words(action)}", chain.id)
+
+    def _judge_offset(self, record: Record) -> None:
+        expected = self._next[record.topic]
+        if record.offset != expected:
+            self._find(
+                LOST[record.topic], record.topic, expected, f"the records from here to {record.offset - 1} are missing"
+            )
+        self._next[record.topic] = record.offset + 1
+
+    def _judge_partition(self, record: Record, push_id: str) -> bool:
+        """Does it lie where its push belongs? What is known of a chain then does, too."""
+        if (right := partition_of(push_id, self._partitions)) != self._number:
+            self._wrong(LOST[record.topic], record, f"it belongs into partition {right}")
+        return right == self._number
+
+    def _judge_token(self, read: Read) -> None:
+        token = read.record.fence
+        if not read.valid:
+            self.counts["void"] += 1
+        if token is not None and token >= self._starts.deliveries and token not in self._history.fences:
+            self._wrong(Invariant.I10, read.record, f"its token {token} is not the offset of a Fence below it")
+
+    def _judge_ends(self, record: Record, event: Decision) -> None:
+        read_to, ends = event.read_to, self._ends
+        for topic, at, end in (
+            (Topic.PUSHES, read_to.pushes, ends.pushes),
+            (Topic.CALLBACKS, read_to.callbacks, ends.callbacks),
+            (Topic.COMMANDS, read_to.commands, ends.commands),
+        ):
+            if at > end:
+                self._wrong(LOST[topic], record, f"it had read {topic} to {at}, which end at {end}: records were lost")
+
+    def _judge_fact(self, record: Record, event: CallbackReceived | CancelRequested) -> None:
+        chain = self._chain(record, event)
+        if chain is None or isinstance(event, CancelRequested):
+            return
+        before = None if event.step == chain.first_step else chain.step(event.step - 1).verdict
+        if event.step < chain.first_step:
+            self._wrong(
+                Invariant.I2, record, f"a callback of step {event.step}, and its run starts at {chain.first_step}"
+            )
+        elif event.step > chain.first_step and (before is None or before.state is not Verdict.SUCCESS):
+            self._wrong(
+                Invariant.I2,
+                record,
+                f"a callback of step {event.step}, and no success of step {event.step - 1} is below it",
+            )
+        self.counts["later"] += chain.step(event.step).verdict is not None
+
+    def _judge_decision(self, read: Read, event: Decision) -> None:
+        if (chain := self._chain(read.record, event)) is not None:
+            facts = self._history.facts[chain.id]
+            known = Known(chain, facts, read.record.fence or 0, self._history.floor)
+            for invariant, said in judge_decision(event, known):
+                self._wrong(invariant, read.record, said)
+
+    def _chain(self, record: Record, event: ChainEvent) -> Chain | None:
+        """The event's chain, if it can be judged; what cannot be is counted or found."""
+        chain = self._history.chains.get(event.chain_id)
+        if chain is None:
+            if not self._judge_partition(record, event.chain_id[:36]):
+                pass
+            elif self._history.is_forgotten(event):
+                self.counts["unjudged"] += 1
+            else:
+                self._wrong(Invariant.I7, record, "nothing has started its chain (a repeated push starts none)")
+            return None
+        facts: Facts = self._history.facts[chain.id]
+        if not facts.whole:
+            self.counts["unjudged"] += 1
+            return None
+        if chain.cause != event.cause:
+            self._wrong(Invariant.I7, record, f"it names the cause {event.cause}, and its chain's is {chain.cause}")
+        if not isinstance(event, CancelRequested) and event.step > len(chain.steps):
+            self._wrong(Invariant.I7, record, f"its chain has {len(chain.steps)} steps, and it is about another")
+            return None
+        return chain
+
+    def _wrong(self, invariant: Invariant, record: Record, said: str) -> None:
+        chain_id = (
+            ""
+            if isinstance(record.event, PushReceived | RedeliveryRequested)
+            else getattr(record.event, "chain_id", "")
+        )
+        self._tell(
+            Finding(invariant, record.topic, self._number, record.offset, type(record.event).__name__, chain_id, said)
+        )
+
+    def _find(self, invariant: Invariant, topic: Topic, offset: int, said: str, chain_id: str = "") -> None:
+        self._tell(Finding(invariant, topic, self._number, offset, "", chain_id, said))

@@ -1,0 +1,278 @@
+"""`hookline audit`: replay, state, verify, export. They read and nothing else: nothing is produced, committed or sent (I12)."""
+
+import asyncio
+import gc
+import json
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from hookline.audit.bundle_file import BundleSource
+from hookline.audit.cluster import open_cluster
+from hookline.audit.export import export as write_bundle
+from hookline.audit.findings import Finding
+from hookline.audit.lines import as_fields
+from hookline.audit.replay import Left, Run
+from hookline.audit.replay import replay as read_story
+from hookline.audit.replay import stood as read_state
+from hookline.audit.source import Source
+from hookline.audit.story import Selection
+from hookline.audit.times import parse_time
+from hookline.audit.verify import verify as judge
+from hookline.chain.ids import ChainId
+from hookline.cli.audit_view import AuditView, stood_fields
+from hookline.cli.topics import unreachable
+from hookline.clock import SystemClock
+from hookline.errors import BundleBroken, ConfigError, LogUnavailable
+from hookline.log.kafka import kafka_cluster
+from hookline.settings import load_settings
+
+if TYPE_CHECKING:
+    from hookline.audit.console import ConsoleRows
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="""Replay the log, see every chain at any moment, and prove that no promise was broken.
+
+    Reads only. Settings come from the environment, as everywhere; --input reads a
+    file of `hookline audit export` instead, without Kafka.
+
+    Examples:
+        hookline audit verify
+        hookline audit replay --repository acme/app --from -2h
+        hookline audit state --at 2026-11-24T10:00:00Z
+        hookline audit export log.hookline
+        hookline audit verify --input log.hookline
+    """,
+    no_args_is_help=True,
+)
+
+Input: TypeAlias = Annotated[
+    Path | None, typer.Option("--input", metavar="FILE", help="Read this file of `hookline audit export`, not Kafka.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+Repository: TypeAlias = Annotated[str | None, typer.Option("--repository", metavar="R", help="Only this repository.")]
+Chain: TypeAlias = Annotated[str | None, typer.Option("--chain", metavar="C", help="Only this chain, by its id.")]
+Push: TypeAlias = Annotated[str | None, typer.Option("--push", metavar="P", help="Only this push, by its id.")]
+TIME = "RFC 3339 (2026-11-24T10:00:00Z), a day, or back from now: -90s, -30m, -2h, -7d."
+
+
+@app.command()
+def replay(
+    since: Annotated[str | None, typer.Option("--from", metavar="T", help=f"Show nothing earlier. {TIME}")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="T", help="Read nothing later.")] = None,
+    repository: Repository = None,
+    chain: Chain = None,
+    push: Push = None,
+    as_json: AsJson = False,
+    source: Input = None,
+) -> None:
+    """Tell each chain's story, event by event: what it did, who decided it, on which record, and the state after it.
+
+    A place such as pushes[3]@17 is topic, partition and offset. With --input,
+    times count back from when the file was exported.
+
+    Examples:
+        hookline audit replay
+        hookline audit replay --from -2h --repository acme/app
+        hookline audit replay --chain 5b3c...-17-0-0 --json
+    """
+
+    async def tell(log: Source, view: AuditView) -> None:
+        selection = _selection(log, repository, chain, push, since, until)
+        run = Run()
+        async for told in read_story(log, selection, run, view.progress):
+            if not as_json:
+                view.story(told)
+            elif not isinstance(told, Left):
+                view.line(json.dumps(as_fields(told)))
+        view.close_run(run)
+
+    _run(source, tell)
+
+
+@app.command()
+def state(
+    at: Annotated[str, typer.Option("--at", metavar="T", help=f"The moment. {TIME}")] = "now",
+    only_open: Annotated[bool, typer.Option("--open", help="Only chains that were not over.")] = False,
+    repository: Repository = None,
+    chain: Chain = None,
+    push: Push = None,
+    as_json: AsJson = False,
+    source: Input = None,
+) -> None:
+    """Show every chain as it stood at a moment.
+
+    Each log counts up to its first record that Kafka has a later time for.
+
+    Examples:
+        hookline audit state --at -1h
+        hookline audit state --at 2026-11-24T10:00:00Z --open --json
+    """
+
+    async def show(log: Source, view: AuditView) -> None:
+        selection = _selection(log, repository, chain, push, None, at)
+        run = Run()
+        async for chains in read_state(log, selection, run, view.progress):
+            wanted = [stood for stood in chains if not (only_open and stood.chain.ending)]
+            if as_json:
+                for stood in wanted:
+                    view.line(json.dumps(stood_fields(stood)))
+            else:
+                view.stood(wanted)
+        view.close_run(run)
+
+    _run(source, show)
+
+
+@app.command()
+def verify(
+    settled: Annotated[
+        bool, typer.Option("--settled", help="Nothing is under way any more: a chain that is due is stuck.")
+    ] = False,
+    console: Annotated[
+        str | None,
+        typer.Option("--console", metavar="URL", help="Compare the rows of this database of the console, too."),
+    ] = None,
+    seal: Annotated[
+        str | None, typer.Option("--seal", metavar="HASH", help="With --input: the seal that its export printed.")
+    ] = None,
+    as_json: AsJson = False,
+    source: Input = None,
+) -> None:
+    """Check every promise that the log can prove: I1 to I10, each decision derived again and compared.
+
+    Exit code 0 only when nothing was found, 1 with findings, 2 when used wrong.
+
+    Examples:
+        hookline audit verify
+        hookline audit verify --console sqlite:///hookline-data/console.sqlite3
+        hookline audit verify --input log.hookline --json
+    """
+    if seal is not None and source is None:
+        raise ConfigError("--seal is the seal of a file: give it with --input")
+    found = 0
+
+    async def look(log: Source, view: AuditView) -> None:
+        nonlocal found
+
+        def tell(finding: Finding) -> None:
+            if as_json:
+                view.line(json.dumps({"finding": finding._asdict()}))
+            else:
+                view.finding(finding)
+
+        figures = await judge(log, tell, console=rows, settled=settled, progress=view.progress)
+        if isinstance(log, BundleSource) and seal not in (None, log.seal):
+            raise BundleBroken(f"{source} is whole, and another file: its seal is {log.seal}")
+        found = figures.findings
+        if as_json:
+            view.line(json.dumps({"figures": asdict(figures)}))
+        else:
+            view.figures(figures, log)
+        view.close_with(figures.records)
+
+    # Before the log's ends are taken: what the database has read lies below them.
+    with _open_console(console) as rows:
+        _run(source, look)
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to write the bundle; readable by you only.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    source: Input = None,
+) -> None:
+    """Write everything that an audit reads into one file, in which nothing can be changed unnoticed.
+
+    It holds what the topics hold, payloads and whole hook URLs too: keep it as
+    you keep them. Note the seal that is printed: it stands for the whole file.
+
+    Examples:
+        hookline audit export log.hookline
+        hookline audit verify --input log.hookline
+    """
+    if file.exists() and not force:
+        raise ConfigError(f"{file} is there already: choose another name, or --force")
+    part = file.with_name(f"{file.name}.part")
+
+    async def write(log: Source, view: AuditView) -> None:
+        try:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+                last, hash_of_last = await write_bundle(log, out, view.progress)
+                out.flush()
+                os.fsync(out.fileno())
+            part.replace(file)
+        except OSError as error:
+            raise ConfigError(f"cannot write {part}: {error.strerror}") from None
+        finally:
+            part.unlink(missing_ok=True)
+        view.exported(file, last, hash_of_last)
+        view.close_with(last.records)
+
+    _run(source, write)
+
+
+def _run(path: Path | None, work: Callable[[Source, AuditView], Awaitable[None]]) -> None:
+    # A log is millions of small objects that come and go by themselves: the collector would only look at what stays.
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 1_000)
+    asyncio.run(_work(path, work))
+
+
+async def _work(path: Path | None, work: Callable[[Source, AuditView], Awaitable[None]]) -> None:
+    log = await _open(path)
+    try:
+        with AuditView(len(log.origin)) as view:
+            await work(log, view)
+    finally:
+        await log.close()
+
+
+async def _open(path: Path | None) -> Source:
+    """Raises ConfigError, BundleBroken, LogUnavailable, TopicsUnfit."""
+    if path is not None:
+        return BundleSource(path)
+    settings = load_settings()
+    try:
+        return await open_cluster(kafka_cluster(settings, "audit"), settings.topic_prefix, SystemClock())
+    except LogUnavailable:
+        raise LogUnavailable(unreachable(settings)) from None
+
+
+def _open_console(url: str | None) -> "AbstractContextManager[ConsoleRows | None]":
+    """Raises ConfigError, Unavailable."""
+    if url is None:
+        return nullcontext()
+    try:
+        from hookline.audit.console import open_console
+    except ModuleNotFoundError:
+        raise ConfigError("--console needs SQLAlchemy: install hookline[console]") from None
+    return open_console(url)
+
+
+def _selection(
+    log: Source, repository: str | None, chain: str | None, push: str | None, since: str | None, until: str | None
+) -> Selection:
+    """Raises ConfigError for what is no time or no chain's id."""
+    now = log.origin.taken_at
+    try:
+        if chain is not None:
+            ChainId.parse(chain)
+        if push is not None:
+            ChainId.parse(f"{push}-0-0-0")
+    except ValueError:
+        raise ConfigError(f"{chain or push} is no id of a {'chain' if chain else 'push'}") from None
+    try:
+        times = [None if text is None else parse_time(text, now) for text in (since, until)]
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return Selection(chain, push, repository, *times)

@@ -1,0 +1,219 @@
+"""What `hookline audit` prints: stories and states as tables, findings, figures, a bar while it reads."""
+
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hookline.audit.bundle import LastLine
+from hookline.audit.bundle_file import BundleSource
+from hookline.audit.findings import Finding
+from hookline.audit.lines import hooks_of, what
+from hookline.audit.replay import Left, Run, Stood
+from hookline.audit.source import Source
+from hookline.audit.standing import standing, words
+from hookline.audit.story import Entry, written_at
+from hookline.audit.times import show_time
+from hookline.audit.verify import Figures
+from hookline.chain.state import Chain
+from hookline.cli.terminal import error_console, make_console
+
+__all__ = ["AuditView", "stood_fields"]
+
+Row = tuple[str, str, str, str, str, str]
+
+
+class AuditView:
+    """A context manager: the bar goes with it. total: records that there are to read."""
+
+    def __init__(self, total: int) -> None:
+        self._console = make_console()
+        self._errors = error_console()
+        self._started = time.monotonic()
+        # On a terminal both go through one console, so that the bar stays below what is printed.
+        self._bar = Progress(
+            TextColumn("[quiet]reading[/]"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=self._console if sys.stdout.isatty() else self._errors,
+            disable=not sys.stderr.isatty(),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )  # fmt: skip
+        self._task = self._bar.add_task("reading", total=total)
+        self._rows: dict[str, list[Row]] = {}
+
+    def __enter__(self) -> "AuditView":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def progress(self, records: int) -> None:
+        self._bar.update(self._task, advance=records)
+
+    def line(self, text: str) -> None:
+        """As it is, for machines."""
+        print(text, flush=False)
+
+    # ---- replay
+
+    def story(self, told: Entry | Left) -> None:
+        """Entries are kept until nothing more is told of their chain, then shown together."""
+        if isinstance(told, Left):
+            self._chain(told.chain, self._rows.pop(told.chain.id))
+        elif told.chain is not None:
+            self._rows.setdefault(told.chain.id, []).append(_row(told))
+
+    def _chain(self, chain: Chain, rows: list[Row]) -> None:
+        self._console.print(
+            f"\n[name]{chain.id}[/]  {_plain(chain.repository)}, pipeline {_plain(chain.plan.name)}: {_ended(chain)}"
+        )
+        for step, hook in enumerate(hooks_of(chain.plan), 1):
+            self._console.print(f"  [quiet]{step}[/] {_plain(hook)}")
+        table = _table("time", "place", "event", "who", "rests on", "after it")
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table)
+
+    # ---- state
+
+    def stood(self, chains: list[Stood]) -> None:
+        if not chains:
+            return
+        table = _table("chain", "repository", "pipeline", "stood at")
+        for stood in chains:
+            note = "" if stood.whole else " [warn](the log begins later than it)[/]"
+            table.add_row(
+                stood.chain.id,
+                _plain(stood.chain.repository),
+                _plain(stood.chain.plan.name),
+                f"{_ended(stood.chain)}{note}",
+            )
+        self._console.print(table)
+
+    # ---- verify
+
+    def finding(self, finding: Finding) -> None:
+        place = f"{finding.topic}[{finding.partition}]@{finding.offset}"
+        about = " ".join(filter(None, (finding.event, finding.chain_id)))
+        self._console.print(
+            f"[bad]{finding.invariant:<3}[/] [name]{escape(place)}[/] {_plain(about)}\n    {_plain(finding.said)}"
+        )
+
+    def figures(self, figures: Figures, log: Source) -> None:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        origin, passed = log.origin, figures.passed
+        table.add_row("log", f"{origin.log_id or 'without an id'}, {origin.partitions} partitions")
+        table.add_row("records", f"{figures.records}: {_counted(figures.events)}" if figures.records else "0")
+        table.add_row("chains", f"{figures.started}: {figures.open} open, {_counted(figures.ended) or '0 over'}")
+        table.add_row(
+            "void", f"{passed['void']} decisions of fenced workers, {passed['later']} later verdicts of a step"
+        )
+        if passed["unjudged"]:
+            table.add_row(
+                "not judged", f"{passed['unjudged']} records of chains that began before the log, or ended long before"
+            )
+        table.add_row("checkpoints", f"{figures.checkpoints} compared")
+        if figures.rows:
+            table.add_row("console", f"{figures.rows} chains compared")
+        if isinstance(log, BundleSource):
+            table.add_row("seal", log.seal)
+        self._console.print(table)
+        if figures.findings:
+            self._console.print(f"[bad]{figures.findings} findings[/]")
+        else:
+            self._console.print("[good]clean: nothing found[/]")
+
+    # ---- export
+
+    def exported(self, file: Path, last: LastLine, seal: str) -> None:
+        table = _table("section", "hash of its last line")
+        for section, hash_of_line in last.last.items():
+            table.add_row(section, hash_of_line)
+        self._console.print(table)
+        self._console.print(f"{escape(str(file))}: {last.records} records, {file.stat().st_size:,} bytes")
+        self._console.print(f"[good]seal {seal}[/]")
+
+    # ---- the end
+
+    def close_run(self, run: Run) -> None:
+        """What was not told, and the figure."""
+        for number, (stop, left) in run.stops.items():
+            self._errors.print(
+                f"[warn]{stop.topic}[{number}\\]@{stop.offset}: every reader stops here: {_plain(stop.said)};"
+                f" {left} records of the partition are not read[/]"
+            )
+        if run.passed:
+            self._errors.print(
+                f"[quiet]{run.passed} records are about chains that began before the log, or ended long before[/]"
+            )
+        self.close_with(run.records)
+
+    def close_with(self, records: int) -> None:
+        self._bar.stop()
+        seconds = time.monotonic() - self._started
+        rate = records / seconds if seconds else 0
+        self._errors.print(f"[quiet]{records:,} events in {seconds:.1f} s, {rate:,.0f} events/s[/]")
+
+
+def stood_fields(stood: Stood) -> dict[str, object]:
+    """A JSON object."""
+    chain = stood.chain
+    return {
+        "chain_id": chain.id,
+        "push_id": chain.push_id,
+        "repository": chain.repository,
+        "pipeline": chain.plan.slug,
+        "partition": stood.partition,
+        "whole": stood.whole,
+        "first_step": chain.first_step,
+        "hooks": hooks_of(chain.plan),
+        "state": standing(chain),
+    }
+
+
+def _row(entry: Entry) -> Row:
+    record = entry.record
+    partition = record.partition
+    void = f" [warn](void: {entry.void})[/]" if entry.void else ""
+    said = what(entry)
+    return (
+        show_time(written_at(record.event)),
+        _place(record.topic, partition, record.offset),
+        f"{type(record.event).__name__}{' ' if said else ''}{_plain(said)}{void}",
+        _plain(entry.who),
+        ", ".join(_place(topic, partition, offset) for topic, offset in entry.inputs),
+        "" if entry.chain is None else _ended(entry.chain),
+    )
+
+
+def _place(topic: str, partition: int, offset: int) -> str:
+    return escape(f"{topic}[{partition}]@{offset}")
+
+
+def _ended(chain: Chain) -> str:
+    style = "quiet" if chain.ending is None else "good" if chain.ending.reason is None else "bad"
+    return f"[{style}]{escape(words(chain))}[/]"
+
+
+def _plain(text: str) -> str:
+    """No markup and no control characters: what receivers and producers wrote is shown as it is."""
+    return escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text))
+
+
+def _counted(counts: "dict[str, int]") -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,32 @@
+"""Logs that real dispatchers wrote under a seeded plan of faults, with pushes where they belong and checkpoints on the way."""
+
+from uuid import uuid4
+
+from hookline.chain.events import Plan, PushReceived
+from hookline.chain.ids import partition_of
+from tests.unit.audit.sources import Records, of_cluster
+from tests.unit.dispatcher.harness import LOG_ID, World, kill
+from tests.unit.dispatcher.test_simulation import PARTITIONS, Simulation
+
+
+class PlacedWorld(World):
+    """Gives each push an id of the partition that it goes to."""
+
+    def push(self, *plans: Plan, push_id: str | None = None, window_s: int = 3600, partition: int = 0) -> PushReceived:
+        while push_id is None or partition_of(push_id, PARTITIONS) != partition:
+            push_id = str(uuid4())
+        return super().push(*plans, push_id=push_id, window_s=window_s, partition=partition)
+
+
+async def simulated(seed: int) -> Records:
+    """All is quiet at its end: every chain is over."""
+    simulation = Simulation(seed)
+    placed = PlacedWorld(simulation.world.cluster, seed=seed, checkpoint_events=15)
+    placed.receivers.answer = simulation.receive
+    simulation.world = placed
+    try:
+        await simulation.run()
+    finally:
+        for dispatcher in simulation.dispatchers:
+            await kill(dispatcher)
+    return of_cluster(placed.cluster, PARTITIONS, LOG_ID)
