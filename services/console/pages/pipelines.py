@@ -53,16 +53,23 @@ class PipelinePages:
         return self._renderer.page(request, "overview.html", search=search, listed=listed, last=last, base=base)
 
     async def repository(self, request: web.Request) -> web.Response:
-        """The pipelines that its pushes may start, with hooks and settings, and its recent pushes. `namespace/name/slug` leads to that pipeline."""
+        """The pipelines that its pushes may start, with hooks and settings, and its recent pushes.
+
+        `namespace/name/slug` leads to that pipeline, where there is no such repository.
+        """
         given = request.match_info["repository"]
         try:
             name = parse_pattern(given)
         except Invalid:
             raise web.HTTPNotFound(text="There is no such repository.") from None
-        pipelines = self._pipelines.for_push(name)
         page = await asyncio.to_thread(self._history.pushes, 1, RECENT_PUSHES, repository=name)
-        if not pipelines and not page.total:
-            return await self._by_slug(name)
+        if not page.total and not self._pipelines.of_repository(name):
+            namespace, _, slug = name.rpartition("/")
+            if (found := await self._pipelines.find(namespace, slug)) is not None:
+                return see_other(f"/pipelines/{found.pipeline_id}")
+        pipelines = self._pipelines.for_push(name)
+        if not page.total and not pipelines:
+            raise web.HTTPNotFound(text=f"There is no pipeline and no push of {name} here.")
         return self._renderer.page(
             request,
             "repository.html",
@@ -98,14 +105,6 @@ class PipelinePages:
 
     async def _latest(self, pipelines: Sequence[Pipeline]) -> dict[str, ChainRow]:
         return await asyncio.to_thread(self._history.latest, [pipeline.pipeline_id for pipeline in pipelines])
-
-    async def _by_slug(self, path: str) -> web.Response:
-        """Raises HTTPNotFound."""
-        repository, _, slug = path.rpartition("/")
-        found = await self._pipelines.find(repository, slug)
-        if found is None:
-            raise web.HTTPNotFound(text=f"There is no pipeline and no push of {path} here.")
-        return see_other(f"/pipelines/{found.pipeline_id}")
 
     async def _of_deleted(self, row: ChainRow) -> tuple[str, str]:
         """Its name and repository, as its newest chain has them."""

@@ -14,7 +14,7 @@ from hookline.errors import Invalid
 from hookline.web.masking import mask_tokens, mask_url
 from services.console.api.answers import rfc3339
 from services.console.api.login import USER
-from services.console.forms import parse_repository
+from services.console.forms import parse_pattern
 from services.console.pages import words
 
 __all__ = ["FORM_TOKEN", "STATIC_FOLDER", "Renderer", "is_link", "repository_path"]
@@ -79,9 +79,9 @@ def is_link(url: str) -> bool:
 
 
 def repository_path(repository: str) -> str:
-    """The page of a repository; for a name that no pipeline can have (pushes come with any), its pushes."""
+    """The page of a repository or of a glob; for a name that no pipeline can have (pushes come with any), its pushes."""
     try:
-        is_plain = parse_repository(repository) == repository
+        is_plain = parse_pattern(repository) == repository and not {".", ".."} & set(repository.split("/"))
     except Invalid:
         is_plain = False
     return f"/repositories/{quote(repository)}" if is_plain else f"/pushes?{urlencode({'repository': repository})}"

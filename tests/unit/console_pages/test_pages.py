@@ -76,6 +76,18 @@ async def test_repository(world: World, visitor: Visitor) -> None:
     assert "/pushes?repository=acme/shop" in page.links
 
 
+async def test_a_pipeline_of_many_repositories(world: World, visitor: Visitor) -> None:
+    assert "/repositories/tools/%2A" in (await visitor.get("/")).links
+    page = await visitor.get("/repositories/tools/%2A")
+    in_order(page, ["tools/*", "all Last chain: pending tools/cli:v2", "Repository tools/*", "Tags v* or <b>"])
+    in_order(page, ["Same image again starts nothing: only a tag's new digest does", "None came yet."])
+    in_order(await visitor.get(f"/pipelines/{world.pipelines['all']}"), ["tools/*", "all", "pending tools/cli:v2"])
+    in_order(
+        await visitor.get("/repositories/tools/cli"), ["tools/cli", "all", "Repository tools/*", "Recent pushes", "v2"]
+    )
+    in_order(await visitor.get("/repositories/tools/none"), ["tools/none", "all", "None came yet."])
+
+
 async def test_repository_without_pipelines(world: World, visitor: Visitor) -> None:
     page = await visitor.get("/repositories/alpine")
     in_order(page, ["alpine", "No pipeline", "3.22", "No pipeline is registered for alpine."])
@@ -249,7 +261,7 @@ async def test_pushes(world: World, visitor: Visitor) -> None:
     in_order(page, ["alpine", "3.22", "dockerhub by mara", "Nothing. No pipeline is registered for alpine.", "pushes["])
     in_order(page, ["team/group/app", "v10", "Nothing. It repeats the push at offset", "pending deep"])
     in_order(page, ["nobody/here", "acme/shop", "no-plan", "other.example", "Nothing."])
-    in_order(page, ["success release", "success notify", "1–12 of 12 pushes"])
+    in_order(page, ["success release", "success notify", "1–13 of 13 pushes"])
     nothing = await visitor.get("/pushes?repository=&started=false")
     assert nothing.text.count("Nothing.") == 5
     assert "pending" not in nothing.text

@@ -90,6 +90,9 @@ def test_no_links(url: str) -> None:
     [
         ("acme/shop", "/repositories/acme/shop"),
         ("alpine", "/repositories/alpine"),
+        ("acme/*", "/repositories/acme/%2A"),
+        ("acme/v[0-9]?", "/repositories/acme/v%5B0-9%5D%3F"),
+        ("acme/../*", "/pushes?repository=acme%2F..%2F%2A"),
         ("a/../b", "/pushes?repository=a%2F..%2Fb"),
         ("Acme/shop", "/pushes?repository=Acme%2Fshop"),
         ("a b?", "/pushes?repository=a+b%3F"),

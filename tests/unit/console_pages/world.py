@@ -45,10 +45,15 @@ async def seed(console: Running) -> World:
     )
     other = await console.make("acme/shop", name="notify", expect_final_callback=False, retry_delays=[])
     idle = await console.make("acme/shop", name="nightly", active=False, registry="registry.example:5000")
-    bad = await console.make("evil/repo", name=HOSTILE.replace("\u202e", "")[:64])
+    named = HOSTILE.rstrip("\u202e")[:64]
+    bad = await console.make(
+        "evil/repo", name=named, webhooks=[{"name": named, "hook_url": "http://receiver.example/hook"}]
+    )
     body = {"name": "deep", "webhooks": [{"hook_url": "http://receiver.example/hook"}]}
     _, deep = await console.call("POST", "/api/pipelines?repository=team/group/app", body)
-    world.pipelines = {
+    globbed = {"name": "all", "tags": ["v*", "<b>"], "dedupe": "digest", "webhooks": body["webhooks"]}
+    _, every = await console.call("POST", "/api/pipelines?repository=tools/*", globbed)
+    world.pipelines = {"all": every["id"]} | {
         "shop": shop["id"],
         "notify": other["id"],
         "bad": bad["id"],
@@ -58,6 +63,7 @@ async def seed(console: Running) -> World:
     console.writing.now = console.clock.now_ms() - 7_200_000
     _chains_of_shop(console, world, _plan(shop), _plan(other, 1))
     _hostile(console, world, _plan(bad))
+    _start(console, 12, _plan(every), repository="tools/cli", tag="v2")
     console.writing.now = console.clock.now_ms() - 3_600_000
     _pushes(console, _plan(deep))
     await console.projected()
