@@ -31,6 +31,14 @@ class Settings(BaseSettings):
     """Empty: the embedded broker (`hookline up` and `demo` start it; the rest look for it at `kafka_port`)."""
     kafka: Literal["", "docker"] = ""
     kafka_port: Port = 9092
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """The six after it say how (`hookline.log.kafka_security`)."""
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca_file: str = ""
+    kafka_cert_file: str = ""
+    kafka_key_file: str = ""
     topic_prefix: str = "hookline."
     partitions: int = Field(default=12, ge=1, le=1000)
     replication: int | None = Field(default=None, ge=1)

@@ -7,6 +7,7 @@ from hookline.log.kafka_consumer import KafkaConsumer
 from hookline.log.kafka_group import KafkaGroup
 from hookline.log.kafka_offsets import KafkaOffsets
 from hookline.log.kafka_producer import KafkaProducer
+from hookline.log.kafka_security import security_of
 from hookline.log.records import Topic
 from hookline.settings import Settings
 
@@ -78,11 +79,15 @@ class KafkaCluster:
 
 
 def kafka_cluster(settings: Settings, service: str) -> KafkaCluster:
-    """The cluster that settings name (else the embedded broker's port), under the client id `hookline-<service>`."""
+    """The cluster that settings name (else the embedded broker's port), under the client id `hookline-<service>`.
+
+    Raises ConfigError.
+    """
     return KafkaCluster(
         settings.kafka_bootstrap_servers or (f"127.0.0.1:{settings.kafka_port}",),
         settings.topic_prefix,
         client_id=f"hookline-{service}",
         instance_id=settings.group_instance_id,
         session_timeout_ms=settings.session_timeout_ms,
+        security=security_of(settings),
     )
