@@ -71,18 +71,16 @@ def _judge_beginning(
     """Was it still due when it began?"""
     writer, before = facts.read.get(event.step, (token, floor))
     had_read = Positions(*map(max, floor, before)) if writer == token else floor
-    verdict = chain.step(event.step).verdict
-    if verdict is not None and verdict.offset < had_read.callbacks:
+    verdict, ending = chain.step(event.step).verdict, chain.ending
+    if ending is not None and (ending.offset < token or event.started_at > ending.at + GRACE_MS):
+        yield Wrong(Invariant.I3, f"POSTed after its chain had ended, at deliveries@{ending.offset}")
+    elif verdict is not None and verdict.offset < had_read.callbacks:
         yield Wrong(
             Invariant.I3,
             f"POSTed by a worker that had read the verdict of step {event.step}: callbacks@{verdict.offset}",
         )
     elif facts.cancelled_at is not None and facts.cancelled_at < had_read.commands:
         yield Wrong(Invariant.I3, f"POSTed by a worker that had read its cancel: commands@{facts.cancelled_at}")
-    if (ending := chain.ending) is None:
-        return
-    if ending.offset < token or event.started_at > ending.at + GRACE_MS:
-        yield Wrong(Invariant.I3, f"POSTed after its chain had ended, at deliveries@{ending.offset}")
 
 
 def _judge_delivered(event: HookDelivered, chain: Chain) -> Iterator[Wrong]:

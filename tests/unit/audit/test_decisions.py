@@ -1,0 +1,223 @@
+"""What `verify` says of a decision, one broken rule a test: the invariant it names, at the offset where it lies.
+
+Each log is a good one but for the last thing that is written; `test_the_log_before_it_is_clean` holds that.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from hookline.audit.findings import Finding
+from hookline.chain.events import AttemptError, HaltReason, ReadTo, Verdict
+from hookline.log.records import Topic
+from tests.unit.audit.script import SECOND, Script
+from tests.unit.audit.sources import judge
+
+
+class Broken(NamedTuple):
+    """`before` writes a good log, `then` breaks a rule of it; the offset in `topic` of what is wrong comes back."""
+
+    invariant: str
+    said: str
+    before: Callable[[Script], object]
+    then: Callable[[Script], int]
+    topic: Topic = Topic.DELIVERIES
+
+
+def chain(script: Script, n: int = 0) -> str:
+    """The id of the n-th chain of the log."""
+    return list(script._plans)[n]
+
+
+def delivered(script: Script, steps: int = 2) -> str:
+    made = script.push(steps)
+    script.deliver(made)
+    return made
+
+
+def succeeded(script: Script, steps: int = 2) -> str:
+    made = delivered(script, steps)
+    script.callback(made)
+    return made
+
+
+def given_up(script: Script) -> str:
+    """Retries spent: an intent."""
+    made = script.push(2, delays_s=())
+    script.fail(made)
+    return made
+
+
+def expired(script: Script) -> str:
+    made = delivered(script)
+    script.wait(60)
+    return made
+
+
+def closed(script: Script) -> str:
+    made = expired(script)
+    script.close(made)
+    return made
+
+
+def failed_once(script: Script) -> str:
+    made = script.push(2)
+    script.fail(made)
+    return made
+
+
+def low(script: Script, **read_to: int) -> ReadTo:
+    return script.read_to.model_copy(update=read_to)
+
+
+BROKEN = {
+    # ---- I2
+    "a step without the success of the one before": Broken(
+        "I2", "no success of step 1", delivered, lambda s: s.deliver(chain(s), 2)
+    ),
+    "a step whose success its writer had not read": Broken(
+        "I2", "no success of step 1", succeeded, lambda s: s.deliver(chain(s), 2, read_to=low(s, callbacks=0))
+    ),
+    "a step below that its run starts at": Broken(
+        "I2", "starts at step 2", lambda s: s.rerun(succeeded(s), from_step=2), lambda s: s.deliver(chain(s, 1), 1)
+    ),
+    "a callback of a step that nobody was asked about": Broken(
+        "I2", "no success of step 1 is below it", delivered, lambda s: s.callback(chain(s), 2), Topic.CALLBACKS
+    ),
+    "a callback below the step that its run starts at": Broken(
+        "I2", "starts at 2", lambda s: s.rerun(succeeded(s), from_step=2), lambda s: s.callback(chain(s, 1), 1),
+        Topic.CALLBACKS,
+    ),
+    # ---- I3
+    "a second terminal event": Broken(
+        "I3", "ended already", lambda s: s.complete(succeeded(s, 1)), lambda s: s.complete(chain(s))
+    ),
+    "completed after a failure": Broken(
+        "I3", "to halt at step 1: callback_failure",
+        lambda s: s.callback(delivered(s, 1), 1, Verdict.FAILURE), lambda s: s.complete(chain(s)),
+    ),
+    "halted for another reason than the verdict's": Broken(
+        "I3", "callback_failure", lambda s: s.callback(delivered(s), 1, Verdict.FAILURE),
+        lambda s: s.halt(chain(s), HaltReason.CALLBACK_ERROR),
+    ),
+    "cancelled by nobody": Broken("I3", "to wait", delivered, lambda s: s.halt(chain(s), HaltReason.CANCELLED)),
+    "completed before its last step": Broken("I3", "to POST step 2", succeeded, lambda s: s.complete(chain(s), 2)),
+    "POSTed by a worker that had read the step's verdict": Broken(
+        "I3", "had read the verdict", lambda s: (failed_once(s), s.callback(chain(s)), s.fence(), s.deliver(s.push(1))),
+        lambda s: (s.fence(), s.wait(5), s.deliver(chain(s), 1, 2))[-1],
+    ),
+    "POSTed by a worker that had read the cancel": Broken(
+        "I3", "had read its cancel", lambda s: (failed_once(s), s.cancel(chain(s)), s.deliver(s.push(1))),
+        lambda s: (s.fence(), s.wait(5), s.deliver(chain(s), 1, 2))[-1],
+    ),
+    "POSTed after a restore that had read the end": Broken(
+        "I3", "after its chain had ended",
+        lambda s: (s.callback(failed_once(s), 1, Verdict.FAILURE), s.halt(chain(s), HaltReason.CALLBACK_FAILURE)),
+        lambda s: (s.fence(), s.wait(5), s.deliver(chain(s), 1, 2))[-1],
+    ),
+    "POSTed by the owner long after the end": Broken(
+        "I3", "after its chain had ended",
+        lambda s: (s.callback(failed_once(s), 1, Verdict.FAILURE), s.halt(chain(s), HaltReason.CALLBACK_FAILURE)),
+        lambda s: s.wait(60).deliver(chain(s), 1, 2),
+    ),
+    # ---- I4
+    "given up, and a verdict was read": Broken(
+        "I4", "a verdict of step 1", lambda s: (given_up(s), s.callback(chain(s))),
+        lambda s: s.halt(chain(s), HaltReason.DELIVERY_FAILED),
+    ),
+    "halted without an intent": Broken(
+        "I4", "without an intent", failed_once, lambda s: s.halt(chain(s), HaltReason.DELIVERY_FAILED)
+    ),
+    "halted before its seal": Broken(
+        "I4", "before its seal", lambda s: (s.complete(succeeded(s, 1)), given_up(s)),
+        lambda s: s.halt(chain(s, 1), HaltReason.DELIVERY_FAILED, read_to=low(s, callbacks=0)),
+    ),
+    "given up though the plan has another attempt": Broken(
+        "I4", "the plan has another", lambda s: s.push(1), lambda s: s.fail(chain(s), next_attempt_at=None)
+    ),
+    "verdicts that are not in the log any more": Broken(
+        "I4", "records were lost", succeeded, lambda s: s.deliver(chain(s), 2, read_to=low(s, callbacks=9))
+    ),
+    # ---- I6
+    "a worker that ran before it was restored": Broken(
+        "I6", "before it was restored", lambda s: (delivered(s), s.push(1), s.deliver(chain(s, 1)), s.fence()),
+        lambda s: s.callback(chain(s)) + s.deliver(chain(s), 2, read_to=low(s, pushes=1)),
+    ),
+    # ---- I7
+    "an attempt that was not the next": Broken("I7", "2 was due", failed_once, lambda s: s.wait(5).deliver(chain(s), 1, 3)),
+    "delivered twice": Broken("I7", "delivered already", delivered, lambda s: s.deliver(chain(s))),
+    "an attempt of a step that is being closed": Broken("I7", "being closed", given_up, lambda s: s.deliver(chain(s), 1, 2)),
+    "a decision before its cause was read": Broken(
+        "I7", "before its cause was read", lambda s: s.push(1), lambda s: s.deliver(chain(s), read_to=low(s, pushes=0))
+    ),
+    "a chain that nothing has started": Broken(
+        "I7", "nothing has started its chain", lambda s: s.push(name="twice"),
+        lambda s: (s.push(name="twice"), s.deliver(chain(s, 1)))[-1],
+    ),
+    "a callback of a chain that nothing has started": Broken(
+        "I7", "nothing has started its chain", lambda s: s.push(name="twice"),
+        lambda s: (s.push(name="twice"), s.callback(chain(s, 1)))[-1], Topic.CALLBACKS,
+    ),
+    "another cause than its chain's": Broken(
+        "I7", "names the cause", lambda s: (s.push(), s.push()), lambda s: s.deliver(chain(s, 1), cause=0)
+    ),
+    "a step that its chain does not have": Broken("I7", "has 1 steps", lambda s: s.push(), lambda s: s.deliver(chain(s), 2)),
+    "a callback of a step that its chain does not have": Broken(
+        "I7", "has 1 steps", lambda s: s.push(), lambda s: s.callback(chain(s), 2), Topic.CALLBACKS
+    ),
+    "delivered with a bad status": Broken("I7", "no delivery", lambda s: s.push(), lambda s: s.deliver(chain(s), status=500)),
+    "failed with a good status": Broken("I7", "is a delivery", lambda s: s.push(), lambda s: s.fail(chain(s), status=302)),
+    # ---- I8
+    "closed before its deadline": Broken("I8", "deadline was open", delivered, lambda s: s.wait(59).close(chain(s))),
+    "an attempt before its time": Broken("I8", "before it was due", failed_once, lambda s: s.wait(4).deliver(chain(s), 1, 2)),
+    "another deadline than the plan's": Broken(
+        "I8", "the plan until", lambda s: s.push(), lambda s: s.deliver(chain(s), expires_at=s.now + 59 * SECOND)
+    ),
+    "the next attempt too early": Broken(
+        "I8", "the plan has it from", lambda s: s.push(), lambda s: s.fail(chain(s), next_attempt_at=s.now + 4 * SECOND)
+    ),
+    "the next attempt too late": Broken(
+        "I8", "the plan has it from", lambda s: s.push(),
+        lambda s: s.fail(chain(s), error=AttemptError.CONNECT, status=None, next_attempt_at=s.now + 8 * SECOND),
+    ),
+    "a next attempt where there is none": Broken(
+        "I8", "there is none", lambda s: s.push(), lambda s: s.fail(chain(s), status=410, next_attempt_at=s.now + 5 * SECOND)
+    ),
+    # ---- I9
+    "a timeout announced, and a verdict was read": Broken(
+        "I9", "a verdict of step 1", lambda s: s.callback(expired(s)), lambda s: s.close(chain(s))
+    ),
+    "a timeout, and a verdict was read": Broken(
+        "I9", "a verdict of step 1", lambda s: s.callback(closed(s)), lambda s: s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT)
+    ),
+    # ---- I10
+    "a token that is no Fence": Broken("I10", "not the offset of a Fence", delivered, lambda s: s.fail(chain(s), token=1)),
+    "a token of a Fence to come": Broken("I10", "not the offset of a Fence", delivered, lambda s: s.fail(chain(s), token=99)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_rule_is_found_and_named(name: str) -> None:
+    broken, script = BROKEN[name], Script()
+    broken.before(script)
+    broken.then(script)
+    last = script.records.of(broken.topic)[-1]
+    findings, figures = await judge(script.records)
+
+    assert findings, "nothing was found"
+    first: Finding = findings[0]
+    assert (first.invariant, first.topic, first.offset) == (broken.invariant, broken.topic, last.offset), findings
+    assert broken.said in first.said
+    assert first.event in last.headers["ce_type"].decode()
+    assert first.chain_id in (last.value or b"").decode()
+    assert figures.findings == len(findings)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_the_log_before_it_is_clean(name: str) -> None:
+    script = Script()
+    BROKEN[name].before(script)
+    findings, _ = await judge(script.records)
+
+    assert findings == []

@@ -1,0 +1,122 @@
+"""How an audit reads: what a decision had read comes before it, nothing is read far ahead, and where it cannot go on it says so."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookline.audit.history import PartitionHistory
+from hookline.audit.order import in_step
+from hookline.audit.walk import Walk, decision_of
+from hookline.chain.events import HaltReason, Verdict
+from hookline.log.records import LOGS, Positions, Topic
+from tests.unit.audit.script import Script
+from tests.unit.audit.sources import Records, of_logs
+from tests.unit.chain.histories import World, histories
+
+
+async def partition(records: Records, chunk: int = 7):
+    async for found in records.source(chunk).partitions():
+        return found
+    raise AssertionError("there is one")
+
+
+def long_log(chains: int) -> Script:
+    """One chain after the other, each from its push to its end."""
+    script = Script()
+    for n in range(chains):
+        made = script.push(2)
+        script.deliver(made)
+        script.callback(made)
+        script.deliver(made, 2)
+        script.callback(made, 2, Verdict.FAILURE)
+        script.halt(made, HaltReason.CALLBACK_FAILURE, 2)
+        if n % 10 == 9:
+            script.fence()
+    return script
+
+
+@given(histories(), st.integers(1, 20))
+async def test_a_decision_is_handed_out_after_all_that_it_had_read(world: World, chunk: int) -> None:
+    walk = Walk(await partition(of_logs(world.logs), chunk))
+    seen = dict.fromkeys(LOGS, 0)
+    async for reads in walk.reads():
+        for read in reads:
+            decision = decision_of(read.record)
+            if decision is not None:
+                read_to = decision.read_to
+                assert seen[Topic.PUSHES] >= read_to.pushes
+                assert seen[Topic.CALLBACKS] >= read_to.callbacks
+                assert seen[Topic.COMMANDS] >= read_to.commands
+            assert read.record.offset == seen[read.record.topic], "each log in its order, nothing left out"
+            seen[read.record.topic] += 1
+    assert Positions(*seen.values()) == world.logs.ends
+
+
+@pytest.mark.parametrize("chains", [50, 500])
+async def test_memory_does_not_grow_with_the_log(chains: int) -> None:
+    walk, history = (
+        Walk(await partition(long_log(chains).records, chunk=10)),
+        PartitionHistory(Positions(), kept_ended=5),
+    )
+    most = batch = 0
+    async for reads in walk.reads():
+        batch = max(batch, len(reads))
+        for read in reads:
+            history.take(read)
+            most = max(most, len(history.chains))
+            assert history.chains.keys() == history.facts.keys()
+    assert most <= 5 + 1 + 2 * 10, "the open ones, those kept, and what one chunk of pushes is ahead"
+    assert batch <= 4 * 10
+
+
+async def test_chunks_come_in_an_order_in_which_a_bundle_is_read_again() -> None:
+    """No log runs ahead of the decisions by more than a chunk."""
+    ahead = dict.fromkeys(LOGS, 0)
+    async for topic, records in in_step(await partition(long_log(100).records, chunk=10)):
+        ahead[topic] += len(records)
+        # A chain has three decisions, two callbacks and one push.
+        assert ahead[Topic.PUSHES] <= ahead[Topic.DELIVERIES] / 3 + 2 * 10
+        assert ahead[Topic.CALLBACKS] <= 2 * ahead[Topic.DELIVERIES] / 3 + 2 * 10
+
+
+async def test_it_stops_at_a_record_that_cannot_be_decoded() -> None:
+    script = long_log(3)
+    line = script.records.of(Topic.CALLBACKS)
+    line[2] = type(line[2])(line[2].place, 2, 0, None, b"{}", {"ce_type": b"hookline.CallbackReceived.v9"})
+    walk = Walk(await partition(script.records))
+    read = [len(reads) async for reads in walk.reads()]
+
+    assert walk.stopped is not None
+    assert (walk.stopped.topic, walk.stopped.offset) == (Topic.CALLBACKS, 2)
+    assert "v9" in walk.stopped.said
+    assert walk.left == sum(len(script.records.of(topic)) for topic in LOGS) - sum(read) > 0
+
+
+async def test_it_stops_at_a_record_whose_cause_is_not_there() -> None:
+    script = Script()
+    made = script.push()
+    script.deliver(made)
+    script.records.places[script.records.of(Topic.PUSHES)[0].place].clear()
+    walk = Walk(await partition(script.records))
+    [reads async for reads in walk.reads()]
+
+    assert walk.stopped is not None
+    assert (walk.stopped.topic, walk.stopped.offset) == (Topic.DELIVERIES, 1)
+    assert "cause" in walk.stopped.said
+
+
+async def test_until_cuts_each_log_before_its_first_later_record() -> None:
+    script = Script()
+    made = script.push()
+    script.deliver(made)
+    script.callback(made)
+    script.complete(made)
+    line = script.records.of(Topic.DELIVERIES)
+    line[2] = type(line[2])(line[2].place, 2, line[2].timestamp + 1, line[2].key, line[2].value, line[2].headers)
+    walk = Walk(await partition(script.records), until=line[1].timestamp)
+    read = [
+        read.record.offset async for reads in walk.reads() for read in reads if read.record.topic is Topic.DELIVERIES
+    ]
+
+    assert read == [0, 1]
+    assert walk.stopped is None
