@@ -132,6 +132,10 @@ class PushReceived(_Model):
     upstream_callback_url: str | None = None
     settings_offset: int = Field(description="next offset of `pipelines` that the plans were made from")
     plans: tuple[Plan, ...]
+    same_digest: tuple[str, ...] = Field(
+        default=(),
+        description="ids of pipelines that matched and have no plan: with `dedupe: digest`, for which the tag had this digest already",
+    )
 
 
 class _OfChain(_Model):

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from hookline.chain.ids import partition_of
-from hookline.chain.pipeline import plans_for
+from hookline.chain.pipeline import Pipeline, matching
 from hookline.errors import Unavailable
 from hookline.log.codec import encode, encode_quarantined
 from hookline.log.records import MAX_RECORD_BYTES, Draft
@@ -16,6 +16,7 @@ from hookline.log.table import PipelineTable
 from services.ingress import metrics
 from services.ingress.contents import Contents, Unread, contents_of
 from services.ingress.delivery import IgnoredReason, Part, Push
+from services.ingress.digests import DigestTail, goes_by_digest
 from services.ingress.records import Receipt, push_received, quarantined
 from services.ingress.repeats import Remembered
 
@@ -58,9 +59,16 @@ class Intake:
     """One for the process. `partitions`: of `pushes`; `answer_s`: most seconds that a delivery waits for Kafka."""
 
     def __init__(
-        self, table: PipelineTable, appender: Appender, partitions: int, *, answer_s: float = ANSWER_S
+        self,
+        table: PipelineTable,
+        digests: DigestTail,
+        appender: Appender,
+        partitions: int,
+        *,
+        answer_s: float = ANSWER_S,
     ) -> None:
         self._table = table
+        self._digests = digests
         self._appender = appender
         self._partitions = partitions
         self._answer_s = answer_s
@@ -74,6 +82,10 @@ class Intake:
                 # After the request began: a 201 of the console is good for every push that begins after it.
                 await self._table.caught_up(self._answer_s)
             accepted, duplicates = await self._append(receipt, self._records(receipt, contents))
+            for part, push in contents.pushes:
+                if self._goes_by_digest(push):
+                    counts = await self._append_in_turn(receipt, part, push)
+                    accepted, duplicates = accepted + counts[0], duplicates + counts[1]
         for reason in contents.ignored:
             metrics.IGNORED.labels(receipt.source.name, reason).inc()
         return Tally(accepted, duplicates, len(contents.ignored), contents.ignored == [IgnoredReason.PING])
@@ -86,12 +98,37 @@ class Intake:
         return Tally()
 
     def _records(self, receipt: Receipt, contents: Contents) -> Iterator[_Record]:
+        """What can be appended at once."""
         for unread in contents.unread:
             yield _quarantine(receipt, unread)
         for part, push in contents.pushes:
-            yield self._planned(receipt, part, push)
+            if not self._goes_by_digest(push):
+                yield self._planned(receipt, part, push, self._pipelines(push))
 
-    def _planned(self, receipt: Receipt, part: Part, push: Push) -> _Record:
+    async def _append_in_turn(self, receipt: Receipt, part: Part, push: Push) -> tuple[int, int]:
+        """One push for which it counts whether its tag had that digest: decided and acked before the next of that tag."""
+        async with self._digests.turn(push) as digests:
+            pipelines = self._pipelines(push)
+            same = [pipeline for pipeline in pipelines if digests.is_same(pipeline, push)]
+            others = [pipeline for pipeline in pipelines if pipeline not in same]
+            record = self._planned(receipt, part, push, others, tuple(p.pipeline_id for p in same))
+            return await self._append(receipt, iter((record,)))
+
+    def _goes_by_digest(self, push: Push) -> bool:
+        return goes_by_digest(self._pipelines(push), push)
+
+    def _pipelines(self, push: Push) -> list[Pipeline]:
+        return matching(self._table.for_push(push.repository), push.repository, push.registry, push.tag)
+
+    def _planned(
+        self,
+        receipt: Receipt,
+        part: Part,
+        push: Push,
+        pipelines: Sequence[Pipeline],
+        same_digest: tuple[str, ...] = (),
+    ) -> _Record:
+        """`pipelines`: those that it starts, as the table has them at this moment."""
         if self._table.log_id is None:
             raise Unavailable("the topics hold no log_id: make them with `hookline topics create`", retry_after_s=5)
         event = push_received(
@@ -100,7 +137,8 @@ class Intake:
             push,
             log_id=self._table.log_id,
             settings_offset=self._table.position,
-            plans=plans_for(self._table.for_push(push.repository), push.repository, push.registry, push.tag),
+            plans=tuple(pipeline.plan(n) for n, pipeline in enumerate(pipelines)),
+            same_digest=same_digest,
         )
         draft = encode(event, partition_of(event.push_id, self._partitions), now_ms=receipt.received_at)
         if len(draft.value or b"") > MAX_RECORD:

@@ -32,7 +32,14 @@ class Receipt(NamedTuple):
 
 
 def push_received(
-    receipt: Receipt, part: Part, push: Push, *, log_id: UUID, settings_offset: int, plans: tuple[Plan, ...]
+    receipt: Receipt,
+    part: Part,
+    push: Push,
+    *,
+    log_id: UUID,
+    settings_offset: int,
+    plans: tuple[Plan, ...],
+    same_digest: tuple[str, ...] = (),
 ) -> PushReceived:
     """`settings_offset`: the position of the table that the plans were made from."""
     source, delivery, received_at = receipt
@@ -56,6 +63,7 @@ def push_received(
         upstream_callback_url=push.upstream_callback_url,
         settings_offset=settings_offset,
         plans=plans,
+        same_digest=same_digest,
     )
 
 

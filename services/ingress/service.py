@@ -15,6 +15,7 @@ from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
 from services.ingress.app import Door, ingress_app
+from services.ingress.digests import DigestTail
 from services.ingress.intake import Intake
 from services.ingress.secret_file import read_credentials
 from services.ingress.sources import discover
@@ -79,9 +80,11 @@ class Ingress:
     async def _run(self) -> None:
         partitions = await self._connect()
         self._writer.start()
-        self._intake = Intake(self._table, self._writer, partitions)
+        digests = DigestTail(self._cluster, partitions)
+        self._intake = Intake(self._table, digests, self._writer, partitions)
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._tail())
+            loops.create_task(self._tail(self._table.run, "pipelines"))
+            loops.create_task(self._tail(digests.run, "pushes"))
             loops.create_task(self._watch())
 
     async def _connect(self) -> int:
@@ -98,18 +101,18 @@ class Ingress:
                 self._connecting = ""
                 return partitions
 
-    async def _tail(self) -> None:
-        """Tail the pipelines, again and again; not past a record that cannot be read."""
+    async def _tail(self, run: Callable[[], Awaitable[None]], name: str) -> None:
+        """Read a topic on, again and again; not past a record that cannot be read."""
         while True:
             try:
-                await self._table.run()
+                await run()
             except LogUnavailable as error:
-                log.warning("the pipelines are read again", reason=str(error))
+                log.warning("a topic is read again", topic=name, reason=str(error))
                 await self._clock.sleep(PAUSE_S)
             except Undecodable as error:
                 # Started again it would stop there again: a newer version must read it.
                 self._stopped_at = f"stopped at a record that cannot be read: {error}"
-                log.error("pipelines stopped", topic=error.topic, offset=error.offset, reason=error.reason)
+                log.error("a topic is read no further", topic=error.topic, offset=error.offset, reason=error.reason)
                 return
 
     async def _watch(self) -> None:

@@ -22,6 +22,7 @@ from hookline.settings import Settings
 from hookline.web.service import app_runner
 from services.ingress.app import Door, ingress_app
 from services.ingress.credentials import Credentials
+from services.ingress.digests import DigestTail
 from services.ingress.intake import Intake
 from services.ingress.issuers import Issuer
 from services.ingress.sources import discover
@@ -130,6 +131,7 @@ def shown(source: str, body: bytes | str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(
+    cluster: MemoryCluster | None = None,
     *,
     tokens: tuple[str, ...] = (TOKEN,),
     answer_s: float = 4.5,
@@ -138,16 +140,20 @@ async def running(
     settings: Settings = MAPPING,
     is_open: bool = False,
 ) -> AsyncIterator[Ingress]:
-    cluster, clock = MemoryCluster(PARTITIONS), ManualClock(NOW)
-    cluster.append(encode_setting(LogId(log_id=LOG_ID), now_ms=NOW))
+    """`cluster`: of another one that ran, whose clock goes on."""
+    clock = ManualClock(NOW)
+    if cluster is None:
+        cluster = MemoryCluster(PARTITIONS)
+        cluster.append(encode_setting(LogId(log_id=LOG_ID), now_ms=NOW))
     table, appender = PipelineTable(cluster), ProducerAppender(cluster)
-    intake = Intake(table, appender, PARTITIONS, answer_s=answer_s)
+    digests = DigestTail(cluster, PARTITIONS)
+    intake = Intake(table, digests, appender, PARTITIONS, answer_s=answer_s)
     doors = [
         Door(source, credentials(name, tokens, secrets, issuers), is_open)
         for name, source in discover(settings).items()
     ]
     app = ingress_app(doors, lambda: intake, clock)
-    tail = asyncio.create_task(table.run())
+    tails = [asyncio.create_task(table.run()), asyncio.create_task(digests.run())]
     runner = app_runner(app, drain_s=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -155,8 +161,9 @@ async def running(
         await table.wait_for(1)
         yield Ingress(cluster, client, appender, clock)
     await runner.cleanup()
-    tail.cancel()
-    await asyncio.gather(tail, return_exceptions=True)
+    for tail in tails:
+        tail.cancel()
+    await asyncio.gather(*tails, return_exceptions=True)
 
 
 @pytest.fixture

@@ -1,0 +1,184 @@
+"""Which digest a tag had at the last push that started a pipeline: what `dedupe: digest` goes by.
+
+It is read from `pushes`, all partitions, so that it is the same for every replica and after a restart: a push's plans, and
+the pipelines that it was `same_digest` for, say all of it. Two pushes of one image lie in two partitions (their event ids
+differ), so no fold of one partition could decide this; ingress does, before it appends, and the record says what was decided.
+
+It errs towards starting a chain: a digest that was not read, or was forgotten, is another one.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hookline.chain.pipeline import Dedupe, Pipeline
+from hookline.errors import Undecodable
+from hookline.log.cluster import Cluster
+from hookline.log.ends import SharedEnds
+from hookline.log.records import Place, RawRecord, Topic
+from services.ingress.delivery import Push
+from services.ingress.repeats import Remembered
+
+__all__ = ["DigestTail", "Digests", "goes_by_digest"]
+
+CAPACITY = 50_000
+"""Digests remembered, one for each pipeline and tag: some 30 MB when full."""
+HORIZON = 2_000
+"""Records of each partition that a replica begins with: what happened before is not known to it."""
+POLL_S = 1.0
+PUSH_RECEIVED = b"hookline.PushReceived.v1"
+
+
+class _Plan(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    pipeline_id: str
+
+
+class _Seen(BaseModel):
+    """What matters here of a PushReceived: reading no more keeps a start short."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    push_id: str
+    received_at: int
+    dedupe_window_s: int
+    registry: str | None = None
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+    plans: tuple[_Plan, ...]
+    same_digest: tuple[str, ...] = ()
+
+
+class _Tag(NamedTuple):
+    registry: str | None
+    repository: str
+    tag: str
+
+
+def goes_by_digest(pipelines: Iterable[Pipeline], push: Push) -> bool:
+    """Must the digests be asked before that push is planned?"""
+    return push.tag is not None and push.digest is not None and any(p.dedupe is Dedupe.DIGEST for p in pipelines)
+
+
+class Digests:
+    """One bounded LRU: pipeline and tag to the tag's digest at the last push for that pipeline."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._last: OrderedDict[tuple[str, _Tag], str] = OrderedDict()
+        self._remembered = Remembered()
+
+    def see(self, push: _Seen) -> None:
+        """Take a push of the log in. A repeat is none: it may come long after another digest."""
+        if self._remembered.repeats(push.push_id, push.dedupe_window_s, push.received_at):
+            return
+        if push.tag is None or push.digest is None:
+            return
+        tag = _Tag(push.registry, push.repository, push.tag)
+        for pipeline_id in (*(plan.pipeline_id for plan in push.plans), *push.same_digest):
+            self._last.pop((pipeline_id, tag), None)
+            self._last[pipeline_id, tag] = push.digest
+            if len(self._last) > self._capacity:
+                self._last.popitem(last=False)
+
+    def is_same(self, pipeline: Pipeline, push: Push) -> bool:
+        """Did the push give its tag no other digest than it had for that pipeline, and is that what it goes by?"""
+        if pipeline.dedupe is not Dedupe.DIGEST or push.tag is None or push.digest is None:
+            return False
+        tag = _Tag(push.registry, push.repository, push.tag)
+        return self._last.get((pipeline.pipeline_id, tag)) == push.digest
+
+
+class DigestTail:
+    """The digests, kept up to date from `pushes` from the moment that somebody first asks: most systems never do."""
+
+    def __init__(self, cluster: Cluster, partitions: int, *, horizon: int = HORIZON) -> None:
+        self.digests = Digests()
+        self._cluster = cluster
+        self._places = tuple(Place(Topic.PUSHES, partition) for partition in range(partitions))
+        self._horizon = horizon
+        self._wanted = asyncio.Event()
+        self._positions: dict[Place, int] = {}
+        self._ends: SharedEnds | None = None
+        self._moved = asyncio.Condition()
+        self._turns: WeakValueDictionary[tuple[str | None, str, str | None], asyncio.Lock] = WeakValueDictionary()
+
+    async def run(self) -> None:
+        """Read until it is cancelled. Raises Undecodable, and LogUnavailable when Kafka does not answer: then run it again."""
+        await self._wanted.wait()
+        async with contextlib.AsyncExitStack() as stack:
+            offsets = await self._cluster.offsets()
+            stack.push_async_callback(offsets.close)
+            consumer = await self._cluster.consumer()
+            stack.push_async_callback(consumer.close)
+            starts, ends = await offsets.starts(self._places), await offsets.ends(self._places)
+            known = self._positions
+            positions = {p: max(starts[p], known.get(p, ends[p] - self._horizon)) for p in self._places}
+            consumer.assign(positions)
+            early: list[RawRecord] = []
+            while any(positions[place] < ends[place] for place in self._places):
+                early += _records(await consumer.poll(POLL_S), positions)
+            self._ends = SharedEnds(offsets, self._places)
+            stack.callback(self._stopped)
+            await self._take(early, positions)
+            while True:
+                await self._take(_records(await consumer.poll(POLL_S), positions), positions)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, push: Push) -> AsyncIterator[Digests]:
+        """The digests as the log has them now; whoever pushes the same tag here meanwhile waits. Raises LogUnavailable.
+
+        It has no time limit of its own: who asks has one for all of a delivery.
+        """
+        key = (push.registry, push.repository, push.tag)
+        lock = self._turns.setdefault(key, asyncio.Lock())
+        async with lock:
+            await self._caught_up()
+            yield self.digests
+
+    async def _caught_up(self) -> None:
+        self._wanted.set()
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._ends is not None)
+        assert self._ends is not None, "waited for"
+        ends = await self._ends.now()
+        async with self._moved:
+            await self._moved.wait_for(lambda: all(self._positions[place] >= end for place, end in ends.items()))
+
+    async def _take(self, records: Sequence[RawRecord], positions: Mapping[Place, int]) -> None:
+        """In the order of their times: what came together is of several partitions."""
+        for push in sorted(map(_seen, records), key=lambda push: push.received_at):
+            self.digests.see(push)
+        self._positions = dict(positions)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _stopped(self) -> None:
+        self._ends = None
+
+
+def _records(batch: Mapping[Place, Sequence[RawRecord]], positions: dict[Place, int]) -> list[RawRecord]:
+    """All of a poll; `positions` move behind them."""
+    for place, records in batch.items():
+        positions[place] = records[-1].offset + 1
+    return [record for records in batch.values() for record in records]
+
+
+def _seen(raw: RawRecord) -> _Seen:
+    """Raises Undecodable."""
+    try:
+        if raw.headers.get("ce_type") != PUSH_RECEIVED:
+            raise ValueError("not a PushReceived of a version that this one knows")
+        return _Seen.model_validate_json(raw.value or b"")
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:3])
+        raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, said) from None
+    except ValueError as error:
+        raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, str(error)) from None
