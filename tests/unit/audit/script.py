@@ -41,6 +41,10 @@ class Script:
         self.now += round(seconds * SECOND)
         return self
 
+    def chain_of(self, n: int) -> str:
+        """The id of the n-th chain."""
+        return list(self._plans)[n]
+
     def end(self, topic: Topic) -> int:
         records = self.records.of(topic)
         return records[-1].offset + 1 if records else 0

@@ -27,7 +27,7 @@ class Broken(NamedTuple):
 
 def chain(script: Script, n: int = 0) -> str:
     """The id of the n-th chain of the log."""
-    return list(script._plans)[n]
+    return script.chain_of(n)
 
 
 def delivered(script: Script, steps: int = 2) -> str:
