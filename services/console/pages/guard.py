@@ -13,16 +13,16 @@ from hookline.errors import Invalid, LogError, Unavailable
 from hookline.web.body import read_body
 from hookline.web.middleware import Handler
 from services.console.api.login import API, USER
+from services.console.pages.addresses import local_path
 from services.console.pages.rendering import FORM_TOKEN, Renderer
 from services.console.sessions import Sessions
 
-__all__ = ["LOGIN", "LOGOUT", "STATIC", "cookie_name", "local_path", "pages_guard", "read_form", "see_other"]
+__all__ = ["LOGIN", "LOGOUT", "STATIC", "cookie_name", "pages_guard", "read_form", "see_other"]
 
 LOGIN, LOGOUT, STATIC = "/login", "/logout", "/static"
 OPEN = (LOGIN, STATIC)
 """Routes that need no login."""
 FORM_BYTES = 16 * 1024
-MAX_PATH = 2048
 READING = ("GET", "HEAD")
 
 HEADERS = {
@@ -98,12 +98,6 @@ async def read_form(request: web.Request) -> dict[str, str]:
     """The fields of a form, the last of each name. Raises as `read_body`."""
     body = await read_body(request, FORM_BYTES)
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-
-
-def local_path(text: str) -> str:
-    """`text` if it is the path of one of our pages, else `/`: never an address of another host, nor what browsers take for one."""
-    is_path = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
-    return text if is_path and len(text) <= MAX_PATH else "/"
 
 
 def see_other(path: str) -> web.Response:

@@ -5,7 +5,8 @@ from http import HTTPStatus
 from aiohttp import web
 
 from services.console.api.login import USER
-from services.console.pages.guard import LOGIN, cookie_name, local_path, read_form, see_other
+from services.console.pages.addresses import local_path
+from services.console.pages.guard import LOGIN, cookie_name, read_form, see_other
 from services.console.pages.rendering import Renderer
 from services.console.sessions import SESSION_S, LoginLimit, Sessions, sign_in
 

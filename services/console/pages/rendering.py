@@ -4,20 +4,18 @@ from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hookline.clock import Clock
-from hookline.errors import Invalid
 from hookline.web.masking import mask_tokens, mask_url
 from services.console.api.answers import rfc3339
 from services.console.api.login import USER
-from services.console.forms import parse_pattern
 from services.console.pages import words
+from services.console.pages.addresses import is_link, local_path, repository_path
 
-__all__ = ["FORM_TOKEN", "STATIC_FOLDER", "Renderer", "is_link", "repository_path"]
+__all__ = ["FORM_TOKEN", "STATIC_FOLDER", "Renderer"]
 
 FORM_TOKEN = web.RequestKey("form_token", str)
 """What the forms of this page carry."""
@@ -60,9 +58,18 @@ class Renderer:
     def error(
         self, request: web.Request, status: HTTPStatus, said: str, retry_after_s: int | None = None
     ) -> web.Response:
-        """A page that says what is wrong; with `retry_after_s` also that another try may help."""
+        """A page that says what is wrong; with `retry_after_s` also that another try may help. A form's page is the path above it."""
+        here = local_path(request.path)
+        page = here if request.method in ("GET", "HEAD") else here.rpartition("/")[0] or "/"
         answer = self.page(
-            request, "error.html", status, number=status.value, phrase=status.phrase, said=said, again=retry_after_s
+            request,
+            "error.html",
+            status,
+            number=status.value,
+            phrase=status.phrase,
+            said=said,
+            again=retry_after_s,
+            page=page,
         )
         if retry_after_s is not None:
             answer.headers["Retry-After"] = str(retry_after_s)
@@ -70,21 +77,6 @@ class Renderer:
 
     def _ago(self, at: int) -> str:
         return words.relative(at, self._clock.now_ms())
-
-
-def is_link(url: str) -> bool:
-    """May a page make a link of what a stranger sent? Only plain http(s), nothing that a browser would mend into it."""
-    scheme, _, rest = url.partition("://")
-    return scheme.lower() in ("http", "https") and rest[:1] not in ("", "/", "?", "#") and url.isprintable()
-
-
-def repository_path(repository: str) -> str:
-    """The page of a repository or of a glob; for a name that no pipeline can have (pushes come with any), its pushes."""
-    try:
-        is_plain = parse_pattern(repository) == repository and not {".", ".."} & set(repository.split("/"))
-    except Invalid:
-        is_plain = False
-    return f"/repositories/{quote(repository)}" if is_plain else f"/pushes?{urlencode({'repository': repository})}"
 
 
 @cache

@@ -11,7 +11,7 @@ from hookline.log.memory import MemoryCluster
 from hookline.log.records import Topic
 from hookline.settings import Settings
 from services.console.api.login import API
-from services.console.pages.guard import local_path
+from services.console.pages.addresses import local_path
 from services.console.service import Console
 from tests.unit.console.histories import LOG_ID
 from tests.unit.console.running import KEY, PARTITIONS, PASSWORD, Running
@@ -168,6 +168,7 @@ async def test_forms_without_the_sessions_token(
     page = await visitor.post(form.action, fields)
     assert page.status == 403
     assert "earlier session" in page.text
+    assert f"/chains/{world.chains['retrying']}" in page.links
     assert [console.records(Topic.COMMANDS, p) for p in range(PARTITIONS)] == before
     console.clock.advance(1)
     await visitor.post("/login", {"username": "admin", "password": PASSWORD})

@@ -79,11 +79,11 @@ async def test_repository(world: World, visitor: Visitor) -> None:
 async def test_a_pipeline_of_many_repositories(world: World, visitor: Visitor) -> None:
     assert "/repositories/tools/%2A" in (await visitor.get("/")).links
     page = await visitor.get("/repositories/tools/%2A")
-    in_order(page, ["tools/*", "all Last chain: pending tools/cli:v2", "Repository tools/*", "Tags v* or <b>"])
+    in_order(page, ["tools/*", "all Last chain: pending tools/cli:v2", "Tags v* or <b>"])
     in_order(page, ["Same image again starts nothing: only a tag's new digest does", "None came yet."])
     in_order(await visitor.get(f"/pipelines/{world.pipelines['all']}"), ["tools/*", "all", "pending tools/cli:v2"])
     in_order(
-        await visitor.get("/repositories/tools/cli"), ["tools/cli", "all", "Repository tools/*", "Recent pushes", "v2"]
+        await visitor.get("/repositories/tools/cli"), ["tools/cli", "all", "For all of tools/*", "Recent pushes", "v2"]
     )
     in_order(await visitor.get("/repositories/tools/none"), ["tools/none", "all", "None came yet."])
 
@@ -293,6 +293,7 @@ async def test_kafka_away(console: Running, world: World, visitor: Visitor) -> N
     page = await visitor.send(form)
     assert page.status == 503
     assert page.headers["Retry-After"] == "1"
+    assert f"/chains/{world.chains['retrying']}" in page.links, "its page, where the form can be sent again"
     assert "Kafka does not answer" in page.text
 
 

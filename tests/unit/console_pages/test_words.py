@@ -3,7 +3,7 @@
 import pytest
 
 from hookline.chain.events import AttemptError, HaltReason
-from services.console.pages.rendering import is_link, repository_path
+from services.console.pages.addresses import is_link, repository_path
 from services.console.pages.words import duration, error_words, milliseconds, reason_words, relative
 
 NOW = 1_700_000_000_000
