@@ -1,0 +1,81 @@
+"""Makes the faults of a plan, each at its time, and writes down when the system was whole again."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Sequence
+
+from hookline.broker import EmbeddedBroker
+from tests.soak.ledger import Happened, Ledgers, now_ms
+from tests.soak.plan import Fault
+from tests.soak.stage import Stage
+
+__all__ = ["Faults"]
+
+
+class Faults:
+    """`is_busy`: is there anything left to disturb?"""
+
+    def __init__(self, stage: Stage, ledgers: Ledgers, is_busy: Callable[[], bool], say: Callable[[str], None]) -> None:
+        self._stage = stage
+        self._ledgers = ledgers
+        self._is_busy = is_busy
+        self._say = say
+
+    async def run(self, faults: Sequence[Fault]) -> None:
+        """One after the other: a fault waits until the one before it was recovered from.
+
+        Raises AssertionError where the system does not get whole again.
+        """
+        began = time.monotonic()
+        for fault in faults:
+            await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
+            if not self._is_busy():
+                return
+            await self._make(fault)
+
+    async def _make(self, fault: Fault) -> None:
+        at = now_ms()
+        await self._disturb(fault)
+        lifted = time.monotonic()
+        await self._stage.all_ready()
+        recovery_s = time.monotonic() - lifted
+        self._ledgers.happened.append(Happened(fault.kind, fault.target, at, now_ms(), recovery_s))
+        about = f"{fault.kind} {fault.target} {fault.value}".strip()
+        self._say(f"{about}: {fault.lasts_s:.1f} s, whole again {recovery_s:.1f} s later")
+
+    async def _disturb(self, fault: Fault) -> None:
+        stage, target = self._stage, fault.target
+        match fault.kind:
+            case "kill" | "skew" | "leave":
+                await stage.end(target, signal.SIGTERM if fault.kind == "leave" else signal.SIGKILL)
+                await asyncio.sleep(fault.lasts_s)
+                await stage.start(target, int(fault.value) if fault.kind == "skew" else None)
+            case "pause" | "zombie":
+                stage.signal(target, signal.SIGSTOP)
+                await asyncio.sleep(fault.lasts_s)
+                stage.signal(target, signal.SIGCONT)
+            case "late-answers":
+                async with stage.late_answers(target, fault.value):
+                    await asyncio.sleep(fault.lasts_s)
+            case "kill-broker":
+                await _kill(stage.brokers[int(target) - 1], fault.lasts_s)
+            case "kill-controller":
+                await _kill(stage.controller(), fault.lasts_s)
+            case "slow-broker":
+                await _freeze(stage.brokers[int(target) - 1], fault.lasts_s)
+            case other:
+                raise ValueError(f"no such fault: {other}")
+
+
+async def _kill(broker: EmbeddedBroker, lasts_s: float) -> None:
+    await asyncio.to_thread(broker.kill)
+    await asyncio.sleep(lasts_s)
+    await asyncio.to_thread(broker.start)
+
+
+async def _freeze(broker: EmbeddedBroker, lasts_s: float) -> None:
+    assert broker.process is not None
+    broker.process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(lasts_s)
+    broker.process.send_signal(signal.SIGCONT)

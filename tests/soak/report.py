@@ -1,0 +1,90 @@
+"""What a soak came to: one table for people, one object for machines."""
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.soak.judge import Judgement
+from tests.soak.ledger import Ledgers
+from tests.soak.naive import ChainSeen
+
+__all__ = ["Report", "make_report"]
+
+NOT_MADE = "disk full: not made (a folder of a limited size needs a mount, which needs root)"
+
+
+@dataclass(frozen=True)
+class Report:
+    """`longest_recovery_s`: from when a fault was lifted until every service was ready. `ends`: chains by how they ended."""
+
+    seed: int
+    pushes: int
+    chains: int
+    posts: int
+    duplicates: int
+    unexplained_duplicates: int
+    explained_by: dict[str, int]
+    lost: int
+    faults: dict[str, int]
+    longest_recovery_s: float
+    ends: dict[str, int]
+    unanswered: dict[str, int]
+    findings: tuple[str, ...]
+
+    def write(self, file: Path) -> None:
+        file.write_text(json.dumps(asdict(self) | {"findings": len(self.findings), "said": self.findings}) + "\n")
+
+    def show(self) -> None:
+        table = Table(title=f"soak, seed {self.seed}", show_header=False)
+        rows = {
+            "pushes answered": self.pushes,
+            "chains": f"{self.chains} ({_words(self.ends)})",
+            "POSTs seen by receivers": self.posts,
+            "duplicates": f"{self.duplicates} ({_words(self.explained_by)})",
+            "  of them unexplained": self.unexplained_duplicates,
+            "unanswered, so unknown": _words(self.unanswered),
+            "lost": self.lost,
+            "faults": _words(self.faults),
+            "": NOT_MADE,
+            "longest recovery": f"{self.longest_recovery_s:.1f} s",
+            "findings": len(self.findings),
+        }
+        for name, value in rows.items():
+            table.add_row(name, str(value))
+        Console().print(table)
+        for finding in self.findings:
+            print(finding)
+
+
+def make_report(
+    seed: int, chains: dict[str, ChainSeen], ledgers: Ledgers, judgement: Judgement, findings: list[str], skews: int
+) -> Report:
+    """`findings`: those of the judgement and all others; `skews`: services whose clock was off from the start."""
+    faults = Counter(fault.kind for fault in ledgers.happened)
+    faults["skew"] += skews
+    return Report(
+        seed=seed,
+        pushes=sum(push.status is not None and push.status < 300 for push in ledgers.pushed),
+        chains=len(chains),
+        posts=len(ledgers.seen),
+        duplicates=judgement.repeats.duplicates,
+        unexplained_duplicates=len(judgement.repeats.unexplained),
+        explained_by=judgement.repeats.explained_by,
+        lost=judgement.lost,
+        faults={kind: count for kind, count in sorted(faults.items()) if count},
+        longest_recovery_s=round(max((fault.recovery_s for fault in ledgers.happened), default=0.0), 1),
+        ends=dict(Counter(chain.end[0] if chain.end else "open" for chain in chains.values())),
+        unanswered={
+            "pushes": sum(push.status is None for push in ledgers.pushed),
+            "callbacks": sum(call.status is None for call in ledgers.called),
+        },
+        findings=tuple(findings),
+    )
+
+
+def _words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{word} {count}" for word, count in counts.items()) or "-"
