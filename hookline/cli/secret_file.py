@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hookline.errors import ConfigError
+from hookline.settings import Settings, load_settings
 
-__all__ = ["FILE_NAME", "SecretFile"]
+__all__ = ["FILE_NAME", "SecretFile", "local_settings"]
 
 FILE_NAME = "secrets.env"
 MODE = 0o600
@@ -76,3 +77,11 @@ class SecretFile:
             draft.replace(self.path)
         except OSError as error:
             raise ConfigError(f"cannot write {self.path}: {error}") from None
+
+
+def local_settings(data_dir: Path) -> Settings:
+    """Settings of a command beside `hookline up`: the environment's, completed by what `up` made. Raises ConfigError."""
+    kept = {name: value for name, value in SecretFile(data_dir).read().items() if name in MAKERS}
+    from_file = {name: value for name, value in kept.items() if not os.environ.get(name)}
+    fields = {name.removeprefix("HOOKLINE_").lower(): value for name, value in from_file.items()}
+    return load_settings(data_dir=data_dir.absolute(), **fields)

@@ -3,6 +3,7 @@
 The only place that knows the services by their modules; `runpy` keeps them out of every other command.
 """
 
+import os
 import runpy
 import sys
 from typing import Annotated
@@ -17,16 +18,26 @@ def _run(name: str, *arguments: str) -> None:
     runpy.run_module(f"services.{name}", run_name="__main__", alter_sys=True)
 
 
-def ingress() -> None:
+def ingress(
+    insecure_ingress: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-ingress", help="Open sources that have no credential to check, to anyone who can reach them."
+        ),
+    ] = False,
+) -> None:
     """Takes in registries' events: POST /events/{source}.
 
-    Settings come from the environment; `hookline doctor` shows them.
+    Settings come from the environment; `hookline doctor` shows them, `hookline
+    sources` what to paste into a registry's configuration.
 
-    Example:
+    Examples:
         export HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092
         export HOOKLINE_INGRESS_TOKENS=...
         hookline ingress
     """
+    if insecure_ingress:
+        os.environ["HOOKLINE_INSECURE_INGRESS"] = "true"
     _run("ingress")
 
 

@@ -40,7 +40,8 @@ class Token(Check):
     takes_tokens: ClassVar = True
 
     def __init__(self, *, verbatim: bool = False) -> None:
-        self.name = "token"
+        self.name = "token (Authorization: Bearer, password of HTTP Basic, ?token="
+        self.name += ", Authorization as it is)" if verbatim else ")"
         self._verbatim = verbatim
 
     async def good(self, delivery: Delivery, credentials: Credentials) -> bool:

@@ -16,7 +16,7 @@ from aiohttp import ClientConnectionError, ClientSession
 from hookline.broker import EmbeddedBroker
 from hookline.chain.events import PushReceived
 from hookline.chain.ids import partition_of, push_id
-from hookline.chain.pipeline import Hook, Pipeline
+from hookline.chain.pipeline import Dedupe, Hook, Pipeline
 from hookline.log.codec import decode, encode_setting
 from hookline.log.kafka import KafkaCluster
 from hookline.log.records import Place, RawRecord, Topic
@@ -128,7 +128,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(servers: str, prefix: str, folder: Path, *, topics: bool = True) -> AsyncIterator[Running]:
+async def running(
+    servers: str, prefix: str, folder: Path, *, topics: bool = True, **settings: str
+) -> AsyncIterator[Running]:
     cluster = KafkaCluster(servers, prefix, client_id="test")
     if topics:
         await create_topics(cluster, partitions=PARTITIONS)
@@ -139,6 +141,7 @@ async def running(servers: str, prefix: str, folder: Path, *, topics: bool = Tru
         "HOOKLINE_INGRESS_PORT": str(port),
         "HOOKLINE_INGRESS_TOKENS": TOKEN,
         "HOOKLINE_LOG_LEVEL": "debug",
+        **settings,
     }
     log = folder / "ingress.log"
     with process(environment, log):
@@ -213,6 +216,77 @@ async def test_a_kafka_that_hangs_is_503_in_time(own_broker: EmbeddedBroker, top
         for i in range(5):
             await ingress.until_accepted("acme/app", f"{i}")
         assert set(await ingress.pushes()) == {"before", *(f"{i}" for i in range(5))}
+
+
+async def quarantine(ingress: Running, prefix: str, *words: str) -> tuple[int, str]:
+    """Exit code and output of `hookline quarantine ...` for that ingress."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
+    settings = {
+        "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": ",".join(ingress.cluster.connection.bootstrap_servers),
+        "HOOKLINE_TOPIC_PREFIX": prefix,
+        "HOOKLINE_INGRESS_PORT": str(ingress.port),
+        "HOOKLINE_INGRESS_TOKENS": TOKEN,
+    }
+    it = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hookline.cli", "quarantine", *words),
+        env={**kept, **settings}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await it.communicate()
+    return it.returncode or 0, said.decode()
+
+
+async def test_what_could_not_be_read_is_taken_once_its_mapping_is_mended(
+    kafka: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The way of a body that a setting (or a version) cannot read: kept, listed, shown, delivered again."""
+    body = '{"image": {"name": "acme/app", "version": "1.0.0"}}'
+    wrong = {"HOOKLINE_GENERIC_REPOSITORY": "image.repository", "HOOKLINE_GENERIC_TAG": "image.version"}
+    async with running(kafka, topic_prefix, tmp_path, **wrong) as ingress:
+        url = f"http://127.0.0.1:{ingress.port}/events/generic"
+        async with ingress.client.post(url, data=body, headers=BEARER) as answer:
+            assert (answer.status, await answer.json()) == (202, {"accepted": 0, "duplicates": 0, "ignored": 0})
+        code, said = await quarantine(ingress, topic_prefix, "list", "--json")
+        assert code == 0
+        (kept,) = json.loads(said)
+        assert kept["reason"] == "no repository: HOOKLINE_GENERIC_REPOSITORY finds none"
+        assert (await quarantine(ingress, topic_prefix, "show", "0", "--raw")) == (0, body)
+        code, said = await quarantine(ingress, topic_prefix, "retry", "0")
+        assert (code, "still cannot be read" in said) == (1, True)
+        assert len(json.loads((await quarantine(ingress, topic_prefix, "list", "--json"))[1])) == 2
+    right = wrong | {"HOOKLINE_GENERIC_REPOSITORY": "image.name"}
+    async with running(kafka, topic_prefix, tmp_path, topics=False, **right) as ingress:
+        assert (await quarantine(ingress, topic_prefix, "retry", "0")) == (0, "0 generic: taken\n")
+        assert (await quarantine(ingress, topic_prefix, "retry", "--all")) == (
+            0,
+            "0 generic: taken before\n1 generic: taken before\n",
+        )
+        assert [push.repository for push in (await ingress.pushes())["1.0.0"]] == ["acme/app"] * 3
+
+
+async def test_one_chain_a_digest_over_two_replicas(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    """`dedupe: digest`: the pushes of one image lie in different partitions and come to different replicas."""
+    target = {"mediaType": "application/vnd.oci.image.index.v1+json", "repository": "acme/app", "tag": "v1"}
+
+    async def push(ingress: Running, number: int, digest: str) -> None:
+        event = {"id": f"e{number}", "action": "push", "target": {**target, "digest": f"sha256:{digest * 64}"}}
+        url = f"http://127.0.0.1:{ingress.port}/events/distribution"
+        async with ingress.client.post(url, json={"events": [event]}, headers=BEARER) as answer:
+            assert answer.status == 202, await answer.text()
+
+    (tmp_path / "other").mkdir()
+    async with (
+        running(kafka, topic_prefix, tmp_path) as first,
+        running(kafka, topic_prefix, tmp_path / "other", topics=False) as second,
+    ):
+        producer = await first.cluster.producer()
+        once = pipeline("acme/*").model_copy(update={"dedupe": Dedupe.DIGEST})
+        await producer.append(encode_setting(once, now_ms=1))
+        await producer.close()
+        for number, digest in enumerate("aaabbaab"):
+            await push((first, second)[number % 2], number, digest)
+        pushes = sorted((await first.pushes())["v1"], key=lambda push: push.producer_id or "")
+        assert "".join("x" if push.plans else "-" for push in pushes) == "x--x-x-x"
+        assert [bool(push.same_digest) for push in pushes] == [not push.plans for push in pushes]
 
 
 def test_it_refuses_to_start_on_topics_that_are_not_there(kafka: str, topic_prefix: str, tmp_path: Path) -> None:

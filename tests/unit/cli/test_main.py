@@ -12,7 +12,8 @@ from hookline import __version__
 from hookline.cli.main import app
 from tests.kafka import free_broker_port
 
-COMMANDS = ["up", "demo", "receive", "ingress", "dispatcher", "callbacks", "console", "doctor"]
+COMMANDS = ["up", "demo", "receive", "ingress", "dispatcher", "callbacks", "console", "doctor", "sources"]
+COMMANDS += [f"quarantine {name}" for name in ("list", "show", "retry")]
 COMMANDS += [f"topics {name}" for name in ("create", "describe", "new-epoch")]
 
 
@@ -35,7 +36,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "80", "TERM": "dumb"})
     assert result.exit_code == 0
     assert "Example" in result.output
-    examples = result.output.partition("Example")[2].partition("─ Options")[0]
+    examples = result.output.partition("Example")[2].partition("╭")[0]
     assert f"    hookline {command}" in examples or f" hookline {command}" in examples
     assert all(line.startswith(("     ", "s:", ":")) or not line.strip() for line in examples.split("\n")[:-1]), (
         examples
@@ -56,6 +57,11 @@ def test_version(tmp_path: Path) -> None:
         (["topics", "new-epoch"], {}, 2, "--yes"),
         (["topics", "create"], {}, 1, "hookline up"),
         (["topics", "describe"], {"HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 1, "127.0.0.1:1"),
+        (["quarantine", "list"], {"HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, 1, "127.0.0.1:1"),
+        (["quarantine", "retry"], {}, 2, "--all"),
+        (["sources", "nothing"], {}, 2, "no such source: nothing"),
+        (["ingress"], {"HOOKLINE_INGRESS_SECRETS_FILE": "/nowhere"}, 2, "HOOKLINE_INGRESS_SECRETS_FILE"),
+        (["ingress"], {"HOOKLINE_GENERIC_TAG": "a.["}, 2, "HOOKLINE_GENERIC_TAG is not JMESPath"),
         (["up", "--nonsense"], {}, 2, "No such option"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
