@@ -22,7 +22,17 @@ from hookline.web.masking import mask_tokens, mask_url
 
 __all__ = ["as_fields", "hooks_of", "what"]
 
-OF_A_PUSH = {"source", "producer_id", "registry", "repository", "tag", "digest", "pusher", "dedupe_window_s"}
+OF_A_PUSH = {
+    "source",
+    "producer_id",
+    "registry",
+    "repository",
+    "tag",
+    "digest",
+    "pusher",
+    "dedupe_window_s",
+    "same_digest",
+}
 """Of a PushReceived, what is shown: not its body, nor the headers and the callback URL that it came with."""
 OF_A_RUN = {"by", "from_step"}
 SAID_ELSEWHERE = {"chain_id", "cause"}

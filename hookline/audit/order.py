@@ -12,7 +12,7 @@ from hookline.audit.source import PartitionSource
 from hookline.chain.events import ReadTo
 from hookline.log.records import RawRecord, Topic
 
-__all__ = ["in_step"]
+__all__ = ["CAUSES_FIRST", "in_step"]
 
 CAUSES_FIRST = (Topic.PUSHES, Topic.COMMANDS, Topic.CALLBACKS)
 
@@ -50,7 +50,9 @@ class _Log:
 async def in_step(
     source: PartitionSource, until: int | None = None
 ) -> AsyncIterator[tuple[Topic, Sequence[RawRecord]]]:
-    """Chunks of the four logs. until: each log is cut before its first record stamped later (Unix ms).
+    """Chunks of the four logs; at the end of `deliveries` an empty one of it, then the rest of the others.
+
+    until: each log is cut before its first record stamped later (Unix ms).
 
     Raises LogUnavailable, BundleBroken.
     """
@@ -66,6 +68,7 @@ async def in_step(
                 while logs[topic].position < target and (records := await logs[topic].more()):
                     yield topic, records
         yield Topic.DELIVERIES, decisions
+    yield Topic.DELIVERIES, ()
     left = True
     while left:
         left = False

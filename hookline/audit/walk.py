@@ -1,10 +1,10 @@
-"""One partition handed out for judging: by the one reader, each decision only once everything that it had read was handed out."""
+"""One partition in the order in which its dispatchers saw it: before each decision comes what it had read, and no more."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple, cast
 
-from hookline.audit.order import in_step
+from hookline.audit.order import CAUSES_FIRST, in_step
 from hookline.audit.source import PartitionSource
 from hookline.chain.events import Decision, ReadTo
 from hookline.errors import Undecodable
@@ -44,24 +44,25 @@ class Walk:
         # Where the log no longer begins at 0, the Fence in force at its first offset may be gone.
         fence = -1 if extent.starts.deliveries == 0 else None
         self._reader = PartitionReader(source.number, extent.starts, fence, extent.starts.deliveries)
-        self._waiting: deque[Read] = deque()
-
-    @property
-    def fence(self) -> int | None:
-        """The one in force behind what was handed out by the reader."""
-        return self._reader.fence
+        self._read: dict[Topic, deque[Read]] = {topic: deque() for topic in LOGS}
+        """Handed out by the reader, and not yet by us."""
 
     @property
     def left(self) -> int:
         """Records not handed out; what was cut by `until` counts."""
-        held = sum(end - at for end, at in zip(self.ends, self._reader.positions, strict=True))
-        return held + len(self._waiting)
+        unread = sum(end - at for end, at in zip(self.ends, self._reader.positions, strict=True))
+        return unread + sum(map(len, self._read.values()))
 
     async def reads(self) -> AsyncIterator[list[Read]]:
         """Everything, in batches. Raises LogUnavailable, BundleBroken."""
+        at_end = False
         async for topic, records in in_step(self._source, self._until):
             self._reader.offer(topic, records)
+            at_end |= topic is Topic.DELIVERIES and not records
             batch = list(self._hand_out())
+            if at_end:
+                for cause in CAUSES_FIRST:
+                    batch += self._all(cause)
             yield batch
             if self.stopped is None and self._reader.held(topic) > MOST_HELD:
                 self._stop_at_held()
@@ -69,31 +70,57 @@ class Walk:
                 return
         if self._until is None:
             self._stop_at_held()
-        yield list(self._waiting)
-        self._waiting.clear()
+        if self.stopped is None:
+            # Decisions that wait for what lies behind a cut, or is not there, wait for nothing any more.
+            yield list(self._all(Topic.DELIVERIES))
 
     def _hand_out(self) -> Iterator[Read]:
+        self._take()
+        decisions, positions = self._read[Topic.DELIVERIES], self._reader.positions
+        while decisions and (len(decisions) > MOST_WAITING or self._may_go(decisions[0], positions)):
+            decision = decision_of(decisions[0].record)
+            if decision is not None:
+                yield from self._below(decision.read_to)
+                # Which is below that, unless it is wrong; no reader hands out a record before its cause.
+                yield from self._up_to(*_cause(decision))
+            if self._mark is not None and decisions[0].record.offset >= self._mark.deliveries:
+                yield from self._below(self._mark)
+            yield decisions.popleft()
+
+    def _take(self) -> None:
+        """All that the reader hands out."""
         try:
             for read in self._reader.read():
-                if read.record.topic is Topic.DELIVERIES:
-                    self._waiting.append(read)
-                else:
-                    yield read
+                self._read[read.record.topic].append(read)
         except Undecodable as error:
             self.stopped = Stop(Topic(error.topic), error.offset, error.reason)
         if self._reader.rewind is not None:
             at = self._reader.rewind
             self.stopped = Stop(Topic.DELIVERIES, at, "the first decision's token names this offset, which is no Fence")
-        positions = self._reader.positions
-        while self._waiting and (len(self._waiting) > MOST_WAITING or self._may_go(self._waiting[0], positions)):
-            yield self._waiting.popleft()
 
     def _may_go(self, read: Read, positions: Positions) -> bool:
-        decision = decision_of(read.record)
+        decision, mark = decision_of(read.record), self._mark
         if decision is not None and not _reached(positions, decision.read_to, self.ends):
             return False
-        mark = self._mark
         return mark is None or read.record.offset < mark.deliveries or _reached(positions, mark, self.ends)
+
+    def _below(self, read_to: ReadTo | Positions) -> Iterator[Read]:
+        """Of the other logs, causes first."""
+        for topic, end in (
+            (Topic.PUSHES, read_to.pushes),
+            (Topic.COMMANDS, read_to.commands),
+            (Topic.CALLBACKS, read_to.callbacks),
+        ):
+            yield from self._up_to(topic, end - 1)
+
+    def _up_to(self, topic: Topic, last: int) -> Iterator[Read]:
+        reads = self._read[topic]
+        while reads and reads[0].record.offset <= last:
+            yield reads.popleft()
+
+    def _all(self, topic: Topic) -> Iterator[Read]:
+        while reads := self._read[topic]:
+            yield reads.popleft()
 
     def _stop_at_held(self) -> None:
         for topic in LOGS:
@@ -104,6 +131,11 @@ class Walk:
 def decision_of(record: Record) -> Decision | None:
     """By its token, which all decisions have and nothing else (asking for its class takes ten times as long)."""
     return None if record.fence is None else cast(Decision, record.event)
+
+
+def _cause(decision: Decision) -> tuple[Topic, int]:
+    """As `hookline.log.reader.cause_of` has it."""
+    return Topic.PUSHES if decision.chain_id.endswith("-0") else Topic.COMMANDS, decision.cause
 
 
 def _reached(positions: Positions, wanted: Positions | ReadTo, ends: Positions) -> bool:
