@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -66,6 +67,7 @@ def run(build: Callable[[Settings, Clock], Service], port: Callable[[Settings], 
         settings = load_settings()
         configure_logging(settings.log_format, settings.log_level)
         service = build(settings, SystemClock(settings.clock_skew_ms))
+        _spare_the_collector()
         uvloop.run(serve(service, settings.host, port(settings)))
     except ConfigError as error:
         sys.exit(_say(f"{error}", EXIT_CONFIG))
@@ -73,6 +75,14 @@ def run(build: Callable[[Settings, Clock], Service], port: Callable[[Settings], 
         sys.exit(_say(f"{type(error).__name__}: {error}", EXIT_FAILED))
     except OSError as error:
         sys.exit(_say(f"{error}", EXIT_FAILED))
+
+
+def _spare_the_collector() -> None:
+    """A service holds many small values for long and makes few cycles: at Python's thresholds the collector takes a
+    fifth to a third of the time of reading a log, going through all that was restored again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 def _say(text: str, code: int) -> int:
