@@ -25,7 +25,7 @@ class Faults:
     async def run(self, faults: Sequence[Fault]) -> None:
         """One after the other: a fault waits until the one before it was recovered from.
 
-        Raises AssertionError where the system does not get whole again.
+        Raises TimeoutError where the system does not get whole again.
         """
         began = time.monotonic()
         for fault in faults:

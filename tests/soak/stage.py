@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -16,7 +15,7 @@ from hookline.broker import EmbeddedBroker, EmbeddedCluster
 from hookline.log.kafka import KafkaCluster
 from hookline.log.topics import create_topics
 from tests.integration.kafka_proxy import Api, KafkaProxy
-from tests.integration.system import MASTER_KEY, PASSWORD, TOKEN, Stand, until
+from tests.integration.system import MASTER_KEY, PASSWORD, TOKEN, Stand
 from tests.kafka import free_broker_port
 from tests.soak.plan import SERVICES
 
@@ -122,9 +121,12 @@ class Stage:
             process.send_signal(what)
 
     async def all_ready(self) -> None:
-        """Raises AssertionError where one does not get ready."""
-        for service in SERVICES:
-            await until(partial(self._is_ready, service), READY_S, POLL_S)
+        """Raises TimeoutError where one does not get ready."""
+        async with asyncio.timeout(READY_S):
+            while True:
+                if all(await asyncio.gather(*map(self._is_ready, SERVICES))):
+                    return
+                await asyncio.sleep(POLL_S)
 
     async def _is_ready(self, service: str) -> bool:
         try:

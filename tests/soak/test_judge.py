@@ -1,0 +1,102 @@
+"""The judge can fail: each promise broken once, in the log or in a ledger, is found; nothing is found where all is well."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.soak.judge import Judgement, compare, judge
+from tests.soak.ledger import Called, Happened, Ledgers, Pushed, Seen
+from tests.soak.naive import Log, fold
+from tests.soak.small_log import LATER, ONE, TWO, decision, small_ledgers, small_log
+
+
+def judged(log: Log, ledgers: Ledgers) -> Judgement:
+    return judge(log, fold(log), ledgers, LATER)
+
+
+def without(log: Log, topic: str, offset: int) -> Log:
+    return [entry for entry in log if (entry.topic, entry.offset) != (topic, offset)]
+
+
+def test_nothing_is_found_where_all_is_well() -> None:
+    assert judged(small_log(), small_ledgers()).findings == ()
+
+
+def test_the_naive_fold_sees_repeats_void_decisions_and_first_verdicts() -> None:
+    chains = fold(small_log())
+    assert {chain_id: chain.end for chain_id, chain in chains.items()} == {
+        ONE: ("completed", 2),
+        TWO: ("callback_timeout", 1),
+    }
+    assert chains[ONE].verdicts == {1: (0, "success"), 2: (1, "success")}
+
+
+LEDGERS: list[tuple[str, Callable[[Ledgers], None]]] = [
+    ("I1 push v9", lambda it: it.pushed.append(Pushed("dockerhub", "ns/app", "v9", "body of v9", 1, 202))),
+    ("I1 push v1", lambda it: it.pushed.append(Pushed("distribution", "ns/app", "v1", "body of v1", 1, 202))),
+    ("I4 success of step 1", lambda it: it.called.append(Called(TWO, 1, "success", 1, 200))),
+    ("I4 failure of step 2", lambda it: it.called.append(Called(ONE, 2, "failure", 1, 200))),
+    ("I7 nobody-0-1-0-1", lambda it: it.seen.append(Seen("nobody-0-1-0-1", 1))),
+    (f"I7 {TWO}-2", lambda it: it.seen.append(Seen(f"{TWO}-2", 1))),
+    (f"I7 {ONE}-2: the log", lambda it: it.seen.remove(Seen(f"{ONE}-2", 3_000))),
+    (f"lost {TWO}", lambda it: it.seen.remove(Seen(f"{TWO}-1", 1_500))),
+    (f"I7 {TWO}-1: a receiver saw it once more", lambda it: it.seen.append(Seen(f"{TWO}-1", 9_000))),
+]
+
+
+@pytest.mark.parametrize(("said", "doctor"), LEDGERS, ids=[said for said, _ in LEDGERS])
+def test_a_doctored_ledger_is_found(said: str, doctor: Callable[[Ledgers], None]) -> None:
+    ledgers = small_ledgers()
+    doctor(ledgers)
+    assert any(finding.startswith(said) for finding in judged(small_log(), ledgers).findings)
+
+
+LOGS: list[tuple[str, Log]] = [
+    ("I1 push v2", without(small_log(), "pushes", 1)),
+    ("I4 success of step 1", without(small_log(), "callbacks", 0)),
+    (f"I2 {ONE}-2", without(small_log(), "callbacks", 0)),
+    (f"I8 {TWO}", without(small_log(), "deliveries", 7)),
+    (
+        f"I9 {ONE}",
+        [*without(small_log(), "deliveries", 4), decision(8, "ChainHalted", ONE, 2, reason="callback_timeout")],
+    ),
+    (
+        "I4 success of step 2",
+        [*without(small_log(), "deliveries", 4), decision(8, "ChainHalted", ONE, 2, reason="delivery_failed")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "log"), LOGS, ids=[said for said, _ in LOGS])
+def test_a_doctored_log_is_found(said: str, log: Log) -> None:
+    assert any(finding.startswith(said) for finding in judged(log, small_ledgers()).findings)
+
+
+def test_what_was_promised_and_is_gone_counts_as_lost() -> None:
+    assert judged(without(small_log(), "pushes", 1), small_ledgers()).lost == 1
+
+
+def test_a_repeat_is_explained_by_a_fault_between_the_posts_and_by_no_other() -> None:
+    ledgers = small_ledgers()
+    ledgers.seen.append(Seen(f"{TWO}-1", 9_000))
+    ledgers.happened.append(Happened("kill", "dispatcher-a", 5_000, 6_000, 1.0))
+    repeats = judged(small_log(), ledgers).repeats
+    assert (repeats.duplicates, repeats.explained_by, repeats.unexplained) == (1, {"kill": 1}, ())
+    for other in (
+        Happened("kill", "dispatcher-a", 20_000, 21_000, 1.0),
+        Happened("kill", "console", 5_000, 6_000, 1.0),
+    ):
+        ledgers.happened[-1] = other
+        assert judged(small_log(), ledgers).repeats.unexplained == (f"{TWO}-1",)
+
+
+def test_another_view_that_differs_is_found() -> None:
+    chains = fold(small_log())
+    same = {chain_id: chain.end for chain_id, chain in chains.items()}
+    assert list(compare("console", chains, same)) == []
+    assert len(list(compare("console", chains, {**same, ONE: ("gone", 2)}))) == 1
+    assert len(list(compare("console", chains, {ONE: same[ONE]}))) == 1
+    assert len(list(compare("console", chains, {**same, "another": None}))) == 1
+    later = {**chains, ONE: replace(chains[ONE], end=None)}
+    assert len(list(compare("console", later, same))) == 1
