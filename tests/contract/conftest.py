@@ -1,4 +1,4 @@
-"""One suite over both clusters: in memory (calm, and with faults from several seeds) and real Kafka."""
+"""One suite over both clusters: in memory (calm, and with faults from several seeds) and real Kafka, also in a container."""
 
 from collections.abc import AsyncIterator
 
@@ -14,15 +14,20 @@ from tests.contract.helpers import PARTITIONS, kafka_with_topics
 from tests.unit.chain.logs import LOG_ID, START
 
 SEEDS = range(1, 6)
-KINDS = ["memory", *(f"faults-{seed}" for seed in SEEDS), "kafka"]
+KINDS = [
+    "memory",
+    *(f"faults-{seed}" for seed in SEEDS),
+    "kafka",
+    pytest.param("kafka_in_docker", marks=pytest.mark.docker),
+]
 
 
 @pytest.fixture(params=KINDS)
 async def cluster(request: pytest.FixtureRequest, topic_prefix: str) -> AsyncIterator[Cluster]:
     """A cluster with the seven topics and a log_id."""
     kind, _, seed = request.param.partition("-")
-    if kind == "kafka":
-        yield await kafka_with_topics(request.getfixturevalue("kafka"), topic_prefix)
+    if kind in ("kafka", "kafka_in_docker"):
+        yield await kafka_with_topics(request.getfixturevalue(kind), topic_prefix)
         return
     memory = MemoryCluster(PARTITIONS, faults=Faults(int(seed)) if seed else None)
     memory.append(encode_setting(LogId(log_id=LOG_ID), now_ms=START))
