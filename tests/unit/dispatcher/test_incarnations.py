@@ -155,9 +155,8 @@ async def test_a_zombie_decides_nothing_that_counts(world: World) -> None:
     assert len(world.decisions(ChainCompleted)) == 1
 
 
-async def test_a_closing_found_by_a_restore_is_acted_on_at_once(world: World) -> None:
-    """seal, crash between the intent and the halt; this worker's clock does not matter."""
-    world.receivers.answer = lambda post: Outcome(1, 500, AttemptError.STATUS)
+async def die_between_intent_and_halt(world: World) -> None:
+    """A dispatcher whose last attempt failed, and whose ChainHalted never lands."""
     append = world.cluster.append
 
     def lose_halts(draft: Draft) -> int:
@@ -170,6 +169,12 @@ async def test_a_closing_found_by_a_restore_is_acted_on_at_once(world: World) ->
         world.push(plan(1, delays=()))
         await until(lambda: world.decisions(HookAttemptFailed))
     world.cluster.append = append  # type: ignore[method-assign]
+
+
+async def test_a_closing_found_by_a_restore_is_acted_on_at_once(world: World) -> None:
+    """seal, crash between the intent and the halt; this worker's clock does not matter."""
+    world.receivers.answer = lambda post: Outcome(1, 500, AttemptError.STATUS)
+    await die_between_intent_and_halt(world)
     async with world.running("b"):
         await until(lambda: world.decisions(ChainHalted))
     assert len(world.receivers.posts) == 1
@@ -178,18 +183,7 @@ async def test_a_closing_found_by_a_restore_is_acted_on_at_once(world: World) ->
 async def test_a_verdict_found_by_a_restore_goes_before_the_closing(world: World) -> None:
     """Scenario halt-race: the intent is in the log, then a verdict landed, then the worker died."""
     world.receivers.answer = lambda post: Outcome(1, 500, AttemptError.STATUS)
-    append = world.cluster.append
-
-    def lose_halts(draft: Draft) -> int:
-        if draft.headers["ce_type"] == b"hookline.ChainHalted.v1":
-            raise RuntimeError("crash")
-        return append(draft)
-
-    world.cluster.append = lose_halts  # type: ignore[method-assign]
-    async with world.running("a"):
-        world.push(plan(1, delays=()))
-        await until(lambda: world.decisions(HookAttemptFailed))
-    world.cluster.append = append  # type: ignore[method-assign]
+    await die_between_intent_and_halt(world)
     world.verdict(world.only_chain())
     async with world.running("b"):
         await until(lambda: world.decisions(ChainCompleted))
