@@ -12,6 +12,9 @@ from tests.soak.stage import Stage
 
 __all__ = ["Faults"]
 
+FLOW_S = 60.0
+POLL_S = 0.05
+
 
 class Faults:
     """`is_busy`: is there anything left to disturb?"""
@@ -38,11 +41,21 @@ class Faults:
         at = now_ms()
         await self._disturb(fault)
         lifted = time.monotonic()
-        await self._stage.all_ready()
+        await self._whole_again(now_ms())
         recovery_s = time.monotonic() - lifted
         self._ledgers.happened.append(Happened(fault.kind, fault.target, at, now_ms(), recovery_s))
         about = f"{fault.kind} {fault.target} {fault.value}".strip()
         self._say(f"{about}: {fault.lasts_s:.1f} s, whole again {recovery_s:.1f} s later")
+
+    async def _whole_again(self, lifted: int) -> None:
+        """Every service is ready, and after the fault a push was answered and a hook was called."""
+        await self._stage.all_ready()
+        async with asyncio.timeout(FLOW_S):
+            while self._is_busy():
+                answered = any(p.at > lifted and p.status in (200, 202) for p in reversed(self._ledgers.pushed))
+                if answered and self._ledgers.seen and self._ledgers.seen[-1].at > lifted:
+                    return
+                await asyncio.sleep(POLL_S)
 
     async def _disturb(self, fault: Fault) -> None:
         stage, target = self._stage, fault.target

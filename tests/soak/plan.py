@@ -119,9 +119,11 @@ def _pushes(random: Random, seconds: float) -> Iterator[PushPlan]:
 def _faults(random: Random, seconds: float, brokers: int) -> Iterator[Fault]:
     """One after the other, each kind in turn from a place that the seed gives, while there is load to disturb."""
     kinds = KINDS_OF_ONE if brokers == 1 else KINDS_OF_THREE
-    turn, at = random.randrange(len(kinds)), random.uniform(3.0, 6.0)
+    turn, broker, at = random.randrange(len(kinds)), random.randrange(brokers), random.uniform(3.0, 6.0)
     while True:
-        fault = _fault(random, kinds[turn % len(kinds)], turn, at, brokers)
+        kind = kinds[turn % len(kinds)]
+        broker = broker % brokers + 1 if kind == "kill-broker" else broker
+        fault = _fault(random, kind, at, str(max(1, broker)))
         if at + fault.lasts_s > seconds:
             return
         yield fault
@@ -129,7 +131,8 @@ def _faults(random: Random, seconds: float, brokers: int) -> Iterator[Fault]:
         turn += 1
 
 
-def _fault(random: Random, kind: Kind, turn: int, at: float, brokers: int) -> Fault:
+def _fault(random: Random, kind: Kind, at: float, broker: str) -> Fault:
+    """`broker`: the number of the one whose turn it is."""
     match kind:
         case "kill":
             return Fault(at, kind, random.choice(SERVICES), random.uniform(0.0, 2.0))
@@ -145,5 +148,4 @@ def _fault(random: Random, kind: Kind, turn: int, at: float, brokers: int) -> Fa
             service = random.choice(("ingress", "callbacks", "dispatcher"))
             return Fault(at, kind, service, random.uniform(1.0, 7.0), random.choice(("PRODUCE", "FETCH")))
         case _:
-            broker = "" if kind == "kill-controller" else str(1 + turn % brokers)
-            return Fault(at, kind, broker, random.uniform(0.5, 4.0))
+            return Fault(at, kind, "" if kind == "kill-controller" else broker, random.uniform(0.5, 4.0))
