@@ -1,6 +1,7 @@
 """When a partition's snapshot is taken, written, committed, and what it allows to delete (design section 4, rule 3)."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 from uuid import UUID, uuid4
@@ -8,6 +9,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from hookline.clock import Clock
+from hookline.errors import LogUnavailable
 from hookline.log.cluster import Commit, Offsets
 from hookline.log.records import Place, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, write_snapshot
@@ -118,7 +120,9 @@ class Checkpoints:
         log.info("checkpoint", partition=self._partition, chains=len(snapshot.chains), windows=len(snapshot.windows))
         before, self._previous = self._previous, first
         if before is not None:
-            await self._offsets.delete_below(Place(Topic.SNAPSHOTS, self._partition), before)
+            # What is not deleted now goes with the next checkpoint: no reason to drop a worker's memory.
+            with contextlib.suppress(LogUnavailable):
+                await self._offsets.delete_below(Place(Topic.SNAPSHOTS, self._partition), before)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._task = None
