@@ -126,6 +126,7 @@ def state(
                     view.line(json.dumps(stood_fields(stood)))
             else:
                 view.stood(wanted)
+        view.stood([], last=True)
         view.close_run(run)
 
     _run(source, show)

@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -24,7 +25,9 @@ from hookline.cli.terminal import error_console, make_console
 
 __all__ = ["AuditView", "stood_fields"]
 
-Row = tuple[str, str, str, str, str, str]
+Row: TypeAlias = tuple[str, str, str, str, str, str]
+ROWS = 500
+"""Of one table of chains."""
 
 
 class AuditView:
@@ -45,6 +48,7 @@ class AuditView:
         )  # fmt: skip
         self._task = self._bar.add_task("reading", total=total)
         self._rows: dict[str, list[Row]] = {}
+        self._stood: list[Stood] = []
 
     def __enter__(self) -> "AuditView":
         self._bar.start()
@@ -84,18 +88,16 @@ class AuditView:
 
     # ---- state
 
-    def stood(self, chains: list[Stood]) -> None:
-        if not chains:
+    def stood(self, chains: list[Stood], last: bool = False) -> None:
+        """Shown a table at a time; last: the rest of them."""
+        self._stood += chains
+        if not self._stood or (len(self._stood) < ROWS and not last):
             return
         table = _table("chain", "repository", "pipeline", "stood at")
-        for stood in chains:
-            note = "" if stood.whole else " [warn](the log begins later than it)[/]"
-            table.add_row(
-                stood.chain.id,
-                _plain(stood.chain.repository),
-                _plain(stood.chain.plan.name),
-                f"{_ended(stood.chain)}{note}",
-            )
+        for stood in self._stood:
+            chain, note = stood.chain, "" if stood.whole else " [warn](the log begins later than it)[/]"
+            table.add_row(chain.id, _plain(chain.repository), _plain(chain.plan.name), f"{_ended(chain)}{note}")
+        self._stood.clear()
         self._console.print(table)
 
     # ---- verify

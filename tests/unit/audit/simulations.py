@@ -18,15 +18,31 @@ class PlacedWorld(World):
         return super().push(*plans, push_id=push_id, window_s=window_s, partition=partition)
 
 
+class PlacedSimulation(Simulation):
+    """And chains that are run again."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.world = PlacedWorld(self.world.cluster, seed=seed, checkpoint_events=15)
+        self.world.receivers.answer = self.receive
+
+    async def act(self) -> None:
+        pushes = [r.record for r in self.world.reads(0) if isinstance(r.record.event, PushReceived)]
+        if pushes and self.random.random() < 0.05:
+            record = self.random.choice(pushes)
+            event = record.event
+            assert isinstance(event, PushReceived)
+            self.world.redeliver(event, record.offset, self.random.randint(1, len(event.plans[0].hooks)))
+        else:
+            await super().act()
+
+
 async def simulated(seed: int) -> Records:
     """All is quiet at its end: every chain is over."""
-    simulation = Simulation(seed)
-    placed = PlacedWorld(simulation.world.cluster, seed=seed, checkpoint_events=15)
-    placed.receivers.answer = simulation.receive
-    simulation.world = placed
+    simulation = PlacedSimulation(seed)
     try:
         await simulation.run()
     finally:
         for dispatcher in simulation.dispatchers:
             await kill(dispatcher)
-    return of_cluster(placed.cluster, PARTITIONS, LOG_ID)
+    return of_cluster(simulation.world.cluster, PARTITIONS, LOG_ID)

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from uuid import UUID
 
+from hookline.audit.bundle_file import BundleSource
 from hookline.audit.findings import Finding
 from hookline.audit.source import Extent, Origin, PartitionSource, Span
 from hookline.audit.verify import Figures, verify
@@ -65,6 +67,19 @@ def of_cluster(cluster: MemoryCluster, partitions: int, log_id: UUID | None = No
     places = [Place(topic, p) for topic in (*LOGS, Topic.SNAPSHOTS) for p in range(partitions)]
     commits = dict(cluster.membership(DISPATCHER_GROUP).commits)
     return Records({place: cluster.log(place) for place in places}, partitions, commits, log_id)
+
+
+async def of_bundle(path: Path) -> Records:
+    with BundleSource(path) as source:
+        origin = source.origin
+        records = Records({}, origin.partitions, log_id=origin.log_id, pipelines=list(source.pipelines))
+        for number, extent in enumerate(origin.extents):
+            records.commits |= {Place(topic, number): commit for topic, commit in extent.commits.items()}
+        async for partition in source.partitions():
+            for topic in (*LOGS, Topic.SNAPSHOTS):
+                while more := await partition.more(topic):
+                    records.of(topic, partition.number).extend(more)
+        return records
 
 
 class ListSource:

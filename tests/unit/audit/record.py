@@ -1,0 +1,95 @@
+"""Records a history for tests/data/histories: `python -m tests.unit.audit.record NAME (--seed N | --world N | --from BUNDLE)`.
+
+Writes NAME.hookline and, beside it, what it folds to today. Nothing is ever recorded over: a history that folds to another
+state than it did is what `test_histories` is there to find.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from hookline.audit.bundle_file import BundleSource
+from hookline.audit.export import export
+from hookline.audit.findings import Finding
+from hookline.audit.replay import Run, stood
+from hookline.audit.source import Source
+from hookline.audit.standing import standing
+from hookline.audit.story import Selection
+from hookline.audit.verify import verify
+from hookline.chain.pipeline import LogId
+from hookline.log.codec import encode_setting
+from hookline.log.records import RawRecord
+from tests.unit.audit.simulations import simulated
+from tests.unit.audit.sources import Records, of_logs
+from tests.unit.chain.histories import World
+from tests.unit.dispatcher.harness import LOG_ID
+
+FOLDER = Path(__file__).parents[2] / "data" / "histories"
+
+
+async def end_states(source: Source) -> dict[str, Any]:
+    """Each chain as it stands at the end."""
+    found = stood(source, Selection(), Run(), lambda records: None)
+    return {one.chain.id: json.loads(json.dumps(standing(one.chain))) async for chains in found for one in chains}
+
+
+async def expected(path: Path) -> dict[str, Any]:
+    """What the tests hold a history to."""
+    findings: list[Finding] = []
+    with BundleSource(path) as source:
+        figures = await verify(source, findings.append, settled=True)
+    assert not findings, findings
+    with BundleSource(path) as source:
+        chains = await end_states(source)
+    counted = {name: dict(sorted(getattr(figures, name).items())) for name in ("events", "ended", "passed")}
+    return {
+        "records": figures.records,
+        "checkpoints": figures.checkpoints,
+        **counted,
+        "chains": dict(sorted(chains.items())),
+    }
+
+
+def made(options: argparse.Namespace) -> Records:
+    if options.seed is not None:
+        records = asyncio.run(simulated(options.seed))
+    else:
+        world = World(Random(options.world).randrange)
+        world.run(400)
+        world.settle()
+        records = of_logs(world.logs)
+    draft = encode_setting(LogId(log_id=LOG_ID), now_ms=0)
+    records.log_id, records.pipelines = LOG_ID, [RawRecord(draft.place, 0, 0, draft.key, draft.value, draft.headers)]
+    return records
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--seed", type=int, help="dispatchers under faults, from this seed")
+    how.add_argument("--world", type=int, help="one partition of workers and zombies, from this seed")
+    how.add_argument("--from", type=Path, dest="source", help="a bundle of `hookline audit export`")
+    options = parser.parse_args()
+    path, beside = FOLDER / f"{options.name}.hookline", FOLDER / f"{options.name}.json"
+    if path.exists() or beside.exists():
+        parser.error(f"{path.name} is recorded already: choose another name")
+    if options.source:
+        shutil.copyfile(options.source, path)
+    else:
+        with path.open("wb") as file:
+            asyncio.run(export(made(options).source(1_000), file, lambda records: None))
+    try:
+        beside.write_text(json.dumps(asyncio.run(expected(path)), indent=1) + "\n")
+    except BaseException:
+        path.unlink()
+        raise
+    print(f"{path.name}: {path.stat().st_size} bytes; look at {beside.name} before you commit it")
+
+
+if __name__ == "__main__":
+    main()
