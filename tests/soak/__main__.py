@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--no-faults", action="store_true", help="the load alone")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep logs and the brokers' data there")
+    parser.add_argument("--may-mount", action="store_true", help=argparse.SUPPRESS)  # said by scripts/soak
     given = parser.parse_args()
 
     began = time.monotonic()
@@ -40,7 +41,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hookline-soak-") as temporary:
         folder = given.data or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        report = asyncio.run(run_soak(plan, folder, say))
+        report = asyncio.run(run_soak(plan, folder, say, may_mount=given.may_mount))
     report.show()
     if given.json:
         report.write(given.json)

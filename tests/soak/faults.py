@@ -35,6 +35,9 @@ class Faults:
             await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
             if not self._is_busy():
                 return
+            if fault.kind == "disk-full" and self._stage.disk is None:
+                self._say("disk-full: not made, there is no disk of a limited size")
+                continue
             await self._make(fault)
 
     async def _make(self, fault: Fault) -> None:
@@ -75,10 +78,20 @@ class Faults:
                 await _kill(stage.brokers[int(target) - 1], fault.lasts_s)
             case "kill-controller":
                 await _kill(stage.controller(), fault.lasts_s)
+            case "disk-full":
+                await self._fill_disk(fault.lasts_s)
             case "slow-broker":
                 await _freeze(stage.brokers[int(target) - 1], fault.lasts_s)
             case other:
                 raise ValueError(f"no such fault: {other}")
+
+    async def _fill_disk(self, lasts_s: float) -> None:
+        """The broker dies of it, or is ended when there is room again: it may be half dead."""
+        assert self._stage.disk is not None
+        await asyncio.to_thread(self._stage.disk.fill)
+        await asyncio.sleep(lasts_s)
+        self._stage.disk.free()
+        await _kill(self._stage.brokers[0], 0.0)
 
 
 async def _kill(broker: EmbeddedBroker, lasts_s: float) -> None:

@@ -20,10 +20,10 @@ SESSION_S = 3.0
 """A dispatcher that says nothing for longer loses its partitions to the other."""
 
 Kind = str
-"""kill, pause, skew: any service; zombie, leave: a dispatcher; late-answers: one service's; kill-broker, kill-controller, slow-broker."""
+"""kill, pause, skew: any service; zombie, leave: a dispatcher; late-answers: one service's; kill-broker, kill-controller, slow-broker; disk-full: the only broker's."""
 
 KINDS_OF_ONE = (
-    "kill", "pause", "zombie", "kill-broker", "leave", "kill", "slow-broker", "late-answers", "skew",
+    "kill", "pause", "zombie", "kill-broker", "leave", "kill", "slow-broker", "late-answers", "disk-full", "skew",
 )  # fmt: skip
 KINDS_OF_THREE = (
     "kill", "kill-broker", "zombie", "kill-controller", "pause", "kill-broker", "leave", "slow-broker",

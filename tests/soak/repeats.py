@@ -11,6 +11,7 @@ __all__ = ["Repeats", "count_repeats"]
 
 NEVER_ARRIVED = ("connect", "dns", "tls", "blocked")
 SLACK_MS = 1_000
+OF_BROKERS = ("kill-broker", "kill-controller", "slow-broker", "disk-full")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def attempts_of(chain: ChainSeen, step: int) -> int:
 def _why(log: Log, partition: int, first: int, last: int, happened: Sequence[Happened]) -> str:
     """What happened between the first POST and the last: a fault of ours, or the partition changed hands."""
     for fault in happened:
-        touches = "broker" in fault.kind or "controller" in fault.kind or fault.target.startswith("dispatcher")
+        touches = fault.kind in OF_BROKERS or fault.target.startswith("dispatcher")
         if touches and fault.began - SLACK_MS <= last and first <= fault.ended + SLACK_MS:
             return fault.kind
     for entry in log:

@@ -14,7 +14,7 @@ from tests.soak.naive import ChainSeen
 
 __all__ = ["Report", "make_report"]
 
-NOT_MADE = "disk full: not made (a folder of a limited size needs a mount, which needs root)"
+NO_SMALL_DISK = "disk full: not made (a disk of a limited size needs `unshare --mount`, and one broker)"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Report:
             "unanswered, so unknown": _words(self.unanswered),
             "lost": self.lost,
             "faults": _words(self.faults),
-            "": NOT_MADE,
+            "": "" if "disk-full" in self.faults else NO_SMALL_DISK,
             "longest recovery": f"{self.longest_recovery_s:.1f} s",
             "findings": len(self.findings),
         }

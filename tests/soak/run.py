@@ -28,11 +28,11 @@ LEVEL_S = 30.0
 LOOK_S = 2.0
 
 
-async def run_soak(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
-    """Raises what the stage raises where the system does not start or get whole again."""
+async def run_soak(plan: Plan, folder: Path, say: Callable[[str], None], *, may_mount: bool = False) -> Report:
+    """may_mount: there is a namespace of mounts of our own, so the broker's disk can be a small one. Raises what the stage raises where the system does not start or get whole again."""
     ledgers = Ledgers()
     receivers = Receivers(plan.seed, ledgers)
-    stage = Stage(folder, plan.brokers, plan.skews_ms, say)
+    stage = Stage(folder, plan.brokers, plan.skews_ms, say, may_mount=may_mount)
     await receivers.start()
     try:
         async with stage.running():

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +17,7 @@ from hookline.log.topics import create_topics
 from tests.integration.kafka_proxy import Api, KafkaProxy
 from tests.integration.system import MASTER_KEY, PASSWORD, TOKEN, Stand
 from tests.kafka import free_broker_port
+from tests.soak.disk import SmallDisk
 from tests.soak.plan import SERVICES
 
 __all__ = ["PARTITIONS", "PREFIX", "Stage"]
@@ -31,8 +32,18 @@ ADMIN_OFFSET = 1000
 class Stage:
     """`folder` gets the brokers' data, the console's database, and one log file a service."""
 
-    def __init__(self, folder: Path, brokers: int, skews_ms: Mapping[str, int], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        brokers: int,
+        skews_ms: Mapping[str, int],
+        say: Callable[[str], None],
+        *,
+        may_mount: bool = False,
+    ) -> None:
         self.folder = folder
+        self.disk = SmallDisk(folder / "kafka") if may_mount and brokers == 1 else None
+        """None: the broker has the disk that there is."""
         self.died: list[str] = []
         """Services that ended with nobody having killed them."""
         self._say = say
@@ -66,6 +77,12 @@ class Stage:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Stage"]:
+        with self.disk.mounted() if self.disk else nullcontext():
+            async with self._started():
+                yield self
+
+    @asynccontextmanager
+    async def _started(self) -> AsyncIterator[None]:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2))
         try:
             await asyncio.gather(*(asyncio.to_thread(broker.start) for broker in self.brokers))
@@ -74,7 +91,7 @@ class Stage:
             await create_topics(self.cluster(), partitions=PARTITIONS)
             await asyncio.gather(*map(self.start, SERVICES))
             await self.all_ready()
-            yield self
+            yield
         finally:
             for watch in self._watches:
                 watch.cancel()

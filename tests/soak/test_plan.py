@@ -25,7 +25,9 @@ def test_load_is_the_same_with_faults_and_without() -> None:
 def test_a_long_plan_has_every_kind_of_fault_and_they_come_one_after_the_other(brokers: int) -> None:
     faults = make_plan(1, 3_000, brokers).faults
     kinds = {"kill", "pause", "zombie", "leave", "kill-broker", "slow-broker", "skew"}
-    assert {fault.kind for fault in faults} == kinds | ({"late-answers"} if brokers == 1 else {"kill-controller"})
+    assert {fault.kind for fault in faults} == kinds | (
+        {"late-answers", "disk-full"} if brokers == 1 else {"kill-controller"}
+    )
     assert all(a.at_s + a.lasts_s < b.at_s for a, b in pairwise(faults))
     assert all(fault.at_s + fault.lasts_s <= 3_000 for fault in faults), "a fault while nothing is left to do"
     assert {fault.target for fault in faults if fault.kind == "kill"} == set(SERVICES)
