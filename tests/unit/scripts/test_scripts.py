@@ -108,3 +108,35 @@ def test_scripts_are_executable_and_stop_at_errors(script: Path) -> None:
     if lines[0] == "#!/usr/bin/env bash":
         assert "set -euo pipefail" in lines
         assert lines[1].startswith("# "), "says what it is for"
+
+
+def test_packages_says_what_is_left_out_without_root(clone: Path) -> None:
+    programs = clone.parent / "programs"
+    programs.mkdir()
+    for name, body in {"id": "echo 1000", "apt-get": "echo installed", "here": "exit 0"}.items():
+        (programs / name).write_text(f"#!/bin/bash\n{body}\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+
+    said = run(clone / "scripts" / "packages", "here", "not-here", PATH=path)
+    nothing = run(clone / "scripts" / "packages", "here", PATH=path)
+
+    assert (said.returncode, said.stdout) == (0, "")
+    assert said.stderr == "packages: no root or no apt-get; the tests that need not-here say so\n"
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "")
+
+
+def test_packages_installs_what_is_missing_where_it_may(clone: Path) -> None:
+    programs = clone.parent / "programs"
+    programs.mkdir()
+    for name, body in {"id": "echo 0", "apt-get": 'echo "apt-get $*"', "here": "exit 0"}.items():
+        (programs / name).write_text(f"#!/bin/bash\n{body}\n")
+        (programs / name).chmod(0o755)
+
+    said = run(clone / "scripts" / "packages", "here", "not-here", PATH=f"{programs}:{os.environ['PATH']}")
+
+    assert said.stdout.splitlines() == [
+        "== apt-get install not-here",
+        "apt-get update -qq",
+        "apt-get install -y -qq --no-install-recommends not-here",
+    ]
