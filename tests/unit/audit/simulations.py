@@ -4,6 +4,10 @@ from uuid import uuid4
 
 from hookline.chain.events import Plan, PushReceived
 from hookline.chain.ids import partition_of
+from hookline.chain.pipeline import LogId
+from hookline.log.codec import encode_setting
+from hookline.log.faults import Faults
+from hookline.log.memory import MemoryCluster
 from tests.unit.audit.sources import Records, of_cluster
 from tests.unit.dispatcher.harness import LOG_ID, World, kill
 from tests.unit.dispatcher.test_simulation import PARTITIONS, Simulation
@@ -37,7 +41,7 @@ class PlacedSimulation(Simulation):
             await super().act()
 
 
-async def simulated(seed: int) -> Records:
+async def simulated_cluster(seed: int) -> MemoryCluster:
     """All is quiet at its end: every chain is over."""
     simulation = PlacedSimulation(seed)
     try:
@@ -45,4 +49,11 @@ async def simulated(seed: int) -> Records:
     finally:
         for dispatcher in simulation.dispatchers:
             await kill(dispatcher)
-    return of_cluster(simulation.world.cluster, PARTITIONS, LOG_ID)
+    cluster = simulation.world.cluster
+    cluster.append(encode_setting(LogId(log_id=LOG_ID), now_ms=0))
+    cluster.faults = Faults.none()
+    return cluster
+
+
+async def simulated(seed: int) -> Records:
+    return of_cluster(await simulated_cluster(seed), PARTITIONS, LOG_ID)
