@@ -113,6 +113,15 @@ def test_another_word_is_answered_with_the_usage(image: Image) -> None:
     assert said.startswith("usage: ")
 
 
+def test_topics_are_made_without_the_command_line(image: Image) -> None:
+    """What the chart's job runs; nobody answers here, and that is all that is wrong."""
+    code, _, said = say(image, "topics", "create", HOOKLINE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
+
+    assert code == 1
+    assert "hookline: topics: no broker answers" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_says_which_setting_is_wrong(image: Image, service: str) -> None:
     code, _, said = say(image, service, HOOKLINE_MASTER_KEYS="k1:short", HOOKLINE_INGRESS_PORT="eighty")
