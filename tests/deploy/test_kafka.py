@@ -148,7 +148,6 @@ def test_strimzi_makes_the_credentials_that_the_pods_use() -> None:
         "scram-sha-512"
     }
     assert set(chart.of("KafkaUser")) == {f"hookline-{user}" for user in USERS}
-    assert rendered("full").environment("ingress")["HOOKLINE_KAFKA_BOOTSTRAP_SERVERS"] == "events-kafka-bootstrap:9093"
 
 
 def test_a_name_of_your_own_is_user_and_secret() -> None:
@@ -161,3 +160,25 @@ def test_a_name_of_your_own_is_user_and_secret() -> None:
 
     assert environment["HOOKLINE_KAFKA_USERNAME"] == "ui"
     assert environment["HOOKLINE_KAFKA_PASSWORD"]["secretKeyRef"] == {"name": "ui-kafka", "key": "password"}
+
+
+@pytest.mark.parametrize(
+    ("more", "servers"),
+    [
+        ((), "events-kafka-bootstrap:9093"),
+        (("kafka.securityProtocol=SASL_PLAINTEXT",), "events-kafka-bootstrap:9092"),
+        (("kafka.strimzi.namespace=kafka",), "events-kafka-bootstrap.kafka.svc:9093"),
+        (("kafka.bootstrapServers={a:1,b:2}",), "a:1,b:2"),
+    ],
+)
+def test_strimzis_brokers_are_found_unless_others_are_named(more: tuple[str, ...], servers: str) -> None:
+    assert rendered("full", *more).environment("ingress")["HOOKLINE_KAFKA_BOOTSTRAP_SERVERS"] == servers
+
+
+def test_strimzis_objects_go_where_its_operators_look() -> None:
+    chart = rendered("full", "kafka.strimzi.namespace=kafka")
+    found = [*chart.of("KafkaTopic").values(), *chart.of("KafkaUser").values()]
+
+    assert {(t["metadata"]["namespace"], t["metadata"]["labels"]["strimzi.io/cluster"]) for t in found} == {
+        ("kafka", "events")
+    }

@@ -3,7 +3,7 @@
 {{- if .Values.kafka.bootstrapServers -}}
 {{ join "," .Values.kafka.bootstrapServers }}
 {{- else if $strimzi.enabled -}}
-{{ $strimzi.cluster }}-kafka-bootstrap{{ with $strimzi.namespace }}.{{ . }}.svc{{ end }}:9093
+{{ $strimzi.cluster }}-kafka-bootstrap{{ with $strimzi.namespace }}.{{ . }}.svc{{ end }}:{{ ternary 9093 9092 (hasSuffix "SSL" .Values.kafka.securityProtocol) }}
 {{- else -}}
 {{ fail "set kafka.bootstrapServers, or kafka.strimzi.enabled and kafka.strimzi.cluster" }}
 {{- end -}}
