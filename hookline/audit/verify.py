@@ -34,6 +34,10 @@ class Figures:
     ended: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
 
+    def as_fields(self) -> dict[str, int | dict[str, int]]:
+        """A JSON object."""
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
+
 
 async def verify(
     source: Source,

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -174,7 +173,7 @@ def verify(
             raise BundleBroken(f"{source} is whole, and another file: its seal is {log.seal}")
         found = figures.findings
         if as_json:
-            view.line(json.dumps({"figures": asdict(figures)}))
+            view.line(json.dumps({"figures": figures.as_fields()}))
         else:
             view.figures(figures, log)
         view.close_with(figures.records)

@@ -129,7 +129,7 @@ class AuditView:
             table.add_row("seal", log.seal)
         self._console.print(table)
         if figures.findings:
-            self._console.print(f"[bad]{figures.findings} findings[/]")
+            self._console.print(f"[bad]{figures.findings} finding{'s' if figures.findings > 1 else ''}[/]")
         else:
             self._console.print("[good]clean: nothing found[/]")
 

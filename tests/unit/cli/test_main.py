@@ -15,6 +15,7 @@ from tests.kafka import free_broker_port
 COMMANDS = ["up", "demo", "receive", "ingress", "dispatcher", "callbacks", "console", "doctor", "sources"]
 COMMANDS += [f"quarantine {name}" for name in ("list", "show", "retry")]
 COMMANDS += [f"topics {name}" for name in ("create", "describe", "new-epoch")]
+COMMANDS += [f"audit {name}" for name in ("replay", "state", "verify", "export")]
 
 
 def run(*arguments: str, cwd: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
