@@ -17,16 +17,16 @@ from tests.soak.stage import PREFIX, Stage
 __all__ = ["audit", "console_rows", "product_fold"]
 
 
-async def audit(stage: Stage, *, settled: bool) -> list[str]:
-    """The findings of `hookline audit verify --console`."""
+async def audit(stage: Stage, *, settled: bool) -> tuple[list[str], int]:
+    """The findings of `hookline audit verify --console`, and how many partitions had a checkpoint to compare (I6)."""
     found: list[Finding] = []
     with open_console(f"sqlite:///{stage.database}") as rows:
         source = await open_cluster(stage.cluster(), PREFIX, SystemClock())
         try:
-            await verify(source, found.append, console=rows, settled=settled)
+            figures = await verify(source, found.append, console=rows, settled=settled)
         finally:
             await source.close()
-    return [f"audit {finding}" for finding in found]
+    return [f"audit {finding}" for finding in found], figures.checkpoints
 
 
 async def product_fold(stage: Stage) -> dict[str, Standing | None]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from tests.soak.judge import Judgement
 from tests.soak.ledger import Ledgers
 from tests.soak.naive import ChainSeen
+from tests.soak.plan import Plan
 
 __all__ = ["Report", "make_report"]
 
@@ -19,7 +20,9 @@ NO_SMALL_DISK = "disk full: not made (a disk of a limited size needs `unshare --
 
 @dataclass(frozen=True)
 class Report:
-    """`longest_recovery_s`: from when a fault was lifted until every service was ready. `ends`: chains by how they ended."""
+    """`longest_recovery_s`: from when a fault was lifted until every service was ready. `ends`: chains by how they ended.
+
+    `checkpoints`: partitions whose last snapshot was compared with the fold."""
 
     seed: int
     pushes: int
@@ -33,6 +36,7 @@ class Report:
     longest_recovery_s: float
     ends: dict[str, int]
     unanswered: dict[str, int]
+    checkpoints: int
     findings: tuple[str, ...]
 
     def write(self, file: Path) -> None:
@@ -48,6 +52,7 @@ class Report:
             "  of them unexplained": self.unexplained_duplicates,
             "unanswered, so unknown": _words(self.unanswered),
             "lost": self.lost,
+            "partitions with a checkpoint": self.checkpoints,
             "faults": _words(self.faults),
             "": "" if "disk-full" in self.faults else NO_SMALL_DISK,
             "longest recovery": f"{self.longest_recovery_s:.1f} s",
@@ -61,13 +66,18 @@ class Report:
 
 
 def make_report(
-    seed: int, chains: dict[str, ChainSeen], ledgers: Ledgers, judgement: Judgement, findings: list[str], skews: int
+    plan: Plan,
+    chains: dict[str, ChainSeen],
+    ledgers: Ledgers,
+    judgement: Judgement,
+    findings: list[str],
+    checkpoints: int,
 ) -> Report:
-    """`findings`: those of the judgement and all others; `skews`: services whose clock was off from the start."""
+    """`findings`: those of the judgement and all others. A clock that was off from the start is a fault, too."""
     faults = Counter(fault.kind for fault in ledgers.happened)
-    faults["skew"] += skews
+    faults["skew"] += sum(map(bool, plan.skews_ms.values()))
     return Report(
-        seed=seed,
+        seed=plan.seed,
         pushes=sum(push.status is not None and push.status < 300 for push in ledgers.pushed),
         chains=len(chains),
         posts=len(ledgers.seen),
@@ -82,6 +92,7 @@ def make_report(
             "pushes": sum(push.status is None for push in ledgers.pushed),
             "callbacks": sum(call.status is None for call in ledgers.called),
         },
+        checkpoints=checkpoints,
         findings=tuple(findings),
     )
 

@@ -96,14 +96,15 @@ async def _judge(stage: Stage, ledgers: Ledgers, plan: Plan) -> Report:
     chains = fold(log)
     wrong_rows = await _wrong_rows(stage, chains)
     judgement = judge(log, chains, ledgers, now_ms())
+    audited, checkpoints = await audit(stage, settled=True)
     findings = [
         *judgement.findings,
         *compare("fold", chains, await product_fold(stage)),
         *wrong_rows,
-        *await audit(stage, settled=True),
+        *audited,
         *(f"died {said}" for said in stage.died),
     ]
-    return make_report(plan.seed, chains, ledgers, judgement, findings, sum(map(bool, plan.skews_ms.values())))
+    return make_report(plan, chains, ledgers, judgement, findings, checkpoints)
 
 
 async def _wrong_rows(stage: Stage, chains: dict[str, ChainSeen]) -> list[str]:

@@ -27,6 +27,9 @@ PREFIX = "soak."
 READY_S = 60.0
 POLL_S = 0.05
 ADMIN_OFFSET = 1000
+ROOT = Path(__file__).parents[2]
+MODULES = {"dispatcher": "tests.soak.dispatcher"}
+"""Services that are not run as they come."""
 
 
 class Stage:
@@ -41,7 +44,7 @@ class Stage:
         *,
         may_mount: bool = False,
     ) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self.disk = SmallDisk(folder / "kafka") if may_mount and brokers == 1 else None
         """None: the broker has the disk that there is."""
         self.died: list[str] = []
@@ -111,9 +114,12 @@ class Stage:
         if skew_ms is not None:
             self._skews_ms[service] = skew_ms
         with (self.folder / f"{service}.log").open("ab") as log:
-            command = (sys.executable, "-m", f"services.{_module(service)}")
             process = await asyncio.create_subprocess_exec(
-                *command, env=self._environment(service), stdout=log, stderr=log
+                *(sys.executable, "-m", MODULES.get(_kind(service), f"services.{service}")),
+                env=self._environment(service),
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
             )
         self._processes[service] = process
         watch = asyncio.create_task(self._watch(service, process))
@@ -163,8 +169,8 @@ class Stage:
                 await self.start(service)
 
     def _environment(self, service: str) -> dict[str, str]:
-        module = _module(service)
-        servers = f"127.0.0.1:{self._proxies[module].port}" if module in self._proxies else self.servers
+        proxy = self._proxies.get(_kind(service))
+        servers = f"127.0.0.1:{proxy.port}" if proxy else self.servers
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("HOOKLINE_")},
             "HOOKLINE_INGRESS_PORT": str(self._ports["ingress"]),
@@ -205,7 +211,7 @@ class Stage:
             hold.release()
 
 
-def _module(service: str) -> str:
+def _kind(service: str) -> str:
     return service.partition("-")[0]
 
 

@@ -18,5 +18,6 @@ async def test_short_soak(tmp_path: Path) -> None:
     report.show()
     assert report.findings == ()
     assert report.lost == report.unexplained_duplicates == 0
+    assert report.checkpoints > 0
     assert report.pushes >= len({push.tag for push in plan.pushes})
     assert sum(report.faults.values()) > len(plan.faults) > 0, "each fault was made, and clocks were skewed"
