@@ -6,6 +6,7 @@ retries and a halt, 500 open at a time in each partition), verifies it in a proc
 
 import argparse
 import asyncio
+import gc
 import json
 import resource
 import subprocess
@@ -178,6 +179,8 @@ def make(path: Path, events: int) -> None:
 
 def measure(path: Path) -> None:
     """In this process: verify it and print what it took."""
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 1_000)  # as the command does
     started = time.perf_counter()
     with BundleSource(path) as source:
         figures = asyncio.run(verify(source, print))
