@@ -3,6 +3,7 @@
 A finding is a sentence that begins with the invariant's number, or with `lost`, `stuck`, `fold`, `console`.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -28,11 +29,17 @@ class Judgement:
 
 def judge(log: Log, chains: dict[str, ChainSeen], ledgers: Ledgers, now: int) -> Judgement:
     """`chains`: the naive fold of `log`; `now` (Unix ms): when everything was quiet."""
-    lost = [*_lost_pushes(log, ledgers), *_lost_verdicts(log, ledgers), *_never_posted(chains, ledgers)]
+    lost = [
+        *_lost_pushes(log, ledgers),
+        *_lost_verdicts(log, ledgers),
+        *_lost_orders(log, chains, ledgers),
+        *_never_posted(chains, ledgers),
+    ]
     repeats = count_repeats(log, chains, ledgers)
     findings = [
         *lost,
         *_overruled(chains, ledgers),
+        *_run_twice(log, ledgers),
         *_uncaused(chains, ledgers),
         *_unseen(chains, ledgers),
         *_too_early(chains),
@@ -70,6 +77,27 @@ def _lost_verdicts(log: Log, ledgers: Ledgers) -> Iterator[str]:
     for call in ledgers.called:
         if call.status == 200 and (call.chain_id, call.step, call.state) not in kept:
             yield f"I4 {call.state} of step {call.step} of {call.chain_id} was answered 200 and is not in the log"
+
+
+def _lost_orders(log: Log, chains: dict[str, ChainSeen], ledgers: Ledgers) -> Iterator[str]:
+    """A cancel answered 202 is in the log, and so is the run that an answer named."""
+    cancelled = {e.event["chain_id"] for e in log if e.kind == "CancelRequested"}
+    for order in ledgers.ordered:
+        there = order.chain_id in cancelled if order.action == "cancel" else order.made in chains
+        if order.status == 202 and not there:
+            yield f"lost {order.chain_id}: its {order.action} was answered 202 and is not in the log"
+
+
+def _run_twice(log: Log, ledgers: Ledgers) -> Iterator[str]:
+    """One Idempotency-Key is one run at most, whatever became of its answers."""
+    asked: dict[str, set[str]] = {}
+    for order in ledgers.ordered:
+        if order.action == "run":
+            asked.setdefault(order.chain_id[:36], set()).add(order.key)
+    runs = Counter(e.event["push_id"] for e in log if e.kind == "RedeliveryRequested")
+    for push_id, count in runs.items():
+        if count > (wanted := len(asked.get(push_id, ()))):
+            yield f"fold {push_id}: {wanted} runs were asked for, and {count} began"
 
 
 def _overruled(chains: dict[str, ChainSeen], ledgers: Ledgers) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-__all__ = ["Called", "Happened", "Ledgers", "Pushed", "Seen", "now_ms"]
+__all__ = ["Called", "Happened", "Ledgers", "Ordered", "Pushed", "Seen", "now_ms"]
 
 
 def now_ms() -> int:
@@ -42,6 +42,18 @@ class Called:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """What someone asked of a chain: `cancel` or `run`; `key` is its Idempotency-Key, `made` the chain that was answered."""
+
+    action: str
+    chain_id: str
+    key: str
+    at: int
+    status: int | None
+    made: str
+
+
+@dataclass(frozen=True)
 class Happened:
     """A fault as it was made: from `began` until everything was ready again; `recovery_s` after it was lifted."""
 
@@ -57,4 +69,5 @@ class Ledgers:
     pushed: list[Pushed] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     called: list[Called] = field(default_factory=list)
+    ordered: list[Ordered] = field(default_factory=list)
     happened: list[Happened] = field(default_factory=list)

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-__all__ = ["DISPATCHERS", "SERVICES", "Fault", "Kind", "PipelinePlan", "Plan", "PushPlan", "make_plan"]
+__all__ = ["DISPATCHERS", "SERVICES", "Fault", "Kind", "OrderPlan", "PipelinePlan", "Plan", "PushPlan", "make_plan"]
 
 DISPATCHERS = ("dispatcher-a", "dispatcher-b")
 SERVICES = ("ingress", "callbacks", "console", *DISPATCHERS)
 REPOSITORIES = 6
 PUSHES_PER_S = 2.0
+ORDERS_PER_S = 0.2
 REPEATED = 0.08
 """Share of pushes that their registry sends once more, some time after it was answered."""
 SKEW_MS = 2_000
@@ -55,6 +56,16 @@ class PushPlan:
 
 
 @dataclass(frozen=True)
+class OrderPlan:
+    """Someone cancels a chain or runs one again: `which` (0 to 1) among those that receivers saw last."""
+
+    at_s: float
+    action: str
+    which: float
+    key: str
+
+
+@dataclass(frozen=True)
 class Fault:
     """`target`: a service, or a broker's number; `value`: the new skew in ms, or what is held back by its api's name."""
 
@@ -71,6 +82,7 @@ class Plan:
     brokers: int
     pipelines: tuple[PipelinePlan, ...]
     pushes: tuple[PushPlan, ...]
+    orders: tuple[OrderPlan, ...]
     faults: tuple[Fault, ...]
     skews_ms: dict[str, int]
     """How much each service's clock is off from the start on."""
@@ -79,13 +91,14 @@ class Plan:
 def make_plan(seed: int, seconds: float, brokers: int = 1, *, faults: bool = True) -> Plan:
     """`seconds`: how long pushes and faults come; what they began goes on after it."""
     # A source of its own for each part: a change to one leaves the others as they were.
-    drawn = {part: Random(f"{seed}/{part}") for part in ("pipelines", "pushes", "faults", "skews")}
+    drawn = {part: Random(f"{seed}/{part}") for part in ("pipelines", "pushes", "orders", "faults", "skews")}
     skews = {name: drawn["skews"].randint(-SKEW_MS, SKEW_MS) for name in SERVICES} if faults else {}
     return Plan(
         seed,
         brokers,
         tuple(_pipelines(drawn["pipelines"])),
         tuple(sorted(_pushes(drawn["pushes"], seconds), key=lambda push: push.at_s)),
+        tuple(_orders(drawn["orders"], seconds)),
         tuple(_faults(drawn["faults"], seconds, brokers)) if faults else (),
         skews,
     )
@@ -114,6 +127,13 @@ def _pushes(random: Random, seconds: float) -> Iterator[PushPlan]:
         yield PushPlan(at, source, repository, f"v{number}")
         if random.random() < REPEATED:
             yield PushPlan(at + random.uniform(0.0, 10.0), source, repository, f"v{number}")
+
+
+def _orders(random: Random, seconds: float) -> Iterator[OrderPlan]:
+    at, number = 0.0, 0
+    while (at := at + random.expovariate(ORDERS_PER_S)) < seconds:
+        number += 1
+        yield OrderPlan(at, random.choice(("cancel", "run")), random.random(), f"order-{number}")
 
 
 def _faults(random: Random, seconds: float, brokers: int) -> Iterator[Fault]:

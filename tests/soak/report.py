@@ -26,6 +26,7 @@ class Report:
 
     seed: int
     pushes: int
+    orders: dict[str, int]
     chains: int
     posts: int
     duplicates: int
@@ -47,6 +48,7 @@ class Report:
         rows = {
             "pushes answered": self.pushes,
             "chains": f"{self.chains} ({_words(self.ends)})",
+            "orders of users answered": _words(self.orders),
             "POSTs seen by receivers": self.posts,
             "duplicates": f"{self.duplicates} ({_words(self.explained_by)})",
             "  of them unexplained": self.unexplained_duplicates,
@@ -79,6 +81,7 @@ def make_report(
     return Report(
         seed=plan.seed,
         pushes=sum(push.status is not None and push.status < 300 for push in ledgers.pushed),
+        orders=dict(Counter(order.action for order in ledgers.ordered if order.status == 202)),
         chains=len(chains),
         posts=len(ledgers.seen),
         duplicates=judgement.repeats.duplicates,
@@ -91,6 +94,7 @@ def make_report(
         unanswered={
             "pushes": sum(push.status is None for push in ledgers.pushed),
             "callbacks": sum(call.status is None for call in ledgers.called),
+            "orders": sum(order.status is None for order in ledgers.ordered),
         },
         checkpoints=checkpoints,
         findings=tuple(findings),

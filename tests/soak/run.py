@@ -7,11 +7,12 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.integration.system import PASSWORD, TOKEN
+from tests.integration.system import TOKEN
 from tests.soak.faults import Faults
 from tests.soak.judge import compare, judge
 from tests.soak.ledger import Ledgers, now_ms
 from tests.soak.naive import ChainSeen, fold, read_log
+from tests.soak.operators import Operators, log_in
 from tests.soak.plan import PipelinePlan, Plan
 from tests.soak.product import audit, console_rows, product_fold
 from tests.soak.receivers import Receivers
@@ -37,8 +38,8 @@ async def run_soak(plan: Plan, folder: Path, say: Callable[[str], None], *, may_
     try:
         async with stage.running():
             say(f"{len(stage.brokers)} broker(s) and the services are ready")
-            await _make_pipelines(stage, receivers, plan)
-            await _load(stage, ledgers, plan, say)
+            headers = await _make_pipelines(stage, receivers, plan)
+            await _load(stage, ledgers, plan, headers, say)
             say("the load is over; waiting for every chain's end")
             await _quiet(stage, receivers)
             return await _judge(stage, ledgers, plan)
@@ -46,26 +47,32 @@ async def run_soak(plan: Plan, folder: Path, say: Callable[[str], None], *, may_
         await receivers.stop()
 
 
-async def _load(stage: Stage, ledgers: Ledgers, plan: Plan, say: Callable[[str], None]) -> None:
+async def _load(
+    stage: Stage, ledgers: Ledgers, plan: Plan, headers: dict[str, str], say: Callable[[str], None]
+) -> None:
+    """`headers`: those of someone who is logged in."""
     registries = Registries(stage.url("ingress"), TOKEN, ledgers)
+    operators = Operators(stage.url("console"), headers, ledgers)
     pushing = asyncio.create_task(registries.run(plan.pushes))
+    ordering = asyncio.create_task(operators.run(plan.orders))
     try:
         await Faults(stage, ledgers, lambda: not pushing.done(), say).run(plan.faults)
-        await pushing
+        await asyncio.gather(pushing, ordering)
     finally:
         pushing.cancel()
+        ordering.cancel()
 
 
-async def _make_pipelines(stage: Stage, receivers: Receivers, plan: Plan) -> None:
+async def _make_pipelines(stage: Stage, receivers: Receivers, plan: Plan) -> dict[str, str]:
+    """The headers of the one who made them."""
     async with aiohttp.ClientSession() as http:
-        login = {"username": "admin", "password": PASSWORD}
-        async with http.post(f"{stage.url('console')}/v2/users/login/", json=login) as answer:
-            headers = {"Authorization": f"JWT {(await answer.json())['token']}"}
+        headers = await log_in(http, stage.url("console"))
         for pipeline in plan.pipelines:
             path = f"/v2/repositories/{pipeline.repository}/webhook_pipeline/"
             body = _settings(pipeline, receivers)
             async with http.post(stage.url("console") + path, json=body, headers=headers) as answer:
                 assert answer.status == 201, await answer.text()
+    return headers
 
 
 def _settings(pipeline: PipelinePlan, receivers: Receivers) -> dict[str, object]:

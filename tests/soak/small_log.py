@@ -5,7 +5,7 @@ from typing import Any
 from tests.soak.ledger import Called, Ledgers, Pushed, Seen
 from tests.soak.naive import Entry, Log
 
-__all__ = ["LATER", "ONE", "TWO", "decision", "small_ledgers", "small_log"]
+__all__ = ["LATER", "ONE", "TWO", "decision", "rerun", "small_ledgers", "small_log"]
 
 PUSHES = ("11111111-1111-5111-8111-111111111111", "22222222-2222-5222-8222-222222222222")
 ONE, TWO = (f"{push}-{offset}-1-0" for offset, push in enumerate(PUSHES))
@@ -53,6 +53,12 @@ def small_ledgers() -> Ledgers:
 def decision(offset: int, kind: str, chain_id: str, step: int, *, valid: bool = True, **more: Any) -> Entry:
     event = {"chain_id": chain_id, "step": step, "read_to": {"callbacks": 3}, **more}
     return Entry("deliveries", 0, offset, 1_000 + offset, kind, event, valid)
+
+
+def rerun(offset: int) -> Entry:
+    """The first push's chain, run again from its second step."""
+    event = {"push_id": PUSHES[0], "cause": 0, "from_step": 2, "plan": {"n": 1, "hooks": [{}, {}]}}
+    return Entry("commands", 0, offset, 1_000, "RedeliveryRequested", event)
 
 
 def _push(offset: int, tag: str, hooks: int) -> Entry:

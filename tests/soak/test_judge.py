@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from tests.soak.judge import Judgement, compare, judge
-from tests.soak.ledger import Called, Happened, Ledgers, Pushed, Seen
+from tests.soak.ledger import Called, Happened, Ledgers, Ordered, Pushed, Seen
 from tests.soak.naive import Log, fold
-from tests.soak.small_log import LATER, ONE, TWO, decision, small_ledgers, small_log
+from tests.soak.small_log import LATER, ONE, TWO, decision, rerun, small_ledgers, small_log
 
 
 def judged(log: Log, ledgers: Ledgers) -> Judgement:
@@ -37,6 +37,8 @@ LEDGERS: list[tuple[str, Callable[[Ledgers], None]]] = [
     ("I1 push v1", lambda it: it.pushed.append(Pushed("distribution", "ns/app", "v1", "body of v1", 1, 202))),
     ("I4 success of step 1", lambda it: it.called.append(Called(TWO, 1, "success", 1, 200))),
     ("I4 failure of step 2", lambda it: it.called.append(Called(ONE, 2, "failure", 1, 200))),
+    (f"lost {ONE}: its cancel", lambda it: it.ordered.append(Ordered("cancel", ONE, "k", 1, 202, ONE))),
+    (f"lost {ONE}: its run", lambda it: it.ordered.append(Ordered("run", ONE, "k", 1, 202, f"{ONE}7"))),
     ("I7 nobody-0-1-0-1", lambda it: it.seen.append(Seen("nobody-0-1-0-1", 1))),
     (f"I7 {TWO}-2", lambda it: it.seen.append(Seen(f"{TWO}-2", 1))),
     (f"I7 {ONE}-2: the log", lambda it: it.seen.remove(Seen(f"{ONE}-2", 3_000))),
@@ -57,6 +59,7 @@ LOGS: list[tuple[str, Log]] = [
     ("I4 success of step 1", without(small_log(), "callbacks", 0)),
     (f"I2 {ONE}-2", without(small_log(), "callbacks", 0)),
     (f"I8 {TWO}", without(small_log(), "deliveries", 7)),
+    (f"fold {ONE[:36]}: 0 runs", [*small_log(), rerun(0)]),
     (
         f"I9 {ONE}",
         [*without(small_log(), "deliveries", 4), decision(8, "ChainHalted", ONE, 2, reason="callback_timeout")],

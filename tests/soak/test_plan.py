@@ -44,6 +44,12 @@ def test_pushes_come_from_two_sources_and_some_are_repeated() -> None:
     assert [push.at_s for push in pushes] == sorted(push.at_s for push in pushes)
 
 
+def test_users_cancel_and_run_again() -> None:
+    orders = make_plan(1, 300).orders
+    assert {order.action for order in orders} == {"cancel", "run"}
+    assert len({order.key for order in orders}) == len(orders)
+
+
 def test_pipelines_have_one_to_five_hooks() -> None:
     hooks = {pipeline.hooks for seed in range(5) for pipeline in make_plan(seed, 1).pipelines}
     assert hooks == {1, 2, 3, 4, 5}
