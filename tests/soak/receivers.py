@@ -99,10 +99,10 @@ async def _answer(request: web.Request, reaction: Reaction) -> web.StreamRespons
             await asyncio.sleep(HANG_S)
             return web.Response()
         case "half":
-            # Half of a status line, then the end of the connection.
-            assert request.transport is not None
-            request.transport.write(b"HTTP/1.1 20")
-            request.transport.close()
+            # Half of a status line, then the end of the connection, where the other side has not ended it already.
+            if request.transport is not None:
+                request.transport.write(b"HTTP/1.1 20")
+                request.transport.close()
             return web.Response()
         case "429":
             return web.Response(status=429, headers={"Retry-After": "2"})
