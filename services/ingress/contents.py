@@ -11,9 +11,14 @@ from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Pu
 from services.ingress.reading import tidy
 from services.ingress.source import Source
 
-__all__ = ["Contents", "Unread", "contents_of"]
+__all__ = ["MAX_EVENTS", "Contents", "Unread", "contents_of"]
 
 log = structlog.get_logger()
+
+MAX_EVENTS = 500
+"""Of one delivery: few enough that all are acked before a registry's patience ends. No registry is known to send more than one."""
+MAX_RAW = 4 * 1024 * 1024
+"""Bytes of all its parts: those of one event of many repeat what stands around it."""
 
 
 class Unread(NamedTuple):
@@ -36,7 +41,7 @@ def contents_of(source: Source, delivery: Delivery) -> Contents:
     """Never raises: one event that cannot be read is `unread` and the others are taken."""
     contents = Contents()
     try:
-        parts = list(source.parse(delivery))
+        parts = _parts(source, delivery)
     except Exception as error:  # noqa: BLE001  as below
         contents.unread.append(Unread(delivery.body, _why(source, error)))
         return contents
@@ -51,6 +56,18 @@ def contents_of(source: Source, delivery: Delivery) -> Contents:
         else:
             contents.pushes.append((part, outcome))
     return contents
+
+
+def _parts(source: Source, delivery: Delivery) -> list[Part]:
+    """Raises Unreadable for more than we would append for one delivery: each part holds what it needs of the whole again."""
+    parts: list[Part] = []
+    size = 0
+    for part in source.parse(delivery):
+        parts.append(part)
+        size += len(part.raw)
+        if len(parts) > MAX_EVENTS or size > MAX_RAW:
+            raise Unreadable(f"more than {MAX_EVENTS} events, or {MAX_RAW // 1024 // 1024} MiB of them, in one body")
+    return parts
 
 
 def _outcome(source: Source, part: Part, delivery: Delivery) -> Push | Ignored:

@@ -24,7 +24,7 @@ from hookline.log.records import Place, RawRecord, Topic
 from services.ingress.delivery import Push
 from services.ingress.repeats import Remembered
 
-__all__ = ["DigestTail", "Digests", "goes_by_digest"]
+__all__ = ["DigestTail", "Digests", "Tag", "Turn", "goes_by_digest", "tag_of"]
 
 CAPACITY = 50_000
 """Digests remembered, one for each pipeline and tag: some 30 MB when full."""
@@ -56,10 +56,16 @@ class _Seen(BaseModel):
     same_digest: tuple[str, ...] = ()
 
 
-class _Tag(NamedTuple):
+class Tag(NamedTuple):
+    """What can have one digest at a time."""
+
     registry: str | None
     repository: str
-    tag: str
+    tag: str | None
+
+
+def tag_of(push: Push) -> Tag:
+    return Tag(push.registry, push.repository, push.tag)
 
 
 def goes_by_digest(pipelines: Iterable[Pipeline], push: Push) -> bool:
@@ -72,7 +78,7 @@ class Digests:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._last: OrderedDict[tuple[str, _Tag], str] = OrderedDict()
+        self._last: OrderedDict[tuple[str, Tag], str] = OrderedDict()
         self._remembered = Remembered()
 
     def see(self, push: _Seen) -> None:
@@ -81,19 +87,35 @@ class Digests:
             return
         if push.tag is None or push.digest is None:
             return
-        tag = _Tag(push.registry, push.repository, push.tag)
+        tag = Tag(push.registry, push.repository, push.tag)
         for pipeline_id in (*(plan.pipeline_id for plan in push.plans), *push.same_digest):
             self._last.pop((pipeline_id, tag), None)
             self._last[pipeline_id, tag] = push.digest
             if len(self._last) > self._capacity:
                 self._last.popitem(last=False)
 
-    def is_same(self, pipeline: Pipeline, push: Push) -> bool:
-        """Did the push give its tag no other digest than it had for that pipeline, and is that what it goes by?"""
-        if pipeline.dedupe is not Dedupe.DIGEST or push.tag is None or push.digest is None:
-            return False
-        tag = _Tag(push.registry, push.repository, push.tag)
-        return self._last.get((pipeline.pipeline_id, tag)) == push.digest
+    def last(self, pipeline: Pipeline, push: Push) -> str | None:
+        """The digest of the push's tag at the last push for that pipeline; None where none is known."""
+        return self._last.get((pipeline.pipeline_id, tag_of(push))) if push.tag is not None else None
+
+
+class Turn:
+    """Pushes of one tag in one delivery, decided one after the other: what the log knows, and what they add to it."""
+
+    def __init__(self, digests: Digests) -> None:
+        self._digests = digests
+        self._added: dict[str, str] = {}
+
+    def same(self, pipelines: Iterable[Pipeline], push: Push) -> list[Pipeline]:
+        """Those of the push's pipelines that it does not start, since its tag had that digest; they know it from now on."""
+        found: list[Pipeline] = []
+        for pipeline in pipelines:
+            last = self._added.get(pipeline.pipeline_id) or self._digests.last(pipeline, push)
+            if pipeline.dedupe is Dedupe.DIGEST and push.digest is not None and push.digest == last:
+                found.append(pipeline)
+            if push.digest is not None:
+                self._added[pipeline.pipeline_id] = push.digest
+        return found
 
 
 class DigestTail:
@@ -108,7 +130,7 @@ class DigestTail:
         self._positions: dict[Place, int] = {}
         self._ends: SharedEnds | None = None
         self._moved = asyncio.Condition()
-        self._turns: WeakValueDictionary[tuple[str | None, str, str | None], asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[Tag, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self) -> None:
         """Read until it is cancelled. Raises Undecodable, and LogUnavailable when Kafka does not answer: then run it again."""
@@ -132,16 +154,15 @@ class DigestTail:
                 await self._take(_records(await consumer.poll(POLL_S), positions), positions)
 
     @contextlib.asynccontextmanager
-    async def turn(self, push: Push) -> AsyncIterator[Digests]:
-        """The digests as the log has them now; whoever pushes the same tag here meanwhile waits. Raises LogUnavailable.
+    async def turn(self, tag: Tag) -> AsyncIterator[Turn]:
+        """A turn by the digests as the log has them now; whoever pushes that tag here meanwhile waits. Raises LogUnavailable.
 
         It has no time limit of its own: who asks has one for all of a delivery.
         """
-        key = (push.registry, push.repository, push.tag)
-        lock = self._turns.setdefault(key, asyncio.Lock())
+        lock = self._turns.setdefault(tag, asyncio.Lock())
         async with lock:
             await self._caught_up()
-            yield self.digests
+            yield Turn(self.digests)
 
     async def _caught_up(self) -> None:
         self._wanted.set()

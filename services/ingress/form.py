@@ -1,22 +1,24 @@
 """Bodies that are a form with the JSON in its field `payload`: GitHub, Gitea and Forgejo send them if told so."""
 
-from urllib.parse import parse_qsl
+import re
 
 from services.ingress.delivery import Delivery
 
 __all__ = ["form_payload"]
 
 FORM = "application/x-www-form-urlencoded"
-FIELD = "payload"
-MAX_FIELDS = 20
+FIELD = b"payload="
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_BYTES = {b"%02x" % n: bytes((n,)) for n in range(256)}
 
 
 def form_payload(delivery: Delivery) -> bytes | None:
     """The field's text; None where the body is no form, or has no such field."""
     if delivery.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
         return None
-    try:
-        fields = parse_qsl(delivery.body.decode(), max_num_fields=MAX_FIELDS, errors="strict")
-    except ValueError:
+    _, found, behind = (b"&" + delivery.body).partition(b"&" + FIELD)
+    if not found:
         return None
-    return next((value.encode() for name, value in fields if name == FIELD), None)
+    # By hand: the standard library makes eighty times the body of one that is all escapes.
+    return _ESCAPE.sub(lambda escape: _BYTES[escape[1].lower()], behind.partition(b"&")[0].replace(b"+", b" "))

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from hookline.chain.ids import partition_of
 from hookline.chain.pipeline import Pipeline, matching
@@ -16,11 +16,13 @@ from hookline.log.table import PipelineTable
 from services.ingress import metrics
 from services.ingress.contents import Contents, Unread, contents_of
 from services.ingress.delivery import IgnoredReason, Part, Push
-from services.ingress.digests import DigestTail, goes_by_digest
+from services.ingress.digests import DigestTail, Tag, goes_by_digest, tag_of
 from services.ingress.records import Receipt, push_received, quarantined
 from services.ingress.repeats import Remembered
 
 __all__ = ["Appender", "Intake", "Tally"]
+
+T = TypeVar("T")
 
 ANSWER_S = 4.5
 """Seconds for all that waits for Kafka: an answer within 5 s, whatever is away."""
@@ -81,11 +83,10 @@ class Intake:
             if contents.pushes:
                 # After the request began: a 201 of the console is good for every push that begins after it.
                 await self._table.caught_up(self._answer_s)
-            accepted, duplicates = await self._append(receipt, self._records(receipt, contents))
-            for part, push in contents.pushes:
-                if self._goes_by_digest(push):
-                    counts = await self._append_in_turn(receipt, part, push)
-                    accepted, duplicates = accepted + counts[0], duplicates + counts[1]
+            in_turn: dict[Tag, list[tuple[Part, Push]]] = {}
+            counts = [await self._append(receipt, self._records(receipt, contents, in_turn))]
+            counts += await _all([self._append_in_turn(receipt, tag, pushes) for tag, pushes in in_turn.items()])
+            accepted, duplicates = map(sum, zip(*counts, strict=True))
         for reason in contents.ignored:
             metrics.IGNORED.labels(receipt.source.name, reason).inc()
         return Tally(accepted, duplicates, len(contents.ignored), contents.ignored == [IgnoredReason.PING])
@@ -97,25 +98,35 @@ class Intake:
             await self._append(receipt, iter((record,)))
         return Tally()
 
-    def _records(self, receipt: Receipt, contents: Contents) -> Iterator[_Record]:
-        """What can be appended at once."""
+    def _records(
+        self, receipt: Receipt, contents: Contents, in_turn: dict[Tag, list[tuple[Part, Push]]]
+    ) -> Iterator[_Record]:
+        """What can be appended at once; pushes that cannot, because a pipeline goes by their digest, are put into `in_turn`."""
         for unread in contents.unread:
             yield _quarantine(receipt, unread)
         for part, push in contents.pushes:
-            if not self._goes_by_digest(push):
-                yield self._planned(receipt, part, push, self._pipelines(push))
-
-    async def _append_in_turn(self, receipt: Receipt, part: Part, push: Push) -> tuple[int, int]:
-        """One push for which it counts whether its tag had that digest: decided and acked before the next of that tag."""
-        async with self._digests.turn(push) as digests:
             pipelines = self._pipelines(push)
-            same = [pipeline for pipeline in pipelines if digests.is_same(pipeline, push)]
-            others = [pipeline for pipeline in pipelines if pipeline not in same]
-            record = self._planned(receipt, part, push, others, tuple(p.pipeline_id for p in same))
-            return await self._append(receipt, iter((record,)))
+            if goes_by_digest(pipelines, push):
+                in_turn.setdefault(tag_of(push), []).append((part, push))
+            else:
+                yield self._planned(receipt, part, push, pipelines)
 
-    def _goes_by_digest(self, push: Push) -> bool:
-        return goes_by_digest(self._pipelines(push), push)
+    async def _append_in_turn(self, receipt: Receipt, tag: Tag, pushes: Sequence[tuple[Part, Push]]) -> tuple[int, int]:
+        """Pushes of one tag: one that is left out because of another is appended only when that is acked."""
+        async with self._digests.turn(tag) as turn:
+            counts: list[tuple[int, int]] = []
+            records: list[_Record] = []
+            for part, push in pushes:
+                pipelines = self._pipelines(push)
+                same = turn.same(pipelines, push)
+                if same and records:
+                    counts.append(await self._append(receipt, iter(records)))
+                    records = []
+                others = [pipeline for pipeline in pipelines if pipeline not in same]
+                records.append(self._planned(receipt, part, push, others, tuple(p.pipeline_id for p in same)))
+            counts.append(await self._append(receipt, iter(records)))
+            accepted, duplicates = map(sum, zip(*counts, strict=True))
+            return accepted, duplicates
 
     def _pipelines(self, push: Push) -> list[Pipeline]:
         return matching(self._table.for_push(push.repository), push.repository, push.registry, push.tag)
@@ -173,14 +184,15 @@ def _quarantine(receipt: Receipt, unread: Unread, *, keep: frozenset[str] = froz
     return _Record(encode_quarantined(event, unread.raw, now_ms=receipt.received_at))
 
 
-async def _all(appends: Sequence[Coroutine[None, None, int]]) -> None:
+async def _all(appends: Sequence[Coroutine[None, None, T]]) -> list[T]:
     """Await all; the first error once every one has ended."""
     if len(appends) == 1:  # nearly always: without the cost of a task
-        await appends[0]
-        return
-    for outcome in await asyncio.gather(*appends, return_exceptions=True):
+        return [await appends[0]]
+    outcomes = await asyncio.gather(*appends, return_exceptions=True)
+    for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
 
 @asynccontextmanager

@@ -32,6 +32,9 @@ MAX_DEPTH = 100
 MAX_VALUES = 50_000
 """Values in one event: a real one has some dozens, and each costs us a hundred times the memory it has as text."""
 
+MAX_COMMAS = 2 * MAX_VALUES
+"""In a body: each comma may be a value, and half a million small ones take longer to read than a registry waits for us."""
+
 EXACT = 2**53
 """Integers below are exact in a double."""
 
@@ -44,6 +47,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 def parse_json(body: bytes) -> JsonValue:
     """The body as JSON. Raises Unreadable."""
+    if body.count(b",") > MAX_COMMAS:
+        raise Unreadable(f"more than {MAX_COMMAS} commas")
     try:
         value: JsonValue = from_json(body, allow_inf_nan=False)
     except ValueError as error:

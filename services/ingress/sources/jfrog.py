@@ -42,7 +42,7 @@ Secret token   {secret}
         if event_type != "pushed":
             return Ignored(IgnoredReason.DELETE if event_type == "deleted" else IgnoredReason.OTHER_ACTION)
         data, source = member(event, "data"), text(event.get("source")) or ""
-        checksum = text(data.get("sha256")) if data.get("name") in MANIFEST_FILES else None
+        checksum = text(data.get("sha256")) if text(data.get("name")) in MANIFEST_FILES else None
         repository, folder = _place(data)
         return image_push(
             Push(

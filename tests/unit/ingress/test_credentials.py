@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from aiohttp import encode_basic_auth
+from multidict import CIMultiDict, MultiDict
 
 from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
 from services.ingress.credentials import Credentials
+from services.ingress.delivery import Delivery
+from services.ingress.form import form_payload
 from services.ingress.secret_file import read_credentials
 from services.ingress.sources import discover
 from tests.unit.ingress.conftest import BEARER, SECRETS, SOURCES, TOKEN, Ingress, running
@@ -135,6 +138,27 @@ async def test_gitea_signs_the_payload_of_a_form() -> None:
         assert (
             await ingress.post("github", form, headers | {name: "sha256=" + signed("new", payload.encode())})
         ).status == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "payload"),
+    [
+        (b"payload=%7b%22a%22%3A+1%7D", "application/x-www-form-urlencoded", b'{"a": 1}'),
+        (
+            b"x=1&payload=a%2Bb%C3%A9&payload=2",
+            "application/x-www-form-urlencoded; charset=utf-8",
+            "a+b\u00e9".encode(),
+        ),
+        (b"payload=100%&x", "Application/X-WWW-Form-Urlencoded", b"100%"),
+        (b"payload=%zz%4", "application/x-www-form-urlencoded", b"%zz%4"),
+        (b"payload=", "application/x-www-form-urlencoded", b""),
+        (b"xpayload=1&y", "application/x-www-form-urlencoded", None),
+        (b"payload=1", "application/json", None),
+        (b"payload=1", "", None),
+    ],
+)
+def test_the_payload_of_a_form(body: bytes, content_type: str, payload: bytes | None) -> None:
+    assert form_payload(Delivery(body, CIMultiDict({"Content-Type": content_type}), MultiDict())) == payload
 
 
 async def test_nexus_signs_its_json_without_spaces() -> None:

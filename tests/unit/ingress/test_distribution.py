@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hookline.chain.events import PushReceived
+from services.ingress.contents import MAX_EVENTS
 from tests.unit.ingress.conftest import DATA, NOW, Ingress, distribution_request
 
 STARTS = {
@@ -195,10 +196,15 @@ async def test_an_event_of_many_is_the_same_push_as_when_it_came_alone(ingress: 
     assert len({push.push_id for push in ingress.pushes()}) == 1
 
 
-async def test_an_envelope_of_thousands_is_taken_whole(ingress: Ingress) -> None:
-    body = envelope(*({**event(), "id": f"e{n}"} for n in range(2500)))
-    assert (await ingress.deliver("distribution", body))["accepted"] == 2500
-    assert len({push.producer_id for push in ingress.pushes()}) == 2500
+async def test_an_envelope_of_many_is_taken_whole_and_one_of_too_many_is_quarantined_whole(ingress: Ingress) -> None:
+    body = envelope(*({**event(), "id": f"e{n}"} for n in range(MAX_EVENTS)))
+    assert (await ingress.deliver("distribution", body))["accepted"] == MAX_EVENTS
+    assert len({push.producer_id for push in ingress.pushes()}) == MAX_EVENTS
+    body = envelope(*({**event(), "id": f"e{n}"} for n in range(MAX_EVENTS + 1)))
+    assert await ingress.deliver("distribution", body) == {"accepted": 0, "duplicates": 0, "ignored": 0}
+    (kept,) = ingress.quarantine()
+    assert kept.reason.startswith(f"more than {MAX_EVENTS} events")
+    assert kept.raw == body
 
 
 async def test_an_empty_envelope_is_fine(ingress: Ingress) -> None:
