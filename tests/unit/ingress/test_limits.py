@@ -47,7 +47,8 @@ def pushes(repository: str) -> str:
     return '{"events":[' + ",".join(PUSH % (repository, n) for n in range(MAX_EVENTS)) + "]}"
 
 
-ALL = ("dockerhub", "distribution", "harbor", "quay", "gitea", "cloudevents", "nexus", "generic")
+ALL = ("dockerhub", "cloudevents", "nexus")
+"""Of each kind one: they read a body by the same few functions."""
 COSTLY = {
     "brackets": Costly(lambda: "[" * MAX_BODY, ALL),
     "objects in objects": Costly(lambda: '{"a":' * (MAX_BODY // 5), ALL),
@@ -110,7 +111,9 @@ async def test_a_costly_body_is_answered_in_time_and_within_bounds(ingress: Ingr
         took = time.process_time() - began
         assert status in (200, 202, 413), source
         assert took < SECONDS, source
-        # Before anything was proved, too.
+        if source not in ("nexus", "gitea"):
+            continue
+        # Those look into the body before anything is proved.
         began = time.process_time()
         assert (
             await ingress.post(source, body, headers | {"X-Nexus-Webhook-Signature": "0", "X-Gitea-Signature": "0"})
