@@ -43,7 +43,7 @@ from hookline.log.records import LOGS, RawRecord, Topic
 
 PARTITIONS = 12
 OPEN_AT_A_TIME = 500
-CHUNK = 1_000
+CHUNK = 100
 START = 1_790_000_000_000
 LOG_ID = UUID("6f1c0f4e-6f0e-4a8e-9d0c-1f4f5f3b2a10")
 PAYLOAD_BYTES = 900

@@ -30,7 +30,7 @@ __all__ = ["BundleSource", "BundleWriter"]
 
 T = TypeVar("T")
 
-CHUNK = 1_000
+CHUNK = 100
 """Most records handed out at once."""
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes; a record of 4 MiB with every letter escaped is shorter."""

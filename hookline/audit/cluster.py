@@ -19,7 +19,7 @@ __all__ = ["ClusterSource", "open_cluster"]
 POLL_S = 1.0
 READ_S = 30.0
 """Seconds without a record that must be there after which reading is given up."""
-CHUNK = 1_000
+CHUNK = 100
 """Most records handed out at once: how far one log may be read ahead of the others."""
 HELD = 4_000
 """Records of one log fetched and not asked for, above which its fetching is paused."""

@@ -18,7 +18,6 @@ from hookline.chain.events import (
     StepClosing,
 )
 from hookline.chain.state import UNCAUSED, Chain
-from hookline.log.reader import cause_of
 from hookline.log.records import Positions, Topic
 
 __all__ = ["Known", "judge_decision"]
@@ -59,10 +58,12 @@ def judge_decision(event: Decision, known: Known) -> Iterator[Wrong]:
 
 def _judge_reading(event: Decision, known: Known) -> Iterator[Wrong]:
     read_to, floor = event.read_to, known.floor
-    topic, _ = cause_of(event) or (Topic.PUSHES, 0)
+    topic = Topic.PUSHES if event.chain_id.endswith("-0") else Topic.COMMANDS
     cause_read_to = read_to.pushes if topic is Topic.PUSHES else read_to.commands
     if event.cause >= cause_read_to:
         yield Wrong(Invariant.I7, f"decided before its cause was read: {topic}@{event.cause}, read to {cause_read_to}")
+    if read_to.pushes >= floor.pushes and read_to.callbacks >= floor.callbacks and read_to.commands >= floor.commands:
+        return
     for log, mine, theirs in (
         (Topic.PUSHES, read_to.pushes, floor.pushes),
         (Topic.CALLBACKS, read_to.callbacks, floor.callbacks),

@@ -102,6 +102,8 @@ class PartitionJudge:
 
     def _judge_ends(self, record: Record, event: Decision) -> None:
         read_to, ends = event.read_to, self._ends
+        if read_to.pushes <= ends.pushes and read_to.callbacks <= ends.callbacks and read_to.commands <= ends.commands:
+            return
         for topic, at, end in (
             (Topic.PUSHES, read_to.pushes, ends.pushes),
             (Topic.CALLBACKS, read_to.callbacks, ends.callbacks),

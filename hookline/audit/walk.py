@@ -1,7 +1,7 @@
 """One partition in the order in which its dispatchers saw it: before each decision comes what it had read, and no more."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import NamedTuple, cast
 
 from hookline.audit.order import CAUSES_FIRST, in_step
@@ -59,10 +59,11 @@ class Walk:
         async for topic, records in in_step(self._source, self._until):
             self._reader.offer(topic, records)
             at_end |= topic is Topic.DELIVERIES and not records
-            batch = list(self._hand_out())
+            batch: list[Read] = []
+            self._hand_out(batch)
             if at_end:
                 for cause in CAUSES_FIRST:
-                    batch += self._all(cause)
+                    _move(self._read[cause], self.ends.of(cause), batch)
             yield batch
             if self.stopped is None and self._reader.held(topic) > MOST_HELD:
                 self._stop_at_held()
@@ -72,20 +73,25 @@ class Walk:
             self._stop_at_held()
         if self.stopped is None:
             # Decisions that wait for what lies behind a cut, or is not there, wait for nothing any more.
-            yield list(self._all(Topic.DELIVERIES))
+            yield list(self._read[Topic.DELIVERIES])
+            self._read[Topic.DELIVERIES].clear()
 
-    def _hand_out(self) -> Iterator[Read]:
+    def _hand_out(self, batch: list[Read]) -> None:
+        """Every decision that may go, each behind what it had read."""
         self._take()
-        decisions, positions = self._read[Topic.DELIVERIES], self._reader.positions
+        positions, mark, decisions = self._reader.positions, self._mark, self._read[Topic.DELIVERIES]
         while decisions and (len(decisions) > MOST_WAITING or self._may_go(decisions[0], positions)):
-            decision = decision_of(decisions[0].record)
-            if decision is not None:
-                yield from self._below(decision.read_to)
-                # Which is below that, unless it is wrong; no reader hands out a record before its cause.
-                yield from self._up_to(*_cause(decision))
-            if self._mark is not None and decisions[0].record.offset >= self._mark.deliveries:
-                yield from self._below(self._mark)
-            yield decisions.popleft()
+            read = decisions.popleft()
+            if mark is not None and read.record.offset >= mark.deliveries:
+                self._go_to(mark.pushes, mark.commands, mark.callbacks, batch)
+            if (decision := decision_of(read.record)) is not None:
+                read_to, cause = decision.read_to, decision.cause + 1
+                # Its cause lies below its read_to, unless that is wrong; no reader hands out a record before its cause.
+                if decision.chain_id.endswith("-0"):
+                    self._go_to(max(read_to.pushes, cause), read_to.commands, read_to.callbacks, batch)
+                else:
+                    self._go_to(read_to.pushes, max(read_to.commands, cause), read_to.callbacks, batch)
+            batch.append(read)
 
     def _take(self) -> None:
         """All that the reader hands out."""
@@ -104,23 +110,11 @@ class Walk:
             return False
         return mark is None or read.record.offset < mark.deliveries or _reached(positions, mark, self.ends)
 
-    def _below(self, read_to: ReadTo | Positions) -> Iterator[Read]:
-        """Of the other logs, causes first."""
-        for topic, end in (
-            (Topic.PUSHES, read_to.pushes),
-            (Topic.COMMANDS, read_to.commands),
-            (Topic.CALLBACKS, read_to.callbacks),
-        ):
-            yield from self._up_to(topic, end - 1)
-
-    def _up_to(self, topic: Topic, last: int) -> Iterator[Read]:
-        reads = self._read[topic]
-        while reads and reads[0].record.offset <= last:
-            yield reads.popleft()
-
-    def _all(self, topic: Topic) -> Iterator[Read]:
-        while reads := self._read[topic]:
-            yield reads.popleft()
+    def _go_to(self, pushes: int, commands: int, callbacks: int, batch: list[Read]) -> None:
+        """Causes first."""
+        _move(self._read[Topic.PUSHES], pushes, batch)
+        _move(self._read[Topic.COMMANDS], commands, batch)
+        _move(self._read[Topic.CALLBACKS], callbacks, batch)
 
     def _stop_at_held(self) -> None:
         for topic in LOGS:
@@ -133,9 +127,9 @@ def decision_of(record: Record) -> Decision | None:
     return None if record.fence is None else cast(Decision, record.event)
 
 
-def _cause(decision: Decision) -> tuple[Topic, int]:
-    """As `hookline.log.reader.cause_of` has it."""
-    return Topic.PUSHES if decision.chain_id.endswith("-0") else Topic.COMMANDS, decision.cause
+def _move(reads: deque[Read], end: int, batch: list[Read]) -> None:
+    while reads and reads[0].record.offset < end:
+        batch.append(reads.popleft())
 
 
 def _reached(positions: Positions, wanted: Positions | ReadTo, ends: Positions) -> bool:
