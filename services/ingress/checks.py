@@ -65,7 +65,7 @@ class SecretHeader(Check):
 
     async def good(self, delivery: Delivery, credentials: Credentials) -> bool:
         given = delivery.headers.get(self._header, "").encode("utf-8", "surrogateescape")
-        return is_one_of((given,) if given else (), (*credentials.secrets, *credentials.tokens))
+        return is_one_of((given,), (*credentials.secrets, *credentials.tokens))
 
     def present(self, body: bytes, secret: bytes) -> dict[str, str]:
         return {self._header: secret.decode("utf-8", "surrogateescape")}

@@ -24,8 +24,8 @@ MANIFESTS = frozenset(
 REFERRER = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 """A tag that cosign and others hang a signature, an attestation or an SBOM on: no release."""
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{6,64}")
-"""Some producers give it as the tag of what has none (and their samples are shorter than a digest is)."""
+DIGEST = re.compile(r"sha(256|384|512):")
+"""Some producers give it as the tag of what has none; no tag has a colon."""
 
 
 def image_push(push: Push) -> Push | Ignored:
@@ -35,17 +35,14 @@ def image_push(push: Push) -> Push | Ignored:
         raise Unreadable("no repository")
     if not all(repository.split("/")):
         raise Unreadable("no repository: its name has an empty part")
-    tag, digest = push.tag, push.digest
-    if tag is not None and DIGEST.fullmatch(tag):
-        tag, digest = None, digest or tag
     if push.media_type is not None and push.media_type not in MANIFESTS:
         return Ignored(IgnoredReason.BLOB)
-    if tag is None:
+    if push.tag is None or DIGEST.match(push.tag):
         return Ignored(IgnoredReason.UNTAGGED)
-    if REFERRER.fullmatch(tag):
+    if REFERRER.fullmatch(push.tag):
         return Ignored(IgnoredReason.REFERRER)
     registry = push.registry.lower() if push.registry else None
-    return replace(push, repository=repository, registry=registry, tag=tag, digest=digest)
+    return replace(push, repository=repository, registry=registry)
 
 
 def host_of(address: str | None) -> str | None:

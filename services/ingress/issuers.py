@@ -97,7 +97,7 @@ class Issuer:
         try:
             header = jwt.get_unverified_header(token)
             key_id = header.get("kid")
-            key = await self._keys.key(key_id) if isinstance(key_id, str) and header["alg"] in ALGORITHMS else None
+            key = await self._keys.key(key_id) if isinstance(key_id, str) and header.get("alg") in ALGORITHMS else None
             if key is None:
                 return False
             claims = jwt.decode(

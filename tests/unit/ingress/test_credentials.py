@@ -195,6 +195,16 @@ async def test_a_source_without_a_credential_to_check_stops_nothing_else(ingress
         assert (await closed.post("dockerhub", BODY)).status == 202
 
 
+@pytest.mark.parametrize("source", sorted(SOURCES))
+async def test_without_any_credential_no_source_is_configured(source: str) -> None:
+    async with running(tokens=(), secrets={}) as closed:
+        answer = await closed.post(
+            source, BODY, {"Authorization": "", "X-JFrog-Event-Auth": "", "X-Api-Key": ""}, "?token="
+        )
+        assert answer.status == 404
+        assert (await answer.json())["detail"].startswith("source not configured: set HOOKLINE_INGRESS_")
+
+
 async def test_generic_without_a_mapping_is_not_configured() -> None:
     async with running(settings=Settings()) as ingress:
         answer = await ingress.post("generic", BODY)

@@ -45,9 +45,10 @@ def key_set(*keys: dict[str, Any]) -> bytes:
     return json.dumps({"keys": list(keys)}).encode()
 
 
-def forged(key_id: str, secret: bytes) -> str:
+def forged(key_id: str, secret: bytes, algorithm: object = "HS256") -> str:
     """Signed with HMAC, the secret being what anyone can read."""
-    header, claims = {"alg": "HS256", "kid": key_id}, {"iss": GOOGLE, "aud": AUDIENCE, "exp": 9_999_999_999}
+    header: dict[str, object] = {"kid": key_id} | ({} if algorithm is None else {"alg": algorithm})
+    claims = {"iss": GOOGLE, "aud": AUDIENCE, "exp": 9_999_999_999}
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
     signature = base64.urlsafe_b64encode(hmac.digest(secret, b".".join(parts), "sha256")).rstrip(b"=")
     return b".".join([*parts, signature]).decode()
@@ -109,6 +110,9 @@ async def test_good_tokens(issuer: Issuer, good: str) -> None:
         token(key_id=None),
         token(EC, "k1", "ES256"),
         forged("k1", RSA_PEM),
+        forged("k1", RSA_PEM, None),
+        forged("k1", RSA_PEM, ["RS256"]),
+        forged("k1", RSA_PEM, "RS256"),
         forged("shared", b"a secret that a key set should never have held"),
         jwt.encode({"iss": GOOGLE, "aud": AUDIENCE, "exp": 9e9}, None, "none", headers={"kid": "k1"}),
         token(aud="https://other.example.com"),
