@@ -59,7 +59,8 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
         remedy = "`hookline up` makes one; or: echo k1:$(head -c 32 /dev/urandom | base64)"
         yield Finding(Level.BAD, "master keys", str(error), remedy)
     yield _given("console's password", bool(settings.admin_password.get_secret_value()), "HOOKLINE_ADMIN_PASSWORD")
-    yield _given("ingress tokens", bool(settings.ingress_tokens), "HOOKLINE_INGRESS_TOKENS")
+    can_check = bool(settings.ingress_tokens or settings.ingress_secrets_file or settings.insecure_ingress)
+    yield _given("ingress tokens", can_check, "HOOKLINE_INGRESS_TOKENS")
 
 
 def _given(what: str, given: bool, setting: str) -> Finding:

@@ -36,7 +36,12 @@ DataOption = Annotated[
 DEFAULT_DATA = Path("hookline-data")
 
 
-def up(data: DataOption = DEFAULT_DATA) -> None:
+def up(
+    data: DataOption = DEFAULT_DATA,
+    insecure_ingress: Annotated[
+        bool, typer.Option("--insecure-ingress", help="Open sources that have no credential to check, to anyone.")
+    ] = False,
+) -> None:
     """The whole system on this machine: a Kafka broker, the topics and the four services, until Ctrl-C.
 
     A service that dies is started again. Settings come from the environment
@@ -49,6 +54,8 @@ def up(data: DataOption = DEFAULT_DATA) -> None:
         HOOKLINE_KAFKA_PORT=19092 HOOKLINE_CONSOLE_PORT=18080 hookline up
         HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092 hookline up
     """
+    if insecure_ingress:
+        os.environ["HOOKLINE_INSECURE_INGRESS"] = "true"
     folder = DataDir(data)
     settings = load_settings(data_dir=folder.path)
     with folder.locked():

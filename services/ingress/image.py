@@ -10,7 +10,7 @@ from dataclasses import replace
 from hookline.errors import Unreadable
 from services.ingress.delivery import Ignored, IgnoredReason, Push
 
-__all__ = ["MANIFESTS", "host_of", "image_push", "split_reference"]
+__all__ = ["MANIFESTS", "REFERRER", "host_of", "image_push", "split_reference"]
 
 MANIFESTS = frozenset(
     {

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
-from services.ingress.delivery import Delivery, Push
+from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
+from services.ingress.image import REFERRER
 from services.ingress.reading import member, seconds_to_millis, split_tag, tag_text, text, whole
 from services.ingress.source import Source
 
@@ -30,10 +31,12 @@ Webhook URL    {url}?token={token}
 """
     window_s: ClassVar[int] = 3600
 
-    def normalise(self, event: Payload, delivery: Delivery) -> Push:
+    def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         push_data, repository = member(event, "push_data"), member(event, "repository")
         name, tag_of_name = _name_and_tag(repository)
-        tag = tag_text(push_data.get("tag"))
+        tag = tag_text(push_data.get("tag")) or tag_of_name
+        if tag is not None and REFERRER.fullmatch(tag):
+            return Ignored(IgnoredReason.REFERRER)
         pushed_at = seconds_to_millis(push_data.get("pushed_at"))
         upstream = text(event.pop("callback_url", None))
         _mend(push_data, repository)
@@ -41,7 +44,7 @@ Webhook URL    {url}?token={token}
             repository=name.lower(),
             payload=event,
             registry=REGISTRY,
-            tag=tag or tag_of_name,
+            tag=tag,
             media_type=text(push_data.get("media_type")),
             pusher=text(push_data.get("pusher")),
             pushed_at=pushed_at,

@@ -148,6 +148,15 @@ async def test_tag(ingress: Ingress, name: str, tag: object, expected: tuple[str
     assert (push.repository, push.tag) == expected
 
 
+@pytest.mark.parametrize("end", ["", ".sig", ".att", ".sbom"])
+async def test_a_signature_is_no_release(ingress: Ingress, end: str) -> None:
+    """cosign pushes to Docker Hub, too, and its webhook says so."""
+    tag = "sha256-" + "a" * 64 + end
+    body = json.dumps({"push_data": {"tag": tag}, "repository": {"repo_name": "acme/app"}})
+    assert (await ingress.deliver("dockerhub", body))["ignored"] == 1
+    assert not ingress.pushes()
+
+
 async def test_numbers_as_receivers_need_them(ingress: Ingress) -> None:
     body = """{"push_data": {"pushed_at": 1.417566161e+09, "tag": "v1"},
       "x": {"deep": [1e3, {"y": 2.0, "half": 0.5, "big": 9007199254740992.0, "small": -9007199254740991.0}]},
