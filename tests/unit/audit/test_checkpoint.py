@@ -14,6 +14,7 @@ from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, write_snapshot
 from tests.unit.audit.script import Script
 from tests.unit.audit.sources import Records, judge
+from tests.unit.chain.logs import push
 
 LOG_ID = UUID("6f1c0f4e-6f0e-4a8e-9d0c-1f4f5f3b2a10")
 
@@ -49,6 +50,14 @@ def busy() -> Script:
 
 async def checkpoint(script: Script, **changes: object) -> Records:
     """Of all that is there now, changed; then life goes on."""
+    records = await taken(script, **changes)
+    script.callback(script.chain_of(1), 2)
+    script.push(2)
+    script.deliver(script.chain_of(3))
+    return records
+
+
+async def taken(script: Script, **changes: object) -> Records:
     records = script.records
     fold = PartitionFold()
     async for partition in records.source(1_000).partitions():
@@ -66,9 +75,6 @@ async def checkpoint(script: Script, **changes: object) -> Records:
     assert isinstance(log_id, UUID)
     records.commits = Checkpoint(positions, fence, first, log_id).commits(0)
     records.log_id = LOG_ID
-    script.callback(script.chain_of(1), 2)
-    script.push(2)
-    script.deliver(script.chain_of(3))
     return records
 
 
@@ -103,6 +109,35 @@ def with_another(chains: dict[str, Chain]) -> dict[str, Chain]:
     return chains | {name: chain._replace(id=name)}
 
 
+def with_one_that_ended(chains: dict[str, Chain]) -> dict[str, Chain]:
+    """The first chain of `busy`."""
+    chain = next(iter(chains.values()))
+    push_id = chain_of_push("p1")
+    name = f"{push_id}-0-0-0"
+    return chains | {name: chain._replace(id=name, push_id=push_id, cause=0)}
+
+
+def chain_of_push(name: str) -> str:
+    return push(name=name).push_id
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 1_000])
+async def test_one_that_is_taken_while_a_decision_is_under_way_is_clean(chunk: int) -> None:
+    """It lies behind the positions of the snapshot, and had read less than they say."""
+    script = Script()
+    first, second = script.push(2), script.push(2)
+    script.deliver(first)
+    before = script.read_to
+    script.callback(first)
+    records = await taken(script)
+    script.deliver(second, read_to=before)
+    script.deliver(first, 2)
+
+    findings, figures = await judge(records, chunk=chunk)
+    assert findings == []
+    assert figures.checkpoints == 1
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 1_000])
 async def test_a_right_one_is_clean(chunk: int) -> None:
     findings, figures = await judge(await checkpoint(busy()), chunk=chunk)
@@ -118,6 +153,7 @@ async def test_a_right_one_is_clean(chunk: int) -> None:
         ({"chains": with_a_verdict}, "steps differs"),
         ({"chains": with_another_payload}, "payload differs"),
         ({"chains": with_another}, "the fold does not"),
+        ({"chains": with_one_that_ended}, "and it ended at deliveries@"),
         ({"windows": lambda windows: {}}, "windows for repeats differ"),
         ({"windows": lambda windows: {push: end + 1 for push, end in windows.items()}}, "windows for repeats differ"),
         ({"clock": lambda clock: clock + 1}, "clock"),

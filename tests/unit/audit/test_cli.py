@@ -14,7 +14,9 @@ from hookline.log.codec import encode_setting
 from hookline.log.records import RawRecord
 from tests.unit.audit.record import FOLDER
 from tests.unit.audit.script import Script
+from tests.unit.audit.sources import Records
 from tests.unit.audit.test_bundle import LOG_ID, bundle, change, lines, write
+from tests.unit.chain.logs import plan, push
 
 HISTORY = FOLDER / "real-run-1.hookline"
 RUN = "758fee78-dbdc-560e-b02a-01297684bd8a-0-0-1"
@@ -187,3 +189,17 @@ async def test_what_producers_and_receivers_wrote_cannot_move_the_terminal(tmp_p
     assert "\x1b" not in done.stdout
     assert "\u202e" not in done.stdout
     assert "[bold]markup[/bold]" in done.stdout
+
+
+async def test_no_secret_of_a_hooks_url_is_shown(tmp_path: Path) -> None:
+    """I11."""
+    url = "https://user:pass@ci.test/hook/AbcDefGhiJklMnoPqrStu1?key=S3CRET"
+    made = plan(1)
+    made = made.model_copy(update={"hooks": (made.hooks[0].model_copy(update={"url": url}),)})
+    records = Records({}, 1)
+    records.append(push(made))
+    await bundle(records, tmp_path / "b")
+    for arguments in (["replay"], ["replay", "--json"], ["state"], ["state", "--json"], ["verify", "--settled"]):
+        done = hookline(*arguments, "--input", tmp_path / "b")
+        for secret in ("user", "pass", "S3CRET", "AbcDefGhiJklMnoPqrStu1"):
+            assert secret not in done.stdout + done.stderr

@@ -134,11 +134,15 @@ async def test_what_is_written_after_it_began_is_not_read() -> None:
     source = await open_cluster(cluster, "", ManualClock())
     for n in range(3, 9):
         cluster.append(encode(push(name=str(n)), 0, now_ms=0))
-    figures = await verify(source, print)
+    read = [
+        raw.offset
+        async for partition in source.partitions()
+        async for more in chunks(partition, Topic.PUSHES)
+        for raw in more
+    ]
     await source.close()
 
-    assert figures.records == 3
-    assert figures.findings == 0
+    assert read == [0, 1, 2]
 
 
 async def test_a_log_that_is_not_asked_for_is_held_back() -> None:

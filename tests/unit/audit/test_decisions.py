@@ -12,7 +12,7 @@ from hookline.audit.findings import Finding
 from hookline.chain.events import AttemptError, HaltReason, ReadTo, Verdict
 from hookline.log.records import Topic
 from tests.unit.audit.script import SECOND, Script
-from tests.unit.audit.sources import judge
+from tests.unit.audit.sources import TAKEN_AT, judge
 
 
 class Broken(NamedTuple):
@@ -106,6 +106,10 @@ BROKEN = {
     "POSTed by a worker that had read the step's verdict": Broken(
         "I3", "had read the verdict", lambda s: (failed_once(s), s.callback(chain(s)), s.fence(), s.deliver(s.push(1))),
         lambda s: (s.fence(), s.wait(5), s.deliver(chain(s), 1, 2))[-1],
+    ),
+    "POSTed by a worker that had read the verdict when the attempt before failed": Broken(
+        "I3", "had read the verdict", lambda s: (s.push(2), s.callback(chain(s)), s.fail(chain(s))),
+        lambda s: s.wait(5).deliver(chain(s), 1, 2),
     ),
     "POSTed by a worker that had read the cancel": Broken(
         "I3", "had read its cancel", lambda s: (failed_once(s), s.cancel(chain(s)), s.deliver(s.push(1))),
@@ -221,3 +225,72 @@ async def test_the_log_before_it_is_clean(name: str) -> None:
     findings, _ = await judge(script.records)
 
     assert findings == []
+
+
+GOOD: dict[str, Callable[[Script], object]] = {
+    "halted by the first of two cancels, its record behind one whose writer had read both": lambda s: (
+        s.cancel(delivered(s)), s.cancel(chain(s)), s.deliver(s.push()),
+        s.halt(chain(s), HaltReason.CANCELLED, read_to=low(s, commands=1)),
+    ),
+    "a verdict that came while the halt was under way": lambda s: (
+        closed(s), s.callback(chain(s)), s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT, read_to=low(s, callbacks=0))
+    ),
+    "an answer that came after the next step was delivered": lambda s: (
+        s.push(2), s.callback(chain(s)), s.deliver(chain(s), 2), s.deliver(chain(s), 1)
+    ),
+    "an answer that came after the end": lambda s: (
+        s.push(2), s.callback(chain(s), 1, Verdict.ERROR), s.halt(chain(s), HaltReason.CALLBACK_ERROR),
+        s.wait(15).deliver(chain(s), 1, started_at=s.now - 15 * SECOND),
+    ),
+    "a verdict between the intent and its seal": lambda s: (
+        given_up(s), s.callback(chain(s)), s.deliver(chain(s), 2)
+    ),
+    "a Retry-After that made it wait for a day": lambda s: (
+        s.push(), s.fail(chain(s), status=429, next_attempt_at=s.now + 86_400 * SECOND)
+    ),
+    "decisions of a fenced worker, whatever they say": lambda s: (
+        delivered(s), s.fence(), s.halt(chain(s), HaltReason.GONE, token=0), s.deliver(chain(s), 2, token=0)
+    ),
+    "a second callback, and one that contradicts": lambda s: (
+        s.callback(succeeded(s)), s.callback(chain(s), 1, Verdict.ERROR)
+    ),
+    "the last step of a chain that expects no final callback": lambda s: (
+        s.push(expect_final_callback=False), s.deliver(chain(s)), s.complete(chain(s)), s.callback(chain(s))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_what_may_well_happen_is_not_found(name: str) -> None:
+    script = Script()
+    GOOD[name](script)
+    findings, _ = await judge(script.records)
+
+    assert findings == []
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (lambda s: s.push(), "to POST step 1"),
+        (expired, "to close step 1"),
+        (closed, "to halt at step 1: callback_timeout"),
+        (lambda s: succeeded(s, 1), "to complete"),
+    ],
+)
+async def test_what_is_due_when_nothing_is_under_way_is_stuck(before: Callable[[Script], object], said: str) -> None:
+    script = Script()
+    before(script)
+
+    assert (await judge(script.records))[0] == []
+    (finding,), _ = await judge(script.records, settled=True)
+    assert (finding.invariant, finding.chain_id) == ("I8", chain(script))
+    assert said in finding.said
+
+
+async def test_what_waits_is_not_stuck() -> None:
+    script = Script(now=TAKEN_AT)
+    script.fail(script.push())
+    script.deliver(script.push())
+
+    assert (await judge(script.records, settled=True))[0] == []

@@ -8,9 +8,10 @@ from hookline.audit.history import PartitionHistory
 from hookline.audit.order import in_step
 from hookline.audit.walk import Walk, decision_of
 from hookline.chain.events import HaltReason, Verdict
+from hookline.log.codec import decode
 from hookline.log.records import LOGS, Positions, Topic
 from tests.unit.audit.script import Script
-from tests.unit.audit.sources import Records, of_logs
+from tests.unit.audit.sources import Records, judge, of_logs
 from tests.unit.chain.histories import World, histories
 
 
@@ -89,6 +90,9 @@ async def test_it_stops_at_a_record_that_cannot_be_decoded() -> None:
     assert walk.stopped is not None
     assert (walk.stopped.topic, walk.stopped.offset) == (Topic.CALLBACKS, 2)
     assert "v9" in walk.stopped.said
+    (finding,), _ = await judge(script.records)
+    assert (finding.invariant, finding.topic, finding.offset) == ("I8", Topic.CALLBACKS, 2)
+    assert f"{walk.left} records of the partition are not judged" in finding.said
     assert walk.left == sum(len(script.records.of(topic)) for topic in LOGS) - sum(read) > 0
 
 
@@ -120,3 +124,14 @@ async def test_until_cuts_each_log_before_its_first_later_record() -> None:
 
     assert read == [0, 1]
     assert walk.stopped is None
+
+
+async def test_what_is_said_of_a_chain_that_was_forgotten_is_no_accusation() -> None:
+    script = long_log(30)
+    history = PartitionHistory(Positions(), kept_ended=5)
+    async for reads in Walk(await partition(script.records)).reads():
+        for read in reads:
+            history.take(read)
+    causes = [history.is_forgotten(decode(raw).event) for raw in script.records.of(Topic.CALLBACKS)]  # type: ignore[arg-type]
+
+    assert causes == [True] * 50 + [False] * 10, "two callbacks of each; the last five are kept"
