@@ -88,6 +88,8 @@ class BundleSource:
             self._last[str(number)] = self._last[PIPELINES]
         self._records = 0
         self._ahead: RawRecord | None = None
+        self._section: Section = ""
+        """That of the record ahead."""
         self._end: LastLine | None = None
         self.seal = ""
         """The hash of the last line, once everything was read."""
@@ -120,12 +122,19 @@ class BundleSource:
 
     def section(self, section: Section) -> Iterator[RawRecord]:
         """The records from here on that belong to it. Raises BundleBroken."""
-        while (raw := self._ahead) is not None and section_of(raw.place) == section:
-            self._advance()
+        while (raw := self.take(section)) is not None:
             yield raw
 
-    def ahead(self) -> RawRecord | None:
-        return self._ahead
+    def take(self, section: Section) -> RawRecord | None:
+        """The record ahead, if it belongs to that section. Raises BundleBroken for the line behind it."""
+        raw = self._ahead if self._section == section else None
+        if raw is not None:
+            self._advance()
+        return raw
+
+    def is_ahead(self, topic: Topic) -> bool:
+        """Is the next record one of that topic?"""
+        return self._ahead is not None and self._ahead.place.topic is topic
 
     def _advance(self) -> None:
         """Read and check a line: a record, or the last line."""
@@ -144,7 +153,7 @@ class BundleSource:
             )
         self._last[section] = (hash_of(line), self._lines.number)
         self._records += 1
-        self._ahead = raw
+        self._ahead, self._section = raw, section
 
     def _check_end(self) -> None:
         end = self._end
@@ -168,7 +177,7 @@ class _Partition:
         self.number = number
         self.extent = extent
         self._source = source
-        self._lines = source.section(str(number))
+        self._section = str(number)
         self._read: dict[Topic, deque[RawRecord]] = {t: deque() for t in (*LOGS, Topic.SNAPSHOTS)}
         self._next = {topic: extent.span(topic).start for topic in self._read}
 
@@ -178,13 +187,12 @@ class _Partition:
         while not read and self._next[topic] < self.extent.span(topic).end and self._take():
             pass
         # And what follows directly, as it was written.
-        while len(read) < CHUNK and (ahead := self._source.ahead()) is not None and ahead.place.topic is topic:
-            if not self._take():
-                break
+        while len(read) < CHUNK and self._source.is_ahead(topic) and self._take():
+            pass
         return [read.popleft() for _ in range(min(CHUNK, len(read)))]
 
     def _take(self) -> bool:
-        raw = next(self._lines, None)
+        raw = self._source.take(self._section)
         if raw is None:
             return False
         self._read[raw.place.topic].append(raw)

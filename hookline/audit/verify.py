@@ -1,7 +1,7 @@
 """Verifies a whole log: each partition walked, judged, and compared with its checkpoint and with the console's rows."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,12 @@ class Figures:
     ended: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: "Figures") -> None:
+        """Of other partitions."""
+        for name, value in vars(other).items():
+            mine = getattr(self, name)
+            setattr(self, name, mine + value)
+
     def as_fields(self) -> dict[str, int | dict[str, int]]:
         """A JSON object."""
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
@@ -45,11 +51,12 @@ async def verify(
     *,
     console: "ConsoleRows | None" = None,
     settled: bool = False,
+    only: Collection[int] | None = None,
     progress: Callable[[int], None] = lambda records: None,
 ) -> Figures:
     """Tells each finding as it is found. settled: nothing is under way any more, so a chain that is due is stuck (I8).
 
-    progress: told how many records were just judged. Raises LogUnavailable, BundleBroken, Unavailable (the console's database).
+    only: these partitions. progress: told how many records were just judged. Raises LogUnavailable, BundleBroken, Unavailable (the console's database).
     """
     figures = Figures()
     if console is not None:
@@ -59,7 +66,7 @@ async def verify(
         figures.findings += 1
         tell(finding)
 
-    async for partition in source.partitions():
+    async for partition in source.partitions(only):
         await _Verification(source, partition, found, figures, console).run(settled, progress)
     return figures
 

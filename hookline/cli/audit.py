@@ -4,10 +4,10 @@ import asyncio
 import gc
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import typer
 
@@ -15,13 +15,15 @@ from hookline.audit.bundle_file import BundleSource
 from hookline.audit.cluster import open_cluster
 from hookline.audit.export import export as write_bundle
 from hookline.audit.findings import Finding
+from hookline.audit.jobs import Jobs, jobs_for
 from hookline.audit.lines import as_fields
 from hookline.audit.replay import Left, Run
 from hookline.audit.replay import replay as read_story
 from hookline.audit.replay import stood as read_state
-from hookline.audit.source import Source
+from hookline.audit.source import Origin, Source
 from hookline.audit.story import Selection
 from hookline.audit.times import parse_time
+from hookline.audit.verify import Figures
 from hookline.audit.verify import verify as judge
 from hookline.chain.ids import ChainId
 from hookline.cli.audit_view import AuditView, stood_fields
@@ -131,6 +133,17 @@ def state(
     _run(source, show)
 
 
+class Judged(NamedTuple):
+    """The last that a job says. `seal`: of the bundle, "" without one."""
+
+    figures: Figures
+    seal: str
+
+
+Said: TypeAlias = Finding | Judged | int
+"""A finding, the end, or how many records were just judged."""
+
+
 @app.command()
 def verify(
     settled: Annotated[
@@ -142,6 +155,10 @@ def verify(
     ] = None,
     seal: Annotated[
         str | None, typer.Option("--seal", metavar="HASH", help="With --input: the seal that its export printed.")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", min=1, help="Processes; else one for each processor on a long log."),
     ] = None,
     as_json: AsJson = False,
     source: Input = None,
@@ -157,31 +174,37 @@ def verify(
     """
     if seal is not None and source is None:
         raise ConfigError("--seal is the seal of a file: give it with --input")
-    found = 0
+    origin = asyncio.run(_origin(source))
+    count = jobs or jobs_for(origin)
+    all_figures, seals = Figures(), set[str]()
 
-    async def look(log: Source, view: AuditView) -> None:
-        nonlocal found
+    def work(job: int, say: Callable[[Said], None]) -> None:
+        only = None if count == 1 else range(job, origin.partitions, count)
+        asyncio.run(_judge(source, console, only, say, settled=settled))
 
-        def tell(finding: Finding) -> None:
-            if as_json:
-                view.line(json.dumps({"finding": finding._asdict()}))
-            else:
-                view.finding(finding)
+    with Jobs(count, work) as running, AuditView(len(origin)) as view:
 
-        figures = await judge(log, tell, console=rows, settled=settled, progress=view.progress)
-        if isinstance(log, BundleSource) and seal not in (None, log.seal):
-            raise BundleBroken(f"{source} is whole, and another file: its seal is {log.seal}")
-        found = figures.findings
+        def hear(said: Said) -> None:
+            match said:
+                case Finding() if as_json:
+                    view.line(json.dumps({"finding": said._asdict()}))
+                case Finding():
+                    view.finding(said)
+                case Judged(figures, seal_there):
+                    all_figures.add(figures)
+                    seals.add(seal_there)
+                case int():
+                    view.progress(said)
+
+        running.hear(hear)
+        if seal is not None and seals != {seal}:
+            raise BundleBroken(f"{source} is whole, and another file: its seal is {seals.pop()}")
         if as_json:
-            view.line(json.dumps({"figures": figures.as_fields()}))
+            view.line(json.dumps({"figures": all_figures.as_fields()}))
         else:
-            view.figures(figures, log)
-        view.close_with(figures.records)
-
-    # Before the log's ends are taken: what the database has read lies below them.
-    with _open_console(console) as rows:
-        _run(source, look)
-    if found:
+            view.figures(all_figures, origin, seals.pop())
+        view.close_with(all_figures.records)
+    if all_figures.findings:
         raise typer.Exit(1)
 
 
@@ -222,10 +245,14 @@ def export(
 
 
 def _run(path: Path | None, work: Callable[[Source, AuditView], Awaitable[None]]) -> None:
-    # A log is millions of small objects that come and go by themselves: the collector would only look at what stays.
+    _collect_seldom()
+    asyncio.run(_work(path, work))
+
+
+def _collect_seldom() -> None:
+    """A log is millions of small objects that come and go by themselves: the collector would only look at what stays."""
     gc.freeze()
     gc.set_threshold(200_000, 20, 1_000)
-    asyncio.run(_work(path, work))
 
 
 async def _work(path: Path | None, work: Callable[[Source, AuditView], Awaitable[None]]) -> None:
@@ -235,6 +262,27 @@ async def _work(path: Path | None, work: Callable[[Source, AuditView], Awaitable
             await work(log, view)
     finally:
         await log.close()
+
+
+async def _origin(path: Path | None) -> Origin:
+    log = await _open(path)
+    await log.close()
+    return log.origin
+
+
+async def _judge(
+    path: Path | None, console: str | None, only: Collection[int] | None, say: Callable[[Said], None], *, settled: bool
+) -> None:
+    """One job's share."""
+    _collect_seldom()
+    # Before the log's ends are taken: what the database has read lies below them.
+    with _open_console(console) as rows:
+        log = await _open(path)
+        try:
+            figures = await judge(log, say, console=rows, settled=settled, only=only, progress=say)
+        finally:
+            await log.close()
+    say(Judged(figures, log.seal if isinstance(log, BundleSource) else ""))
 
 
 async def _open(path: Path | None) -> Source:

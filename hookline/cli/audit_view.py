@@ -11,11 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from hookline.audit.bundle import LastLine
-from hookline.audit.bundle_file import BundleSource
 from hookline.audit.findings import Finding
 from hookline.audit.lines import hooks_of, what
 from hookline.audit.replay import Left, Run, Stood
-from hookline.audit.source import Source
+from hookline.audit.source import Origin
 from hookline.audit.standing import standing, words
 from hookline.audit.story import Entry, written_at
 from hookline.audit.times import show_time
@@ -26,6 +25,8 @@ from hookline.cli.terminal import error_console, make_console
 __all__ = ["AuditView", "stood_fields"]
 
 Row: TypeAlias = tuple[str, str, str, str, str, str]
+SHOWN_AT_ONCE = 2_000
+"""Records after which the bar moves."""
 ROWS = 500
 """Of one table of chains."""
 
@@ -47,6 +48,7 @@ class AuditView:
             redirect_stderr=False,
         )  # fmt: skip
         self._task = self._bar.add_task("reading", total=total)
+        self._unshown = 0
         self._rows: dict[str, list[Row]] = {}
         self._stood: list[Stood] = []
 
@@ -60,7 +62,10 @@ class AuditView:
         self._bar.stop()
 
     def progress(self, records: int) -> None:
-        self._bar.update(self._task, advance=records)
+        self._unshown += records
+        if self._unshown >= SHOWN_AT_ONCE:
+            self._bar.update(self._task, advance=self._unshown)
+            self._unshown = 0
 
     def line(self, text: str) -> None:
         """As it is, for machines."""
@@ -109,9 +114,10 @@ class AuditView:
             f"[bad]{finding.invariant:<3}[/] [name]{escape(place)}[/] {_plain(about)}\n    {_plain(finding.said)}"
         )
 
-    def figures(self, figures: Figures, log: Source) -> None:
+    def figures(self, figures: Figures, origin: Origin, seal: str) -> None:
+        """seal: of a bundle, "" without one."""
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        origin, passed = log.origin, figures.passed
+        passed = figures.passed
         table.add_row("log", f"{origin.log_id or 'without an id'}, {origin.partitions} partitions")
         table.add_row("records", f"{figures.records}: {_counted(figures.events)}" if figures.records else "0")
         table.add_row("chains", f"{figures.started}: {figures.open} open, {_counted(figures.ended) or '0 over'}")
@@ -125,8 +131,8 @@ class AuditView:
         table.add_row("checkpoints", f"{figures.checkpoints} compared")
         if figures.rows:
             table.add_row("console", f"{figures.rows} chains compared")
-        if isinstance(log, BundleSource):
-            table.add_row("seal", log.seal)
+        if seal:
+            table.add_row("seal", seal)
         self._console.print(table)
         if figures.findings:
             self._console.print(f"[bad]{figures.findings} finding{'s' if figures.findings > 1 else ''}[/]")
