@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     partitions: int = Field(default=12, ge=1, le=1000)
     replication: int | None = Field(default=None, ge=1)
     """None: 3 on a cluster of three or more brokers, else 1."""
+    retention_days: int = Field(default=0, ge=0, le=36_500)
+    """How long `topics create` has the four logs kept, 0 for ever (`hookline.log.retention`)."""
     master_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     public_callback_url: str = ""
     host: str = "127.0.0.1"

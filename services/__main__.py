@@ -47,7 +47,13 @@ def _create_topics() -> int:
     try:
         settings = load_settings()
         cluster = kafka_cluster(settings, "topics")
-        said = asyncio.run(create_topics(cluster, partitions=settings.partitions, replication=settings.replication))
+        work = create_topics(
+            cluster,
+            partitions=settings.partitions,
+            replication=settings.replication,
+            retention_days=settings.retention_days,
+        )
+        said = asyncio.run(work)
     except HooklineError as error:
         sys.stderr.write(f"hookline: {error}\n")
         return 2 if isinstance(error, ConfigError) else 1

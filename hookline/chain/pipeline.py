@@ -10,7 +10,17 @@ from hookline.chain.events import HookPlan, Plan
 from hookline.chain.matching import matches_repository, matches_tag
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 
-__all__ = ["LOG_ID_KEY", "Dedupe", "Hook", "LogId", "Pipeline", "matching", "plans_for"]
+__all__ = [
+    "DEFAULT_CALLBACK_DEADLINE_S",
+    "DEFAULT_TIMEOUT_S",
+    "LOG_ID_KEY",
+    "Dedupe",
+    "Hook",
+    "LogId",
+    "Pipeline",
+    "matching",
+    "plans_for",
+]
 
 LOG_ID_KEY = b"log_id"
 """Key of the record that holds the log's id; every other key is a pipeline_id."""

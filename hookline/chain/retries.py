@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 
 from hookline.chain.events import AttemptError
 
-__all__ = ["BLOCKED_RETRY_S", "DEFAULT_RETRY_DELAYS_S", "MAX_RETRY_AFTER_S", "is_delivered", "next_attempt_at"]
+__all__ = [
+    "BLOCKED_RETRY_S",
+    "DEFAULT_RETRY_DELAYS_S",
+    "JITTER",
+    "MAX_RETRY_AFTER_S",
+    "is_delivered",
+    "next_attempt_at",
+]
 
 DEFAULT_RETRY_DELAYS_S = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Ten attempts; each the wait after the attempt before it."""
@@ -16,6 +23,7 @@ BLOCKED_RETRY_S = 5
 """A blocked address is final only when seen on two attempts this far apart: a name may be in the middle of a change."""
 
 JITTER = 0.1
+"""A wait is this part longer or shorter, drawn at random."""
 GONE = 410
 
 

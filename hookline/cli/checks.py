@@ -14,8 +14,9 @@ from hookline.cli.ports import SERVICES, service_port
 from hookline.cli.probe import ask_ready, ready_url
 from hookline.cli.topics import unreachable
 from hookline.errors import ConfigError, HooklineError, LogUnavailable, Undecodable
+from hookline.log.fitness import fitness
 from hookline.log.kafka import kafka_cluster
-from hookline.log.topics import describe, fitness
+from hookline.log.topics import describe
 from hookline.settings import Settings
 
 __all__ = ["Finding", "Level", "check_database", "check_kafka", "check_names", "check_secrets", "check_services"]

@@ -12,9 +12,11 @@ from rich.table import Table
 
 from hookline.cli.terminal import make_console
 from hookline.errors import ConfigError, LogUnavailable, TopicsUnfit
+from hookline.log.fitness import Topics, TopicState, fitness
 from hookline.log.kafka import KafkaCluster, kafka_cluster
-from hookline.log.records import Topic
-from hookline.log.topics import Topics, create_topics, describe, fitness, new_epoch
+from hookline.log.records import LOGS, Topic
+from hookline.log.retention import days_kept, needed_days
+from hookline.log.topics import create_topics, describe, new_epoch
 from hookline.settings import Settings, load_settings
 
 __all__ = ["app", "make_topics", "unreachable"]
@@ -29,11 +31,13 @@ def create() -> None:
     """Make the topics that are missing, and the log's id. Run again it changes nothing.
 
     HOOKLINE_PARTITIONS (12) and HOOKLINE_REPLICATION count for topics that are
-    made; the number of partitions is for good.
+    made; the number of partitions is for good. HOOKLINE_RETENTION_DAYS (0: for
+    ever) is given to the four logs, whether they are new or not.
 
     Examples:
         hookline topics create
         HOOKLINE_PARTITIONS=24 hookline topics create
+        HOOKLINE_RETENTION_DAYS=90 hookline topics create
     """
     console, settings = make_console(), load_settings()
     said = _ask(settings, make_topics(settings))
@@ -80,7 +84,12 @@ def begin_epoch(
 
 async def make_topics(settings: Settings) -> list[str]:
     """What was done, one sentence each; empty when there was nothing to do. Raises TopicsUnfit, LogUnavailable."""
-    return await create_topics(_cluster(settings), partitions=settings.partitions, replication=settings.replication)
+    return await create_topics(
+        _cluster(settings),
+        partitions=settings.partitions,
+        replication=settings.replication,
+        retention_days=settings.retention_days,
+    )
 
 
 def unreachable(settings: Settings) -> str:
@@ -110,7 +119,7 @@ def _ask(settings: Settings, question: Awaitable[T]) -> T:
 
 def _show(console: Console, found: Topics, cluster: KafkaCluster) -> None:
     table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
-    for column in ("topic", "partitions", "copies", "cleanup", "largest record"):
+    for column in ("topic", "partitions", "copies", "cleanup", "kept", "largest record"):
         table.add_column(column)
     for topic in Topic:
         state = found.states.get(topic)
@@ -118,6 +127,15 @@ def _show(console: Console, found: Topics, cluster: KafkaCluster) -> None:
             table.add_row(cluster.connection.name(topic), "[bad]missing[/]")
         else:
             cleanup, largest = state.config.get("cleanup.policy", "?"), state.config.get("max.message.bytes", "?")
-            table.add_row(state.name, str(state.partitions), str(state.replication), cleanup, largest)
+            table.add_row(state.name, str(state.partitions), str(state.replication), cleanup, _kept(state), largest)
     console.print(table)
     console.print(f"\nlog_id {found.log_id or 'none'}, {found.brokers} broker{'s' if found.brokers != 1 else ''}")
+    needed, why = needed_days(found.pipelines)
+    kept = [days for t in LOGS if t in found.states and (days := days_kept(found.states[t].config)) is not None]
+    if kept and min(kept) < needed:
+        console.print(f"[warn]the logs are kept for {min(kept):g} days:[/] {escape(why)}; {needed} are needed")
+
+
+def _kept(state: TopicState) -> str:
+    days = days_kept(state.config)
+    return "for ever" if days is None else f"{days:g} days"

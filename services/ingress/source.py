@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Self
 
 from hookline.chain.events import Payload
+from hookline.log.retention import LONGEST_WINDOW_S
 from hookline.settings import Settings
 from services.ingress.checks import Check, IdToken, Token
 from services.ingress.credentials import Credentials
@@ -13,7 +14,7 @@ from services.ingress.reading import json_object
 
 __all__ = ["WINDOW_WITH_ID_S", "Source"]
 
-WINDOW_WITH_ID_S = 24 * 3600
+WINDOW_WITH_ID_S = LONGEST_WINDOW_S
 """Seconds in which the same event id is a repeat (design section 3)."""
 
 

@@ -7,11 +7,14 @@ from uuid import UUID
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from hookline.errors import LogUnavailable, TopicsUnfit
+from hookline.errors import ConfigError, LogUnavailable, TopicsUnfit
+from hookline.log.codec import encode_setting
 from hookline.log.kafka import KafkaCluster
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
 from hookline.log.topics import check_topics, create_topics, describe, new_epoch, read_log_id
+from tests.contract.test_table import HOOK, pipeline
 from tests.kafka import free_broker_port
+from tests.unit.chain.logs import START
 
 FIT = {"max.message.bytes": str(MAX_RECORD_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
 
@@ -63,6 +66,39 @@ async def test_made_again_nothing_is_done(bare: KafkaCluster) -> None:
     before = await describe(bare)
     assert await create_topics(bare, partitions=2) == []
     assert await describe(bare) == before
+
+
+async def test_the_logs_are_kept_as_long_as_is_asked_for_new_or_not(
+    bare: KafkaCluster, admin: AIOKafkaAdminClient
+) -> None:
+    """And nothing else that an operator set changes: AlterConfigs replaces all that a topic was given."""
+    name = bare.connection.name
+    own = FIT | {"segment.ms": "3600000"}
+    await admin.create_topics([NewTopic(name(Topic.PUSHES), 1, 1, topic_configs=own)])
+    await there(admin, name(Topic.PUSHES))
+    said = await create_topics(bare, partitions=1, retention_days=40)
+    assert any(f"{name(Topic.PUSHES)}: retention.ms was -1, is 3456000000 now" in sentence for sentence in said)
+    states = (await describe(bare)).states
+    kept = {topic: state.config["retention.ms"] for topic, state in states.items() if topic is not Topic.PIPELINES}
+    assert {topic for topic, ms in kept.items() if ms == "3456000000"} == set(LOGS)
+    assert {ms for topic, ms in kept.items() if topic not in LOGS} == {"-1"}
+    assert states[Topic.PUSHES].config["segment.ms"] == "3600000"
+    assert await create_topics(bare, partitions=1, retention_days=40) == []
+    await check_topics(bare)
+    assert len(await create_topics(bare, partitions=1)) == len(LOGS)
+
+
+async def test_a_retention_that_is_too_short_for_the_pipelines_is_refused_and_nothing_made(bare: KafkaCluster) -> None:
+    with pytest.raises(ConfigError, match="Set 12 or more"):
+        await create_topics(bare, partitions=1, retention_days=7)
+    assert (await describe(bare)).states == {}
+    await create_topics(bare, partitions=1, retention_days=12)
+    two_hooks = pipeline("ci").model_copy(update={"hooks": (HOOK, HOOK)})
+    producer = await bare.producer()
+    await producer.append(encode_setting(two_hooks, now_ms=START))
+    await producer.close()
+    with pytest.raises(ConfigError, match=r"RETENTION_DAYS=12 is too short: .*acme/app.*Set 22 or more"):
+        await create_topics(bare, partitions=1, retention_days=12)
 
 
 async def test_another_number_of_partitions_is_said_and_not_done(bare: KafkaCluster) -> None:

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from hookline.log.fitness import CO_PARTITIONED, Topics, TopicState, config_of, fitness, partitions_of
 from hookline.log.records import LOGS, Topic
-from hookline.log.topics import CO_PARTITIONED, Topics, TopicState, config_of, fitness, partitions_of
 
 
 def found(replication: int = 1, partitions: int = 12) -> Topics:

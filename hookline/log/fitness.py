@@ -1,0 +1,111 @@
+"""What the seven topics must be, as a rule over what was found: `fitness`, in sentences; pure (design section 2)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from hookline.chain.pipeline import Pipeline
+from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
+from hookline.log.retention import FOR_EVER
+
+__all__ = ["CO_PARTITIONED", "TopicState", "Topics", "config_of", "fitness", "partitions_of"]
+
+CO_PARTITIONED = (*LOGS, Topic.SNAPSHOTS)
+"""Partition p of these belongs to one dispatcher worker: they have one partition count, for good."""
+COMPACTED = Topic.PIPELINES
+KEEP_FOR_GOOD = {"retention.ms": FOR_EVER, "retention.bytes": "-1"}
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """A topic as Kafka has it. config: the settings in force, as text; own: those of them that it was given itself."""
+
+    name: str
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+    own: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Topics:
+    """What there is. A topic that is missing is absent; `log_id` None: none is written."""
+
+    brokers: int
+    states: Mapping[Topic, TopicState]
+    log_id: UUID | None
+    pipelines: Sequence[Pipeline] = ()
+
+
+def partitions_of(topic: Topic, partitions: int) -> int:
+    return partitions if topic in CO_PARTITIONED else 1
+
+
+def config_of(topic: Topic, replication: int, keep_ms: str = FOR_EVER) -> dict[str, str]:
+    """The settings that a topic is made with. keep_ms: `retention.ms` of the four logs."""
+    config = {
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+        "min.insync.replicas": "2" if replication >= 3 else "1",
+    }
+    if topic is COMPACTED:
+        return config | {"cleanup.policy": "compact"}
+    if topic is Topic.SNAPSHOTS:
+        # What its writer deletes leaves the disk by whole segments.
+        config["segment.bytes"] = str(64 * 1024 * 1024)
+    config |= {"cleanup.policy": "delete", **KEEP_FOR_GOOD}
+    return config | {"retention.ms": keep_ms} if topic in LOGS else config
+
+
+def fitness(found: Topics, name: Callable[[Topic], str]) -> list[str]:
+    """What is wrong, one sentence each: which topic, what, how to mend it. Empty: the topics fit."""
+    missing = [name(topic) for topic in Topic if topic not in found.states]
+    wrong = [f"there is no topic {', '.join(missing)}: run `hookline topics create`"] if missing else []
+    wrong += _states_wrong(found)
+    if not missing and found.log_id is None:
+        wrong.append(f"{name(Topic.PIPELINES)} holds no log_id: run `hookline topics create`")
+    return wrong
+
+
+def _states_wrong(found: Topics) -> list[str]:
+    """What is wrong with the topics that are there."""
+    return [
+        sentence
+        for topic, state in found.states.items()
+        for sentence in _partitions_wrong(topic, state, found) + _config_wrong(topic, state)
+    ]
+
+
+def _partitions_wrong(topic: Topic, state: TopicState, found: Topics) -> list[str]:
+    if topic not in CO_PARTITIONED:
+        if state.partitions == 1:
+            return []
+        return [
+            f"{state.name} has {state.partitions} partitions and must have one: delete it and run `hookline topics create`"
+        ]
+    first = next(found.states[t] for t in CO_PARTITIONED if t in found.states)
+    if state.partitions == first.partitions:
+        return []
+    return [
+        f"{state.name} has {state.partitions} partitions, {first.name} has {first.partitions}: the four logs and the"
+        " snapshots need the same number, for good. Delete what is new and run `hookline topics create`,"
+        " or put HOOKLINE_TOPIC_PREFIX to another set of topics"
+    ]
+
+
+def _config_wrong(topic: Topic, state: TopicState) -> list[str]:
+    right = config_of(topic, state.replication)
+    checked: dict[str, Callable[[str], bool]] = {
+        "cleanup.policy": lambda value: value == right["cleanup.policy"],
+        "max.message.bytes": lambda value: int(value) >= MAX_RECORD_BYTES,
+        "min.insync.replicas": lambda value: int(value) <= state.replication,
+    }
+    # Of the logs no retention keeps a service from starting: it needs what came after its last snapshot. `create_topics`
+    # refuses one that is too short. What a commit names in `snapshots` may go only by its writer's hand.
+    if topic is Topic.SNAPSHOTS:
+        checked |= dict.fromkeys(KEEP_FOR_GOOD, lambda value: value == "-1")
+    return [
+        f"{state.name} has {key}={state.config.get(key)} and needs {right[key]}: kafka-configs.sh --alter"
+        f" --entity-type topics --entity-name {state.name} --add-config {key}={right[key]}"
+        for key, fits in checked.items()
+        if not fits(state.config.get(key, "0"))
+    ]

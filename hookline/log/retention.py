@@ -1,0 +1,78 @@
+"""How long the four logs are kept: `HOOKLINE_RETENTION_DAYS`, and how long they must be.
+
+A running service needs nothing older than its last snapshot. What is older is needed where there is none: committed
+offsets expired, a console's database is built anew, an audit. So the logs must reach back to the beginning of any chain
+that may be open, and a push must be known for as long as a repeat of it starts nothing.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
+from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S, JITTER, MAX_RETRY_AFTER_S
+from hookline.errors import ConfigError
+
+__all__ = [
+    "FOR_EVER",
+    "LONGEST_WINDOW_S",
+    "days_kept",
+    "longest_chain_s",
+    "longest_step_s",
+    "needed_days",
+    "retention_ms",
+]
+
+FOR_EVER = "-1"
+"""Kafka's `retention.ms` for it."""
+LONGEST_WINDOW_S = 24 * 3600
+"""Of all sources: the same event id within this is a repeat (design section 3)."""
+DAY_S = 86_400
+
+
+def longest_step_s(
+    callback_deadline_s: int = DEFAULT_CALLBACK_DEADLINE_S,
+    timeout_s: int = DEFAULT_TIMEOUT_S,
+    retry_delays_s: Iterable[int] = DEFAULT_RETRY_DELAYS_S,
+) -> float:
+    """Seconds that one step may take: every attempt times out, every wait is as long as a Retry-After or its jitter may
+    make it, the last attempt is delivered, and the verdict comes at its deadline."""
+    waits = [max(delay_s * (1 + JITTER), MAX_RETRY_AFTER_S) for delay_s in retry_delays_s]
+    return sum(waits) + (len(waits) + 1) * timeout_s + callback_deadline_s
+
+
+def longest_chain_s(pipeline: Pipeline) -> float:
+    """Seconds that a chain of that pipeline may be open."""
+    return len(pipeline.hooks) * longest_step_s(
+        pipeline.callback_deadline_s, pipeline.timeout_s, pipeline.retry_delays_s
+    )
+
+
+def needed_days(pipelines: Iterable[Pipeline]) -> tuple[int, str]:
+    """The fewest days for these pipelines, and why in words. Without any: for one of one hook with every default."""
+    longest = max(pipelines, key=longest_chain_s, default=None)
+    if longest is None:
+        chain_s, whose = longest_step_s(), "a chain of one hook with the default settings"
+    else:
+        chain_s, whose = longest_chain_s(longest), f"a chain of the pipeline {longest.name} of {longest.repository}"
+    days = math.ceil((chain_s + LONGEST_WINDOW_S) / DAY_S)
+    said = f"{whose} may be open for {chain_s / DAY_S:.1f} days, and a push is known as a repeat for {LONGEST_WINDOW_S // DAY_S} more"
+    return days, said
+
+
+def days_kept(config: Mapping[str, str]) -> float | None:
+    """How long a topic with these settings keeps its records; None: for ever."""
+    if config.get("cleanup.policy") != "delete" or config.get("retention.ms", FOR_EVER) == FOR_EVER:
+        return None
+    return round(int(config["retention.ms"]) / 1000 / DAY_S, 2)
+
+
+def retention_ms(days: int, pipelines: Iterable[Pipeline]) -> str:
+    """Kafka's `retention.ms` for that many days, 0 being for ever. Raises ConfigError where it is too short."""
+    if days == 0:
+        return FOR_EVER
+    needed, why = needed_days(pipelines)
+    if days < needed:
+        raise ConfigError(
+            f"HOOKLINE_RETENTION_DAYS={days} is too short: {why}. Set {needed} or more, or 0 to keep the logs for ever"
+        )
+    return str(days * DAY_S * 1000)
