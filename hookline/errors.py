@@ -18,6 +18,7 @@
       Invalid               what a client sent cannot be accepted; `errors` says which field and why
       Unreadable            what a producer delivered cannot be read: it goes to quarantine, with the reason
       Unavailable           cannot answer safely now: 503 with Retry-After
+      TooMany               more requests than one client may send: 429 with Retry-After
       TokenError            a callback token that we did not sign, or not for this repository
 
 Nothing is caught and only logged: who catches one of these answers it, restores from the log, or ends the process.
@@ -40,6 +41,7 @@ __all__ = [
     "ProcessFailed",
     "SnapshotLost",
     "TokenError",
+    "TooMany",
     "TopicsUnfit",
     "Unavailable",
     "Undecodable",
@@ -130,6 +132,14 @@ class Unreadable(HooklineError):
 
 class Unavailable(HooklineError):
     """Not safe to answer now; try again after `retry_after_s` seconds."""
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class TooMany(HooklineError):
+    """More requests than one client may send; there is room again after `retry_after_s` seconds."""
 
     def __init__(self, detail: str, retry_after_s: int = 1) -> None:
         super().__init__(detail)

@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import Counter, Histogram
 
-from hookline.errors import AppendFailed, Invalid, LogError, Unavailable
+from hookline.errors import AppendFailed, Invalid, LogError, TooMany, Unavailable
 
 __all__ = ["error_middleware", "json_error", "metrics_middleware"]
 
@@ -33,7 +33,7 @@ def json_error(status: HTTPStatus, body: object, retry_after_s: int | None = Non
 
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Our errors as HTTP: Invalid 400, Unavailable and the log's 503 with Retry-After; anything else 500 without its text."""
+    """Our errors as HTTP: Invalid 400, TooMany 429, Unavailable and the log's 503 with Retry-After; anything else 500 without its text."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -46,6 +46,8 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return answer
     except Invalid as error:
         return json_error(HTTPStatus.BAD_REQUEST, error.errors)
+    except TooMany as error:
+        return json_error(HTTPStatus.TOO_MANY_REQUESTS, {"detail": str(error)}, error.retry_after_s)
     except Unavailable as error:
         return json_error(HTTPStatus.SERVICE_UNAVAILABLE, {"detail": str(error)}, error.retry_after_s)
     except LogError as error:

@@ -9,12 +9,13 @@ from aiohttp import web
 from hookline.chain.keys import KeyRing
 from hookline.chain.tokens import open_token
 from hookline.clock import Clock
-from hookline.errors import HooklineError, Invalid, LogError, TokenError, Unavailable, Unreadable
+from hookline.errors import HooklineError, Invalid, LogError, TokenError, TooMany, Unavailable, Unreadable
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.callbacks.answers import Answer
 from services.callbacks.body import MAX_BODY, CallbackBody, parse_body
 from services.callbacks.gate import Callback, Gate
+from services.callbacks.limit import CallbackLimit
 from services.callbacks.metrics import ANSWERS
 
 __all__ = ["make_app"]
@@ -31,6 +32,7 @@ class Refusal(StrEnum):
     """Kinds of answers beside those that the log gives, as the metric names them."""
 
     BAD_TOKEN = "bad_token"
+    TOO_MANY = "too_many"
     TOO_LARGE = "too_large"
     INVALID = "invalid"
     UNAVAILABLE = "unavailable"
@@ -43,6 +45,7 @@ class _Routes:
         self._keys = keys
         self._gate = gate
         self._clock = clock
+        self._limit = CallbackLimit(clock)
 
     async def user(self, request: web.Request) -> web.Response:
         return await self._post(request, request.match_info["repository"])
@@ -63,9 +66,10 @@ class _Routes:
         return _response(answer)
 
     async def _answer(self, request: web.Request, repository: str) -> Answer:
-        """The rows of the table, in order."""
+        """The rows of the table, in order. A step that calls too often is refused before anything is read for it."""
         came_at = self._clock.now_ms()
         token = open_token(self._keys, request.match_info["token"], repository)
+        self._limit.take(token)
         body = await _read(request)
         if (gate := self._gate()) is None:
             raise Unavailable("not connected to Kafka yet")
@@ -86,6 +90,8 @@ def _kind(error: Exception) -> Refusal:
     match error:
         case TokenError():
             return Refusal.BAD_TOKEN
+        case TooMany():
+            return Refusal.TOO_MANY
         case web.HTTPRequestEntityTooLarge():
             return Refusal.TOO_LARGE
         case Unavailable() | LogError():

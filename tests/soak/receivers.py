@@ -81,7 +81,7 @@ class Receivers:
         while now_ms() - began < PATIENCE_S * 1000:
             status = await self._post(url, call.state)
             self._ledgers.called.append(Called(chain_id, int(step), call.state, now_ms(), status))
-            if status is not None and status < 500:
+            if status is not None and status < 500 and status != 429:
                 return
             await asyncio.sleep(PAUSE_S)
 

@@ -14,6 +14,7 @@ from hookline import __version__
 from hookline.chain.events import Verdict
 from services.callbacks.app import make_app
 from services.callbacks.body import LIMITS
+from services.callbacks.limit import PER_S
 from tests.unit.callbacks.world import KEYS, HandClock, World
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi" / "callbacks.yaml"
@@ -77,6 +78,9 @@ def requests(world: World) -> Iterator[tuple[str, str, bytes, int]]:
     yield "GET", path, b"", 405
     yield "POST", path, b"x" * 70_000, 413
     yield "POST", world.path(closing, 1), b'{"state": "success"}', 503
+    for _ in range(PER_S - 1):
+        yield "POST", world.path(closing, 1), b"x", 400
+    yield "POST", world.path(closing, 1), b'{"state": "success"}', 429
 
 
 async def test_answers_are_as_it_says(document: dict[str, Any]) -> None:

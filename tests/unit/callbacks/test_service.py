@@ -112,6 +112,7 @@ async def test_kafka_away_later_is_said_and_leaves_it_ready() -> None:
         world.cluster.down = False
 
         async def answered() -> bool:
+            world.clock.ms += 100  # not more often than a step may be called back
             async with client.post(world.path(chain, 1), json={"state": "success"}) as answer:
                 return answer.status == 200
 
