@@ -6,12 +6,12 @@ where that names one of the same version (`>=1.4.0-rc.1`).
 """
 
 import re
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import lru_cache
 
 import nodesemver
 
-__all__ = ["is_glob", "matches_repository", "matches_tag", "range_fault"]
+__all__ = ["is_glob", "matches_repository", "matches_tag", "pattern_of", "range_fault"]
 
 MAX_TAG = 128
 """Letters of a tag, as OCI allows: nothing longer is a version."""
@@ -28,9 +28,15 @@ def is_glob(repository: str) -> bool:
     return _GLOB.search(repository) is not None
 
 
+@lru_cache(maxsize=4096)
+def pattern_of(glob: str) -> re.Pattern[str]:
+    """Matches what the glob has, from its beginning to its end. Remembered: `fnmatch` forgets all beyond 256, and making one is slow."""
+    return re.compile(translate(glob))
+
+
 def matches_repository(pattern: str, repository: str) -> bool:
     """`pattern`: a repository, or a glob of repositories."""
-    return pattern == repository or (is_glob(pattern) and fnmatchcase(repository, pattern))
+    return pattern == repository or (is_glob(pattern) and pattern_of(pattern).match(repository) is not None)
 
 
 def matches_tag(wanted: tuple[str, ...] | str | None, tag: str | None) -> bool:
@@ -41,7 +47,7 @@ def matches_tag(wanted: tuple[str, ...] | str | None, tag: str | None) -> bool:
         return False
     if isinstance(wanted, str):
         return _is_in_range(tag, wanted)
-    return any(fnmatchcase(tag, glob) for glob in wanted)
+    return any(pattern_of(glob).match(tag) for glob in wanted)
 
 
 def range_fault(text: str) -> str | None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Sequence
 from uuid import UUID
 
-from hookline.chain.matching import is_glob, matches_repository
+from hookline.chain.matching import is_glob, pattern_of
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Unavailable
 from hookline.log.cluster import Cluster
@@ -33,8 +34,8 @@ class PipelineTable:
         self.offsets: dict[str, int] = {}
         """Where each pipeline's latest record lies: of two with one name, the topic's order decides."""
         self._by_repository: dict[str, tuple[Pipeline, ...]] = {}
-        self._globs: dict[str, Pipeline] = {}
-        """Those for a glob of repositories: few, and looked through for each push."""
+        self._globs: dict[str, tuple[re.Pattern[str], Pipeline]] = {}
+        """Those for a glob of repositories: looked through for each push, so with the glob made ready."""
         self._cluster = cluster
         self._ends: SharedEnds | None = None
         self._moved = asyncio.Condition()
@@ -59,7 +60,7 @@ class PipelineTable:
     def for_push(self, repository: str) -> tuple[Pipeline, ...]:
         """Those that a push to the repository may be for: registered for it, or for a glob that has it."""
         exact = () if is_glob(repository) else self.of_repository(repository)
-        return (*exact, *(p for p in self._globs.values() if matches_repository(p.repository, repository)))
+        return (*exact, *[pipeline for glob, pipeline in self._globs.values() if glob.match(repository)])
 
     def of_repository(self, repository: str) -> tuple[Pipeline, ...]:
         """Those registered for that repository, or for that very glob."""
@@ -104,7 +105,7 @@ class PipelineTable:
         self._globs.pop(pipeline_id, None)
         if pipeline is not None:
             if is_glob(pipeline.repository):
-                self._globs[pipeline_id] = pipeline
+                self._globs[pipeline_id] = pattern_of(pipeline.repository), pipeline
             self.pipelines[pipeline_id] = pipeline
             self.offsets[pipeline_id] = offset
         for repository in {p.repository for p in (old, pipeline) if p is not None}:

@@ -100,22 +100,25 @@ class Digests:
 
 
 class Turn:
-    """Pushes of one tag in one delivery, decided one after the other: what the log knows, and what they add to it."""
+    """Pushes of one delivery, decided one after the other: what the log knows of their tags, and what they add to it."""
 
     def __init__(self, digests: Digests) -> None:
         self._digests = digests
-        self._added: dict[str, str] = {}
+        self._added: dict[tuple[str, Tag], str] = {}
 
-    def same(self, pipelines: Iterable[Pipeline], push: Push) -> list[Pipeline]:
-        """Those of the push's pipelines that it does not start, since its tag had that digest; they know it from now on."""
-        found: list[Pipeline] = []
+    def same(self, pipelines: Iterable[Pipeline], push: Push) -> tuple[str, ...]:
+        """Ids of those of the push's pipelines that it does not start, since its tag had that digest; they know it from now on."""
+        if push.digest is None:
+            return ()
+        found: list[str] = []
+        tag = tag_of(push)
         for pipeline in pipelines:
-            last = self._added.get(pipeline.pipeline_id) or self._digests.last(pipeline, push)
-            if pipeline.dedupe is Dedupe.DIGEST and push.digest is not None and push.digest == last:
-                found.append(pipeline)
-            if push.digest is not None:
-                self._added[pipeline.pipeline_id] = push.digest
-        return found
+            known = pipeline.pipeline_id, tag
+            last = self._added.get(known) or self._digests.last(pipeline, push)
+            if pipeline.dedupe is Dedupe.DIGEST and push.digest == last:
+                found.append(pipeline.pipeline_id)
+            self._added[known] = push.digest
+        return tuple(found)
 
 
 class DigestTail:
@@ -154,13 +157,14 @@ class DigestTail:
                 await self._take(_records(await consumer.poll(POLL_S), positions), positions)
 
     @contextlib.asynccontextmanager
-    async def turn(self, tag: Tag) -> AsyncIterator[Turn]:
-        """A turn by the digests as the log has them now; whoever pushes that tag here meanwhile waits. Raises LogUnavailable.
+    async def turn(self, tags: Iterable[Tag]) -> AsyncIterator[Turn]:
+        """A turn by the digests as the log has them now; whoever pushes one of these tags here meanwhile waits. Raises LogUnavailable.
 
         It has no time limit of its own: who asks has one for all of a delivery.
         """
-        lock = self._turns.setdefault(tag, asyncio.Lock())
-        async with lock:
+        async with contextlib.AsyncExitStack() as held:
+            for tag in sorted(tags, key=repr):  # always in one order: two deliveries never wait for each other
+                await held.enter_async_context(self._turns.setdefault(tag, asyncio.Lock()))
             await self._caught_up()
             yield Turn(self.digests)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -83,9 +84,10 @@ class Intake:
             if contents.pushes:
                 # After the request began: a 201 of the console is good for every push that begins after it.
                 await self._table.caught_up(self._answer_s)
-            in_turn: dict[Tag, list[tuple[Part, Push]]] = {}
+            in_turn: list[tuple[Part, Push]] = []
             counts = [await self._append(receipt, self._records(receipt, contents, in_turn))]
-            counts += await _all([self._append_in_turn(receipt, tag, pushes) for tag, pushes in in_turn.items()])
+            for at in range(0, len(in_turn), AT_ONCE):
+                counts += await self._append_in_turn(receipt, in_turn[at : at + AT_ONCE])
             accepted, duplicates = map(sum, zip(*counts, strict=True))
         for reason in contents.ignored:
             metrics.IGNORED.labels(receipt.source.name, reason).inc()
@@ -98,35 +100,35 @@ class Intake:
             await self._append(receipt, iter((record,)))
         return Tally()
 
-    def _records(
-        self, receipt: Receipt, contents: Contents, in_turn: dict[Tag, list[tuple[Part, Push]]]
-    ) -> Iterator[_Record]:
+    def _records(self, receipt: Receipt, contents: Contents, in_turn: list[tuple[Part, Push]]) -> Iterator[_Record]:
         """What can be appended at once; pushes that cannot, because a pipeline goes by their digest, are put into `in_turn`."""
         for unread in contents.unread:
             yield _quarantine(receipt, unread)
         for part, push in contents.pushes:
             pipelines = self._pipelines(push)
             if goes_by_digest(pipelines, push):
-                in_turn.setdefault(tag_of(push), []).append((part, push))
+                in_turn.append((part, push))
             else:
                 yield self._planned(receipt, part, push, pipelines)
 
-    async def _append_in_turn(self, receipt: Receipt, tag: Tag, pushes: Sequence[tuple[Part, Push]]) -> tuple[int, int]:
-        """Pushes of one tag: one that is left out because of another is appended only when that is acked."""
-        async with self._digests.turn(tag) as turn:
-            counts: list[tuple[int, int]] = []
-            records: list[_Record] = []
+    async def _append_in_turn(self, receipt: Receipt, pushes: Sequence[tuple[Part, Push]]) -> list[tuple[int, int]]:
+        """Append in waves: one that is left out because of another of its tag only when that is acked."""
+        async with self._digests.turn({tag_of(push) for _, push in pushes}) as turn:
+            waves: defaultdict[int, list[_Record]] = defaultdict(list)
+            wave_of: defaultdict[Tag, int] = defaultdict(int)
+            starting: set[Tag] = set()
+            """Tags whose wave has a push that starts something."""
             for part, push in pushes:
-                pipelines = self._pipelines(push)
+                tag, pipelines = tag_of(push), self._pipelines(push)
                 same = turn.same(pipelines, push)
-                if same and records:
-                    counts.append(await self._append(receipt, iter(records)))
-                    records = []
-                others = [pipeline for pipeline in pipelines if pipeline not in same]
-                records.append(self._planned(receipt, part, push, others, tuple(p.pipeline_id for p in same)))
-            counts.append(await self._append(receipt, iter(records)))
-            accepted, duplicates = map(sum, zip(*counts, strict=True))
-            return accepted, duplicates
+                others = [pipeline for pipeline in pipelines if pipeline.pipeline_id not in same]
+                if same and tag in starting:
+                    wave_of[tag] += 1
+                    starting.remove(tag)
+                if others:
+                    starting.add(tag)
+                waves[wave_of[tag]].append(self._planned(receipt, part, push, others, same))
+            return [await self._append(receipt, iter(waves[wave])) for wave in sorted(waves)]
 
     def _pipelines(self, push: Push) -> list[Pipeline]:
         return matching(self._table.for_push(push.repository), push.repository, push.registry, push.tag)

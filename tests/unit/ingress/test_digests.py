@@ -117,6 +117,14 @@ async def test_many_at_once_start_it_once(ingress: Ingress) -> None:
     assert sorted(started(ingress.pushes())) == [*([[]] * 19), ["once"]]
 
 
+async def test_envelopes_with_the_same_tags_do_not_wait_for_each_other_for_ever(ingress: Ingress) -> None:
+    ingress.set_pipeline(once())
+    tags = [f"v{n}" for n in range(4)]
+    envelopes = [envelope(*(event(f"{n}-{tag}", tag=tag) for tag in (tags if n % 2 else tags[::-1]))) for n in range(6)]
+    await asyncio.gather(*(ingress.deliver("distribution", one) for one in envelopes))
+    assert sum(push.plans != () for push in ingress.pushes()) == len(tags)
+
+
 async def test_several_in_one_envelope(ingress: Ingress) -> None:
     ingress.set_pipeline(once())
     events = [event(n, digest) for n, digest in enumerate((A, A, B, A))]
@@ -216,7 +224,7 @@ async def test_nothing_is_read_until_somebody_asks() -> None:
         await asyncio.sleep(0)
     assert consumers == 0
     pushed = Push("acme/app", tag="v1", digest=A)
-    async with tail.turn(tag_of(pushed)) as turn:
+    async with tail.turn([tag_of(pushed)]) as turn:
         assert consumers == 1
         assert not turn.same([once()], pushed)
     running_tail.cancel()
@@ -231,7 +239,7 @@ async def test_a_record_of_a_newer_version_stops_it(ingress: Ingress) -> None:
     ingress.cluster.append(Draft(Place(Topic.PUSHES, 3), b"x", raw.value, headers))
     tail = DigestTail(ingress.cluster, PARTITIONS)
     reading = asyncio.create_task(tail.run())
-    asking = asyncio.create_task(tail.turn(Tag(None, "acme/app", "v1")).__aenter__())
+    asking = asyncio.create_task(tail.turn([Tag(None, "acme/app", "v1")]).__aenter__())
     with pytest.raises(Undecodable, match=r"pushes\[3\]@\d+: not a PushReceived of a version"):
         await reading
     asking.cancel()
@@ -249,7 +257,7 @@ async def test_what_lies_below_the_horizon_is_not_read(ingress: Ingress) -> None
         tail = DigestTail(ingress.cluster, PARTITIONS, horizon=horizon)
         reading = asyncio.create_task(tail.run())
         pushed = Push("acme/app", registry="r.example.com", tag="v1", digest=A)
-        async with tail.turn(tag_of(pushed)) as turn:
+        async with tail.turn([tag_of(pushed)]) as turn:
             assert bool(turn.same([once()], pushed)) is known
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
@@ -265,7 +273,7 @@ async def test_a_push_that_started_nothing_keeps_its_digest_in_mind(ingress: Ing
     tail = DigestTail(cluster, PARTITIONS)
     reading = asyncio.create_task(tail.run())
     pushed = Push("acme/app", registry="r.example.com", tag="v1", digest=A)
-    async with tail.turn(tag_of(pushed)) as turn:
+    async with tail.turn([tag_of(pushed)]) as turn:
         assert turn.same([once()], pushed)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
@@ -281,7 +289,7 @@ async def test_what_was_there_is_taken_in_the_order_of_its_times(ingress: Ingres
     tail = DigestTail(ingress.cluster, PARTITIONS)
     reading = asyncio.create_task(tail.run())
     pushed = Push("acme/app", registry="r.example.com", tag="v1", digest=A)
-    async with tail.turn(tag_of(pushed)) as turn:
+    async with tail.turn([tag_of(pushed)]) as turn:
         assert turn.same([once()], pushed)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
