@@ -292,12 +292,12 @@ async def test_a_post_that_waits_for_a_place_is_looked_at_again_before_it_begins
         return DELIVERED
 
     world.receivers.answer = answer
-    async with world.running("a"):
+    async with world.running("a") as dispatcher:
         for _ in range(32):
             world.push(plan(1))
         await until(lambda: len(world.receivers.posts) == 32)
         waiting = world.push(plan(2))
-        await until(lambda: len(world.full_fold().chains) == 33)
+        await until(lambda: dispatcher._around.slots.waiting == 1)
         (chain_id,) = (c for c in world.full_fold().chains if c.startswith(waiting.push_id))
         if meanwhile == "cancel":
             world.cancel(chain_id)

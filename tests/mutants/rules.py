@@ -1,0 +1,289 @@
+"""The list of rules that `scripts/mutants` breaks, one at a time, and the tests that must notice. Made by hand.
+
+A pattern must stand in its file exactly once (`tests/unit/scripts/test_mutants.py` sees to that), so whoever changes a
+rule changes this list, too. At least one of a rule's tests must fail once it is broken.
+"""
+
+from typing import NamedTuple
+
+__all__ = ["RULES", "Edit", "Rule"]
+
+
+class Edit(NamedTuple):
+    """`old` becomes `new` in `file` (from the project's folder)."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Rule(NamedTuple):
+    """What is broken, how, and which tests (as pytest names them) must notice."""
+
+    broken: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+
+def rule(broken: str, *edits: Edit, tests: str) -> Rule:
+    return Rule(broken, edits, tuple(f"tests/{test}" for test in tests.split()))
+
+
+READER, SNAPSHOTS, KAFKA_GROUP = "hookline/log/reader.py", "hookline/log/snapshots.py", "hookline/log/kafka_group.py"
+FOLD, DECIDE, STATE = "hookline/chain/fold.py", "hookline/chain/decide.py", "hookline/chain/state.py"
+IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
+WORKER, PARTITION = "services/dispatcher/worker.py", "services/dispatcher/partition.py"
+CHECKPOINT, DISPATCHER = "services/dispatcher/checkpoint.py", "services/dispatcher/service.py"
+GATE = "services/callbacks/gate.py"
+
+INCARNATIONS, RUNS = "unit/dispatcher/test_incarnations.py", "unit/dispatcher/test_chain_runs.py"
+TIMING = "unit/dispatcher/test_bad_timing.py"
+SIMULATION = "unit/dispatcher/test_simulation.py"
+
+RULES = (
+    # ---- fences (design section 4, rule 1)
+    rule(
+        "no fence: a decision counts whoever wrote it",
+        Edit(READER, "record.fence is None or record.fence == self.fence)", "True)"),
+        tests=f"unit/log/test_reader.py unit/chain/test_invariants.py {INCARNATIONS}",
+    ),
+    rule(
+        "a later Fence of one's own is ignored",
+        Edit(WORKER, "if record.offset > self.token:", "if record.offset > self.token and event.owner != self.owner:"),
+        Edit(PARTITION, "            self.number, self._log.writer,", "            self._own(), self._log.writer,"),
+        Edit(
+            PARTITION,
+            "    def _progress(self, records: int)",
+            "    def _own(self) -> int:\n        self.worker.owner = self._log.owner\n        return self.number\n\n"
+            "    def _progress(self, records: int)",
+        ),
+        tests=f"{INCARNATIONS}::test_a_fence_above_the_token_ends_the_incarnation_and_a_new_one_restores",
+    ),
+    rule(
+        "any later Fence is ignored",
+        Edit(WORKER, "if record.offset > self.token:", "if False:"),
+        tests=INCARNATIONS,
+    ),
+    rule(
+        "a commit that names a Fence above the token does not stop a restore",
+        Edit(PARTITION, "if checkpoint is not None and checkpoint.fence > token:", "if False:"),
+        tests=f"{INCARNATIONS}::test_a_commit_whose_fence_is_above_the_token_stops_the_restore",
+    ),
+    rule(
+        "a reader that starts in mid-log does not go back to the Fence",
+        Edit(READER, "if self.fence is None and token >= self._deliveries_start:", "if False:"),
+        tests="unit/log/test_reader.py unit/log/test_reader_properties.py",
+    ),
+    # ---- checkpoints and restores (rules 3 and 4)
+    rule(
+        "a commit before the snapshot is whole",
+        Edit(
+            SNAPSHOTS,
+            "    offset = await producer.append(closing)\n    return offset if first is None else first",
+            "    if first is not None:\n        import asyncio\n\n        asyncio.ensure_future(producer.append(closing))\n"
+            "        return first\n    return await producer.append(closing)",
+        ),
+        tests=TIMING,
+    ),
+    rule(
+        "a commit without explicit offsets: the consumer's positions as it is sent",
+        Edit(
+            KAFKA_GROUP,
+            "{self._connection.of(place): OffsetAndMetadata(*commit) for place, commit in commits.items()}",
+            "{tp: OffsetAndMetadata(await consumer.position(tp), commits[self._places[tp]].metadata)"
+            " for tp in map(self._connection.of, commits)}",
+        ),
+        tests="contract/test_group.py::test_commits_come_back_with_their_metadata[kafka]",
+    ),
+    rule(
+        "a commit of the positions read by now, not those of the snapshot's instant",
+        Edit(CHECKPOINT, "Checkpoint(positions, fence, first,", "Checkpoint(reader.positions, fence, first,"),
+        tests=TIMING,
+    ),
+    rule(
+        "what the new commit names is deleted with what lies below it",
+        Edit(CHECKPOINT, "before, self._previous = self._previous, first", "before, self._previous = first + 1, first"),
+        tests=f"{INCARNATIONS} {TIMING}",
+    ),
+    rule(
+        "after a commit without an answer the member stays",
+        Edit(PARTITION, "            if self._must_leave:\n", "            if False:\n"),
+        tests=f"{INCARNATIONS}::test_a_commit_without_an_answer_cannot_land_behind_a_later_one",
+    ),
+    rule(
+        "the logs' ends are taken before the Fence",
+        Edit(
+            PARTITION,
+            "token = await self._fence()\n",
+            "early = await self._early_ends()\n        token = await self._fence()\n",
+        ),
+        Edit(
+            PARTITION,
+            "        ends = await self._log.offsets.ends(places)\n        self._ends",
+            "        ends = early\n        self._ends",
+        ),
+        Edit(
+            PARTITION,
+            "    def _progress(self, records: int)",
+            "    async def _early_ends(self) -> dict[Place, int]:\n"
+            "        return await self._log.offsets.ends([Place(topic, self.number) for topic in LOGS])\n\n"
+            "    def _progress(self, records: int)",
+        ),
+        tests=TIMING,
+    ),
+    rule(
+        "a worker runs before it has read what is there",
+        Edit(PARTITION, "if positions.reached(self._ends):", "if True:"),
+        tests=f"{TIMING} {INCARNATIONS}",
+    ),
+    # ---- memory is the fold of what was read (rule 2)
+    rule(
+        "a decision is folded at its ack",
+        Edit(
+            WORKER,
+            "        self._spawn(self._around.append(event, self.reader.partition, self.token))",
+            "        self._spawn(self._append_and_fold(event))\n\n"
+            "    async def _append_and_fold(self, event: Decision) -> None:\n"
+            "        await self._around.append(event, self.reader.partition, self.token)\n"
+            "        self._unread.read_back(event)\n"
+            "        self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES)))\n"
+            "        self.settle()",
+        ),
+        tests=f"{TIMING} {SIMULATION}",
+    ),
+    rule(
+        "a decision is taken again while the one before it is on its way",
+        Edit("services/dispatcher/unread.py", "return sent is not None and any(", "return False and any("),
+        tests="unit/dispatcher/test_parts.py",
+    ),
+    rule(
+        "a terminal or closing decision on its way holds up only its own step",
+        Edit(
+            "services/dispatcher/unread.py",
+            "whole_chain = is_intent(event) or isinstance(event, ChainHalted | ChainCompleted)",
+            "whole_chain = False",
+        ),
+        tests="unit/dispatcher/test_parts.py",
+    ),
+    rule(
+        "a record is handed out before its cause",
+        Edit(READER, "if cause is not None and self._next[cause[0]] <= cause[1] and", "if False and"),
+        tests="unit/log/test_reader.py unit/log/test_reader_properties.py",
+    ),
+    rule(
+        "a decision's send is not awaited",
+        Edit(
+            DISPATCHER,
+            "            await writer.append(encode(event, partition,",
+            "            asyncio.ensure_future(writer.append(encode(event, partition,",
+        ),
+        Edit(DISPATCHER, "now_ms=self._clock.now_ms(), fence=token))", "now_ms=self._clock.now_ms(), fence=token)))"),
+        tests=TIMING,
+    ),
+    rule(
+        "a push's send is not awaited",
+        Edit(
+            "services/ingress/intake.py",
+            "            await _all([self._appender.append(record.draft) for record in some])",
+            "            list(map(asyncio.ensure_future, [self._appender.append(record.draft) for record in some]))",
+        ),
+        tests="unit/ingress/test_http.py",
+    ),
+    # ---- a POST
+    rule(
+        "a waiting POST is not looked at again before it begins",
+        Edit(
+            WORKER,
+            "            and action == post\n        )",
+            "            and action == post\n        ) or chain is not None",
+        ),
+        tests=f"{INCARNATIONS}::test_a_post_that_waits_for_a_place_is_looked_at_again_before_it_begins",
+    ),
+    rule(
+        "a POST begins long after the last poll",
+        Edit(
+            WORKER, "if chain is None or not due or not self._around.polled_lately():", "if chain is None or not due:"
+        ),
+        tests=TIMING,
+    ),
+    rule(
+        "a step is called before the one before it succeeded",
+        Edit(STATE, "if verdict is None or verdict.state is not Verdict.SUCCESS:", "if verdict is None:"),
+        tests="unit/chain/test_decide.py unit/chain/test_invariants.py",
+    ),
+    # ---- a 200 counts (section 3)
+    rule(
+        "a halt without its seal",
+        Edit(WORKER, "if not (action.sealed and chain_id in self._seals):", "if True:"),
+        tests=f"{INCARNATIONS}::test_no_halt_before_callbacks_was_read_to_its_end_as_it_stood_after_the_intent",
+    ),
+    rule(
+        "a seal's end is taken before the intent is read back",
+        Edit(
+            WORKER,
+            "end = await self._around.callbacks_end(self.reader.partition)",
+            "end = self.reader.position(Topic.CALLBACKS)",
+        ),
+        tests=f"{INCARNATIONS}::test_no_halt_before_callbacks_was_read_to_its_end_as_it_stood_after_the_intent",
+    ),
+    rule(
+        "a closing goes before a verdict",
+        Edit(
+            DECIDE,
+            "    if state.verdict is not None:\n",
+            "    if state.closing is not None:\n        return Halt(number, state.closing.reason)\n"
+            "    if state.verdict is not None:\n",
+        ),
+        tests="unit/chain/test_decide.py",
+    ),
+    rule(
+        "callbacks answers without having read deliveries to the end",
+        Edit(GATE, "        await tail.reach(Topic.DELIVERIES, ends[Place(Topic.DELIVERIES, tail.partition)])\n", ""),
+        tests="unit/callbacks/test_rows_of_the_log.py",
+    ),
+    rule(
+        "a callback is taken after its token has expired",
+        Edit(GATE, "return self.came_at > self.token.expires_at", "return False"),
+        tests="unit/callbacks/test_rows_of_the_log.py",
+    ),
+    rule(
+        "an intent is decided by any later event of its chain",
+        Edit(
+            STATE,
+            "for later in self.steps[number:])",
+            "for later in (*self.steps[: number - 1], *self.steps[number:]))",
+        ),
+        tests="unit/chain/test_being_closed.py",
+    ),
+    # ---- pushes, ids, secrets
+    rule(
+        "a push that repeats one starts chains",
+        Edit(
+            FOLD,
+            "                if self.repeats.see(event):\n                    return ()\n",
+            "                self.repeats.see(event)\n",
+        ),
+        tests=f"unit/chain/test_repeats.py {RUNS}::test_a_repeat_within_its_window_starts_nothing",
+    ),
+    rule(
+        "the wrong partition function",
+        Edit(IDS, "int(push[:8], 16) % partitions", "int(push[-8:], 16) % partitions"),
+        tests="unit/chain/test_ids.py",
+    ),
+    rule(
+        "a run asked for at offset 0 has the first run's id",
+        Edit(FOLD, "event.plan.n, offset + 1)", "event.plan.n, offset)"),
+        tests="unit/chain/test_fold.py unit/chain/test_ids.py",
+    ),
+    rule(
+        "a callback token's bytes are not bound to their length",
+        Edit(TOKENS, 'len(body).to_bytes(2, "big") + body', "body"),
+        Edit(TOKENS, '    if len(expiry) != EXPIRY_BYTES:\n        raise TokenError("not a token")\n', ""),
+        tests="unit/chain/test_tokens.py",
+    ),
+    rule(
+        "a receiver's answer brings its callback token into the log",
+        Edit("services/dispatcher/attempt.py", "mask_tokens(outcome.answer)", "outcome.answer"),
+        tests=f"{RUNS}::test_a_callback_token_in_an_answer_does_not_reach_the_log",
+    ),
+)

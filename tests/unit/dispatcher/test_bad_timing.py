@@ -1,0 +1,211 @@
+"""What is on its way while something else happens: an append, a snapshot, the logs' ends, a poll (design section 4).
+
+Each test holds one thing still at the moment at which a rule is needed; scenarios of the model are named where one is the like.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from hookline.chain.events import ChainCompleted, HookDelivered
+from hookline.errors import AppendFailed
+from hookline.log.cluster import Commit, Producer
+from hookline.log.faults import Faults
+from hookline.log.memory import MemoryCluster
+from hookline.log.records import Draft, Place, Topic
+from hookline.log.snapshots import DISPATCHER_GROUP
+from services.dispatcher.sender import HookPost, Outcome
+from services.dispatcher.service import Dispatcher
+from tests.unit.dispatcher.harness import DELIVERED, World, plan, until
+from tests.unit.dispatcher.test_incarnations import fold_of, packed
+
+PUSHES, DELIVERIES = Place(Topic.PUSHES, 0), Place(Topic.DELIVERIES, 0)
+
+
+class OneByOne(Faults):
+    """Nothing goes wrong, but a poll hands out one record of a log."""
+
+    def fetched(self, available: int) -> int:
+        return min(1, available)
+
+
+class Gated(MemoryCluster):
+    """`before` is awaited before each append: it may wait, or raise."""
+
+    def __init__(self) -> None:
+        super().__init__(1, faults=OneByOne(0, held=0, late=0, refused=0, unanswered=0, split=0))
+        self.before: Callable[[Draft], Awaitable[None]] = nothing
+
+    async def producer(self) -> Producer:
+        producer = await super().producer()
+        append = producer.append
+
+        async def gated(draft: Draft) -> int:
+            await self.before(draft)
+            return await append(draft)
+
+        producer.append = gated  # type: ignore[method-assign]
+        return producer
+
+
+async def nothing(draft: Draft) -> None: ...
+
+
+@pytest.fixture
+def cluster() -> Gated:
+    return Gated()
+
+
+@pytest.fixture
+def world(cluster: Gated) -> World:
+    return World(cluster, checkpoint_events=3)
+
+
+def kind(draft: Draft) -> str:
+    return draft.headers["ce_type"].decode().split(".")[1]
+
+
+def committed(world: World) -> dict[Place, Commit]:
+    return world.cluster.membership(DISPATCHER_GROUP).commits
+
+
+async def some_polls(world: World) -> None:
+    """Time for what must not happen."""
+    await asyncio.sleep(20 * world.pace.poll_s)
+
+
+async def stop_polling(world: World, dispatcher: Dispatcher) -> None:
+    """As a process that is stopped; what it has begun goes on."""
+    dispatcher._log.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
+    await asyncio.sleep(2 * world.pace.poll_s)
+
+
+async def test_no_commit_names_a_snapshot_whose_last_record_is_on_its_way(world: World, cluster: Gated) -> None:
+    """Scenario image: whoever restored from it would lose what was not written."""
+
+    async def hold_the_last(draft: Draft) -> None:
+        if "last" in draft.headers:
+            await asyncio.Event().wait()
+
+    cluster.before = hold_the_last
+    async with world.running("a"):
+        for _ in range(4):
+            world.push(plan(1))
+        await until(lambda: cluster.log(Place(Topic.SNAPSHOTS, 0)))
+        await some_polls(world)
+    assert committed(world) == {}
+
+
+async def test_a_commit_has_the_positions_of_its_snapshots_instant(world: World, cluster: Gated) -> None:
+    """Scenario image-1w: the chains move on while their snapshot is written."""
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold_snapshots(draft: Draft) -> None:
+        if draft.place.topic is Topic.SNAPSHOTS:
+            held.set()
+            await go_on.wait()
+
+    cluster.before = hold_snapshots
+    async with world.running("a"):
+        for _ in range(4):
+            world.push(plan(1))
+        await held.wait()
+        world.push(plan(1))
+        await until(lambda: len(world.decisions(HookDelivered)) == 5)
+        await some_polls(world)
+        go_on.set()
+        await until(lambda: committed(world))
+    async with world.running("b") as dispatcher:
+        assert packed(fold_of(dispatcher)) == packed(world.full_fold())
+
+
+async def test_the_ends_of_a_restore_are_taken_after_its_fence(world: World, cluster: Gated) -> None:
+    """Scenario ends: what the owner before could still write below our Fence is read before anything is POSTed."""
+    answered = asyncio.Event()
+
+    async def answer(post: HookPost) -> Outcome:
+        await answered.wait()
+        return DELIVERED
+
+    async def first_let_the_other_write(draft: Draft) -> None:
+        if kind(draft) == "Fence":
+            answered.set()
+            await until(lambda: world.decisions(HookDelivered))
+
+    world.receivers.answer = answer
+    async with world.running("a") as zombie:
+        world.push(plan(1))
+        await until(lambda: world.receivers.posts)
+        await stop_polling(world, zombie)
+        members = world.cluster.membership(DISPATCHER_GROUP)
+        for member in list(members._members):
+            members.leave(member)
+        cluster.before = first_let_the_other_write
+        async with world.running("b"):
+            world.verdict(world.only_chain())
+            await until(lambda: world.decisions(ChainCompleted))
+    assert len(world.receivers.posts) == 1
+
+
+async def test_nothing_is_posted_before_a_restore_has_read_what_is_there(world: World) -> None:
+    async with world.running("a"):
+        world.push(plan(1))
+        await until(lambda: world.decisions(HookDelivered))
+    async with world.running("b"):
+        world.verdict(world.only_chain())
+        await until(lambda: world.decisions(ChainCompleted))
+    assert len(world.receivers.posts) == 1
+
+
+async def test_a_decision_counts_when_it_is_read_back_and_not_at_its_ack(world: World, cluster: Gated) -> None:
+    """Scenario ack-fold: between the two another one's Fence may have made it void."""
+    async with world.running("a") as dispatcher:
+        consumer = dispatcher._log.feed._consumer
+        consumer.pause(DELIVERIES)
+        world.push(plan(1))
+        await until(lambda: world.decisions(HookDelivered))
+        await some_polls(world)
+        (chain,) = fold_of(dispatcher).chains.values()
+        assert chain.step(1).expires_at is None
+        consumer.resume(DELIVERIES)
+        await until(lambda: packed(fold_of(dispatcher)) == packed(world.full_fold()))
+
+
+async def test_a_decision_that_is_not_acked_ends_the_incarnation(world: World, cluster: Gated) -> None:
+    """Rule 5: else the chain would wait for ever for what never comes."""
+    lost = []
+
+    async def lose_the_first(draft: Draft) -> None:
+        if kind(draft) == "HookDelivered" and not lost:
+            lost.append(draft)
+            raise AppendFailed("no ack")
+
+    cluster.before = lose_the_first
+    async with world.running("a"):
+        world.push(plan(1))
+        await until(lambda: world.decisions(HookDelivered))
+    assert len(world.receivers.ids) == 2
+    assert len(set(world.receivers.ids)) == 1
+
+
+async def test_no_post_begins_long_after_the_last_poll(world: World) -> None:
+    """Rule 6: a process that was stopped may have lost its partitions."""
+    answered = asyncio.Event()
+
+    async def answer(post: HookPost) -> Outcome:
+        await answered.wait()
+        return DELIVERED
+
+    world.receivers.answer = answer
+    async with world.running("a") as dispatcher:
+        for _ in range(33):
+            world.push(plan(1))
+        await until(lambda: len(world.receivers.posts) == 32)
+        await until(lambda: dispatcher._around.slots.waiting == 1)
+        await stop_polling(world, dispatcher)
+        world.clock.advance(11)
+        answered.set()
+        await until(lambda: len(world.decisions(HookDelivered)) == 32)
+        await some_polls(world)
+    assert len(world.receivers.posts) == 32
