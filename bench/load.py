@@ -1,14 +1,16 @@
-"""Load that is not the limit: an HTTP client and a receiver as bare asyncio protocols, with keep-alive."""
+"""Load that is not the limit: an HTTP client and receivers as bare asyncio protocols, with keep-alive, and a pace."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import cast
 
-__all__ = ["Client", "Receiver"]
+__all__ = ["Client", "Pool", "Receiver", "Silent", "at_a_pace"]
 
 END = b"\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+LOOPBACK = "127.0.0.1"
 
 
 class Client(asyncio.Protocol):
@@ -45,8 +47,27 @@ class Client(asyncio.Protocol):
 
     @classmethod
     async def connect(cls, port: int) -> "Client":
-        _, client = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        _, client = await asyncio.get_running_loop().create_connection(cls, LOOPBACK, port)
         return client
+
+
+class Pool:
+    """As many connections to one port as there are requests open at once; none waits for another."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._idle: list[Client] = []
+
+    async def send(self, request: bytes) -> int:
+        """The answer's status."""
+        client = self._idle.pop() if self._idle else await Client.connect(self._port)
+        status = await client.send(request)
+        self._idle.append(client)
+        return status
+
+    def close(self) -> None:
+        for client in self._idle:
+            client.close()
 
 
 class Receiver(asyncio.Protocol):
@@ -77,10 +98,43 @@ class Receiver(asyncio.Protocol):
             yield head, body
 
     @classmethod
-    async def listen(cls, seen: Callable[[float, bytes, bytes], None]) -> tuple[asyncio.Server, int]:
+    async def listen(
+        cls, seen: Callable[[float, bytes, bytes], None], host: str = LOOPBACK
+    ) -> tuple[asyncio.Server, int]:
         """The server and its port."""
-        server = await asyncio.get_running_loop().create_server(lambda: cls(seen), "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(lambda: cls(seen), host, 0)
         return server, server.sockets[0].getsockname()[1]
+
+
+class Silent(asyncio.Protocol):
+    """A receiver that takes everything and never answers."""
+
+    @classmethod
+    async def listen(cls, host: str = LOOPBACK) -> tuple[asyncio.Server, int]:
+        """The server and its port."""
+        server = await asyncio.get_running_loop().create_server(cls, host, 0)
+        return server, server.sockets[0].getsockname()[1]
+
+
+async def at_a_pace(count: int, per_s: float, begin: Callable[[int, float], None]) -> None:
+    """Call `begin(number, intended time.perf_counter())` on the loop, `per_s` times a second, whatever became of the last.
+
+    A thread keeps the time: the loop's own timers are as coarse as a millisecond.
+    """
+    loop, stopping = asyncio.get_running_loop(), threading.Event()
+    start = time.perf_counter() + 0.05
+
+    def keep_time() -> None:
+        for number in range(count):
+            intended = start + number / per_s
+            if stopping.wait(max(0.0, intended - time.perf_counter())):
+                return
+            loop.call_soon_threadsafe(begin, number, intended)
+
+    try:
+        await asyncio.to_thread(keep_time)
+    finally:
+        stopping.set()
 
 
 def _content_length(head: bytes) -> int:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import random
-import string
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from uuid import UUID, uuid4, uuid5
 
 from aiohttp import web
 
+from bench.pushes import a_payload
 from bench.stage import Stage, stage
 from hookline.chain.events import (
     CallbackReceived,
@@ -36,7 +36,6 @@ from hookline.log.writer import Writer
 SIZES = (10_000, 30_000, 100_000)
 BATCH = 2_000
 HOUR_MS = 3_600_000
-NOUNS = ("image", "layer", "registry", "build", "release", "container", "service", "pipeline", "commit", "branch")
 
 
 def a_plan(port: int) -> Plan:
@@ -48,21 +47,6 @@ def a_plan(port: int) -> Plan:
         n=0, pipeline_id=str(uuid5(UUID(int=0), "bench")), name="ci", slug="ci", expect_final_callback=True,
         callback_deadline_s=86_400, timeout_s=15, retry_delays_s=(5, 300), hooks=hooks,
     )  # fmt: skip
-
-
-def a_payload(number: int, draw: random.Random) -> dict[str, object]:
-    """A Docker Hub body of about 2 KB, no two alike: half prose, an eighth of it noise."""
-    prose = " ".join(draw.choices(NOUNS, k=140))
-    noise = "".join(draw.choices(string.ascii_letters + string.digits, k=250))
-    return {
-        "push_data": {"pushed_at": 1_700_000_000 + number, "pusher": "bench", "tag": f"v{number}", "images": [noise[:64], noise[64:128]]},
-        "repository": {
-            "status": "Active", "namespace": "bench", "name": "app", "repo_name": "bench/app", "owner": "bench",
-            "repo_url": "https://hub.docker.com/r/bench/app", "description": noise[128:], "full_description": prose,
-            "dockerfile": "FROM scratch\nCOPY app /app\n", "star_count": number, "comment_count": 0, "is_private": False,
-            "is_trusted": False, "is_official": False, "date_created": 1_600_000_000,
-        },
-    }  # fmt: skip
 
 
 async def open_chains(on: Stage, count: int, port: int) -> str:
@@ -83,7 +67,7 @@ async def open_chains(on: Stage, count: int, port: int) -> str:
         event = PushReceived(
             push_id=push, source="dockerhub", received_at=now, dedupe_window_s=3600, pushed_at=now, repository="bench/app",
             tag=f"v{number}", payload=payload, raw=json.dumps(payload), settings_offset=1, plans=(plan,),
-        )  # type: ignore[arg-type] # fmt: skip
+        )  # fmt: skip
         offset = await writer.append(encode(event, partition, now_ms=now))
         chain_id = str(ChainId(push, offset, 0, 0))
         delivered = HookDelivered(

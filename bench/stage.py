@@ -1,4 +1,4 @@
-"""What a measurement stands on: a broker of its own, topics, and service processes; all ended by it."""
+"""What a measurement stands on: a broker of its own, topics, and processes; all ended by it."""
 
 import asyncio
 import contextlib
@@ -8,73 +8,119 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 
 import aiohttp
 import psutil
 
+from bench.failure import BenchFailed
 from hookline.broker import EmbeddedBroker
+from hookline.cli import tether
 from hookline.log.kafka import KafkaCluster
 from hookline.log.topics import create_topics
 
-__all__ = ["MASTER_KEY", "Stage", "stage"]
+__all__ = ["KAFKA", "MASTER_KEY", "SERVICES", "Stage", "stage"]
 
 MASTER_KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 SERVICES = ("ingress", "callbacks", "console", "dispatcher")
+KAFKA = "kafka"
+"""The broker's name beside the processes'."""
+PREFIX = "hookline."
 READY_S = 300.0
+STOP_S = 60.0
 
 
 class Stage:
-    """A running broker with topics. `folder` goes away with it."""
+    """A running broker with topics, and processes by name. `folder` goes away with it."""
 
-    def __init__(self, folder: Path, broker: EmbeddedBroker, partitions: int) -> None:
+    def __init__(self, folder: Path, broker: EmbeddedBroker, partitions: int, prefix: str) -> None:
         self.folder = folder
         self.broker = broker
         self.partitions = partitions
-        self.ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
+        self.prefix = prefix
+        self.ports: dict[str, int] = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
         self.processes: dict[str, asyncio.subprocess.Process] = {}
 
     def cluster(self) -> KafkaCluster:
-        return KafkaCluster(self.broker.bootstrap_servers, "hookline.", client_id="bench")
+        return KafkaCluster(self.broker.bootstrap_servers, self.prefix, client_id="bench")
 
-    async def start(self, name: str) -> float:
-        """Start a service; seconds until it was ready."""
+    async def start(self, name: str, service: str = "") -> float:
+        """Start a service, under a name of its own where there are two of it; seconds until it was ready."""
+        service = service or name
+        if name not in self.ports:
+            (self.ports[name],) = _free_ports(1, taken=self.ports.values())
+        return await self.run(name, f"services.{service}", env=self._environment(name, service))
+
+    async def run(self, name: str, module: str, *arguments: str, env: Mapping[str, str] | None = None) -> float:
+        """Start `python -m module` and wait until it is ready (`/readyz` on its port + 1000); seconds until it was.
+
+        It dies with us. Raises BenchFailed with its last words.
+        """
         began = time.perf_counter()
-        log = (self.folder / f"{name}.log").open("ab")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", f"services.{name}", env=self._environment(name), stdout=log, stderr=log
-        )
-        log.close()
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, tether.__file__, str(os.getpid()), sys.executable, "-m", module, *arguments,
+                env=env, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
         self.processes[name] = process
         url = f"http://127.0.0.1:{self.ports[name] + 1000}/readyz"
         async with aiohttp.ClientSession() as http:
             while time.perf_counter() - began < READY_S:
                 if process.returncode is not None:
-                    raise SystemExit(f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}")
+                    raise BenchFailed(f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}")
                 with contextlib.suppress(aiohttp.ClientError):
                     async with http.get(url) as answer:
                         if answer.status == 200:
                             return time.perf_counter() - began
                 await asyncio.sleep(0.02)
-        raise SystemExit(f"{name} was not ready within {READY_S:g} s")
+        raise BenchFailed(f"{name} was not ready within {READY_S:g} s")
 
     async def stop(self, name: str, number: int = signal.SIGTERM) -> None:
         process = self.processes.pop(name)
         if process.returncode is None:
             process.send_signal(number)
-        await process.wait()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
     def memory(self, name: str) -> int:
         """PSS in bytes."""
-        return int(psutil.Process(self.processes[name].pid).memory_full_info().pss)
+        return int(psutil.Process(self._pid(name)).memory_full_info().pss)
 
-    def _environment(self, name: str) -> dict[str, str]:
-        ports = {f"HOOKLINE_{service.upper()}_PORT": str(port) for service, port in self.ports.items()}
+    def peak_memory(self, name: str) -> int:
+        """The most RSS it ever had, in bytes (Linux's VmHWM; elsewhere what it has now)."""
+        status = Path(f"/proc/{self._pid(name)}/status")
+        if status.exists():
+            (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+            return int(line.split()[1]) * 1024
+        return int(psutil.Process(self._pid(name)).memory_info().rss)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """User and system time of every process so far, and of the broker."""
+        return {name: sum(psutil.Process(self._pid(name)).cpu_times()[:2]) for name in (*self.processes, KAFKA)}
+
+    def log_bytes(self) -> dict[str, int]:
+        """What lies on the disk of each topic, without indexes (Kafka preallocates those)."""
+        found: dict[str, int] = {}
+        for file in (self.folder / KAFKA).glob(f"**/{self.prefix}*/*.log"):
+            topic = file.parent.name.removeprefix(self.prefix).rpartition("-")[0]
+            found[topic] = found.get(topic, 0) + file.stat().st_size
+        return found
+
+    def _pid(self, name: str) -> int:
+        return (self.broker.pid or 0) if name == KAFKA else self.processes[name].pid
+
+    def _environment(self, name: str, service: str) -> dict[str, str]:
+        ports = {f"HOOKLINE_{each.upper()}_PORT": str(self.ports[each]) for each in SERVICES}
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("HOOKLINE_")},
             **ports,
+            f"HOOKLINE_{service.upper()}_PORT": str(self.ports[name]),
             "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
+            "HOOKLINE_TOPIC_PREFIX": self.prefix,
             "HOOKLINE_PARTITIONS": str(self.partitions),
             "HOOKLINE_MASTER_KEYS": MASTER_KEY,
             "HOOKLINE_ADMIN_PASSWORD": "bench",
@@ -88,27 +134,30 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(partitions: int = 12) -> AsyncIterator[Stage]:
+async def stage(partitions: int = 12, prefix: str = PREFIX) -> AsyncIterator[Stage]:
     """A broker in a folder of its own, with topics."""
     with tempfile.TemporaryDirectory(prefix="hookline-bench-") as name:
         (port,) = _free_ports(1)
-        broker = EmbeddedBroker(Path(name) / "kafka", port, say=lambda _: None)
-        await asyncio.to_thread(broker.start)
-        made = Stage(Path(name), broker, partitions)
+        tied = (sys.executable, tether.__file__, str(os.getpid()))
+        broker = EmbeddedBroker(Path(name) / KAFKA, port, launcher=tied)
         try:
-            await create_topics(made.cluster(), partitions=partitions)
-            yield made
+            await asyncio.to_thread(broker.start)
+            made = Stage(Path(name), broker, partitions, prefix)
+            try:
+                await create_topics(made.cluster(), partitions=partitions)
+                yield made
+            finally:
+                for process in list(made.processes):
+                    await made.stop(process, signal.SIGKILL)
         finally:
-            for service in list(made.processes):
-                await made.stop(service, signal.SIGKILL)
             await asyncio.to_thread(broker.stop)
 
 
-def _free_ports(count: int) -> list[int]:
+def _free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
     """Ports that are free together with the one 1000 above each (a service's admin port, a broker's controller)."""
     found: list[int] = []
     for port in range(28_000 + os.getpid() % 500, 31_000):
-        if len(found) < count and _free(port) and _free(port + 1000):
+        if len(found) < count and port not in taken and _free(port) and _free(port + 1000):
             found.append(port)
     return found
 

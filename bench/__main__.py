@@ -1,0 +1,138 @@
+"""`scripts/bench`: see docs/performance.md."""
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import uvloop
+from rich.console import Console
+
+from bench import closed, harness
+from bench import open as open_loop
+from bench.amounts import FULL, MILLION, QUICK, Amounts
+from bench.failure import BenchFailed
+from bench.figures import Figures, nested
+from bench.systems import System, floor_system, hookline_system
+from bench.table import show
+from bench.targets import missing
+from hookline.errors import HooklineError
+
+EXAMPLES = """examples:
+  scripts/bench                                  all of it
+  scripts/bench --only open,closed --json b.json
+  scripts/bench --quick                          a few seconds each: does it run?
+  scripts/bench --only restore --million         one more size: a million open chains
+
+parts: %s"""
+
+LIMIT_S = 900.0
+MILLION_LIMIT_S = 3600.0
+
+
+class Part(NamedTuple):
+    """`floor`: what the floor has of it, None for nothing."""
+
+    hookline: Callable[[Amounts], Awaitable[Figures]]
+    floor: Callable[[Amounts], Awaitable[Figures]] | None = None
+
+
+def of_both(measure: Callable[[Amounts, System], Awaitable[Figures]]) -> Part:
+    return Part(lambda amounts: measure(amounts, hookline_system), lambda amounts: measure(amounts, floor_system))
+
+
+PARTS = {
+    "harness": Part(harness.measure),
+    "open": of_both(open_loop.measure),
+    "closed": of_both(closed.measure),
+}
+
+
+async def run(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[Figures, Figures]:
+    """Hookline's figures, and the floor's. Raises BenchFailed, HooklineError."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    amounts = QUICK if given.quick else FULL
+    if given.million:
+        amounts = replace(amounts, restore=(*amounts.restore, MILLION))
+    ours, floor = Figures(), Figures()
+    gc.disable()  # no pauses of ours in others' times; it is collected between the parts
+    for name in given.only:
+        part = PARTS[name]
+        async with asyncio.timeout(MILLION_LIMIT_S if given.million else LIMIT_S):
+            if part.floor is not None and not given.no_floor:
+                say(f"{name}: the floor")
+                floor |= await part.floor(amounts)
+                gc.collect()
+            say(f"{name}: Hookline" if name != "harness" else "harness: generator straight to receiver")
+            found = await part.hookline(amounts)
+            gc.collect()
+        if lacking := missing(name, found):
+            raise BenchFailed(f"{name} gave no {', '.join(lacking)}")
+        ours |= found
+    return ours, floor
+
+
+def main() -> int:
+    given = parse()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it warns while new topics get their leaders
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - began:6.1f} s  {what}\n")
+
+    try:
+        ours, floor = uvloop.run(run(given, say))
+    except (BenchFailed, HooklineError, TimeoutError) as error:
+        say(f"bench: {error or 'a part took too long'}")
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("bench: stopped; nothing is left running")
+        return 130
+    show(ours, floor, Console())
+    if given.json:
+        given.json.write_text(json.dumps(as_object(ours, floor, quick=given.quick), indent=1) + "\n")
+    return 0
+
+
+def as_object(ours: Figures, floor: Figures, *, quick: bool) -> dict[str, object]:
+    """What `--json` writes."""
+    machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    return {"machine": machine, "quick": quick, **nested(ours.items()), "floor": nested(floor.items())}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "scripts/bench",
+        description="Measures Hookline on real Kafka, on this machine, beside the least program that could do one delivery.",
+        epilog=EXAMPLES % ", ".join(PARTS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--only", type=parts, default=list(PARTS), metavar="A,B", help="these parts (default: all)")
+    parser.add_argument("--quick", action="store_true", help="much less of everything: figures mean little")
+    parser.add_argument("--million", action="store_true", help="restore a million open chains, too (minutes)")
+    parser.add_argument("--no-floor", action="store_true", help="Hookline alone")
+    return parser.parse_args()
+
+
+def parts(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in PARTS]:
+        raise argparse.ArgumentTypeError(f"no part {', '.join(unknown)}: there are {', '.join(PARTS)}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What came to a receiver: counted by push, with the time at which each came first."""
+
+import asyncio
+
+from bench.failure import BenchFailed
+from bench.pushes import number_of
+
+__all__ = ["Hooks"]
+
+GIVE_UP_S = 300.0
+
+
+class Hooks:
+    """`seen` is what a `Receiver` is told to call."""
+
+    def __init__(self) -> None:
+        self.first: dict[int, float] = {}
+        """By push, the time.perf_counter() of its first hook."""
+        self.posts = 0
+        self._wanted = 0
+        self._came = asyncio.Event()
+
+    @property
+    def duplicates(self) -> int:
+        return self.posts - len(self.first)
+
+    def seen(self, at: float, head: bytes, body: bytes) -> None:
+        self.first.setdefault(number_of(body), at)
+        self.posts += 1
+        if len(self.first) >= self._wanted:
+            self._came.set()
+
+    async def until(self, pushes: int) -> None:
+        """Until hooks of so many pushes have come. Raises BenchFailed when they do not."""
+        self._wanted = pushes
+        self._came.clear()
+        if len(self.first) < pushes:
+            try:
+                await asyncio.wait_for(self._came.wait(), GIVE_UP_S)
+            except TimeoutError:
+                raise BenchFailed(f"hooks of {len(self.first)} of {pushes} pushes came in {GIVE_UP_S:g} s") from None
