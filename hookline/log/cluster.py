@@ -8,7 +8,15 @@ from typing import NamedTuple, Protocol
 
 from hookline.log.records import Draft, Place, RawRecord, Topic
 
-__all__ = ["Cluster", "Commit", "Consumer", "Group", "GroupListener", "Offsets", "Producer"]
+__all__ = ["Ack", "Cluster", "Commit", "Consumer", "Group", "GroupListener", "Offsets", "Producer"]
+
+
+class Ack(NamedTuple):
+    """Where a record lies. `stamped_at`: when its broker appended it, Unix ms by the broker's clock; None where the topic
+    keeps the producer's time (`message.timestamp.type` CreateTime): then nobody says."""
+
+    offset: int
+    stamped_at: int | None
 
 
 class Commit(NamedTuple):
@@ -25,11 +33,14 @@ class Producer(Protocol):
     def broken(self) -> bool:
         """True once an append failed or timed out; every later append fails at once."""
 
-    async def append(self, draft: Draft) -> int:
-        """Append and return the offset once all in-sync replicas have it; appends to one place keep their order.
+    async def send(self, draft: Draft) -> Ack:
+        """Append and return once all in-sync replicas have it; appends to one place keep their order.
 
         Raises AppendFailed (unknown: it may be in the log or still land later) on an error or after `append_timeout_s`.
         """
+
+    async def append(self, draft: Draft) -> int:
+        """As `send`; the offset."""
 
     async def close(self) -> None:
         """Give up what is not acked, at once; never raises, never waits for a broker that is away."""

@@ -44,6 +44,8 @@ def partitions_of(topic: Topic, partitions: int) -> int:
 def config_of(topic: Topic, replication: int, keep_ms: str = FOR_EVER) -> dict[str, str]:
     """The settings that a topic is made with. keep_ms: `retention.ms` of the four logs."""
     config = {
+        # The broker's time: it is one clock for all writers, retention goes by it, and an ack tells it (`hookline.log.skew`).
+        "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(MAX_RECORD_BYTES),
         "min.insync.replicas": "2" if replication >= 3 else "1",
     }

@@ -7,11 +7,14 @@ from collections import defaultdict
 from aiokafka import AIOKafkaProducer
 
 from hookline.errors import AppendFailed
+from hookline.log.cluster import Ack
 from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_producer, sends_of, started
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place
 
 __all__ = ["KafkaProducer"]
 
+LOG_APPEND_TIME = 1
+"""Timestamp type of an ack whose time is the broker's."""
 BATCH_BYTES = 256 * 1024
 """Most that one batch of a place takes; more waits for the batch before it to be acked."""
 
@@ -50,6 +53,10 @@ class KafkaProducer:
 
     async def append(self, draft: Draft) -> int:
         """Raises AppendFailed."""
+        return (await self.send(draft)).offset
+
+    async def send(self, draft: Draft) -> Ack:
+        """Raises AppendFailed."""
         if self.broken:
             raise AppendFailed("this producer failed before")
         name, partition = self._connection.of(draft.place)
@@ -72,8 +79,7 @@ class KafkaProducer:
             self._broken = True
             why = f"no ack within {self._append_timeout_s:g} s" if isinstance(error, TimeoutError) else repr(error)
             raise AppendFailed(f"{name}[{partition}]: {why}") from error
-        offset: int = ack.offset
-        return offset
+        return Ack(ack.offset, ack.timestamp if ack.timestamp_type == LOG_APPEND_TIME else None)
 
     async def close(self) -> None:
         self._broken = True

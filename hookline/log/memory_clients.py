@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from hookline.errors import AppendFailed, LogUnavailable
-from hookline.log.cluster import Commit
+from hookline.log.cluster import Ack, Commit
 from hookline.log.faults import AppendFate
 from hookline.log.memory_broker import MemoryBroker, turns
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, RawRecord
@@ -25,7 +25,7 @@ class _Sending:
     def __init__(self, draft: Draft, fate: AppendFate) -> None:
         self.draft = draft
         self.fate = fate
-        self.ack: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.ack: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
 
     def fail(self, why: str) -> None:
         if not self.ack.done():
@@ -48,6 +48,10 @@ class MemoryProducer:
         return self._broken
 
     async def append(self, draft: Draft) -> int:
+        """Raises AppendFailed."""
+        return (await self.send(draft)).offset
+
+    async def send(self, draft: Draft) -> Ack:
         """Raises AppendFailed."""
         if self._broken:
             raise AppendFailed("this producer failed before")
@@ -82,7 +86,9 @@ class MemoryProducer:
                 del line[0]
                 offset = self._broker.append(sending.draft)
                 if sending.fate.gives_up_after is None and not sending.ack.done():
-                    sending.ack.set_result(offset)
+                    sending.ack.set_result(
+                        Ack(offset, self._broker.records(sending.draft.place, offset, 1)[0].timestamp)
+                    )
 
     async def _give_up(self, after: int) -> None:
         await turns(after)

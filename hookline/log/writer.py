@@ -8,6 +8,7 @@ from hookline.clock import Clock, SystemClock
 from hookline.errors import AppendFailed, LogUnavailable
 from hookline.log.cluster import Cluster, Producer
 from hookline.log.records import Draft
+from hookline.log.skew import note_ack
 
 __all__ = ["Writer"]
 
@@ -54,7 +55,10 @@ class Writer:
         try:
             producer = await self._current()
             try:
-                return await producer.append(draft)
+                sent_at = self._clock.now_ms()
+                ack = await producer.send(draft)
+                note_ack(sent_at, ack.stamped_at, self._clock.now_ms())
+                return ack.offset
             except AppendFailed:
                 self._replace(producer)
                 raise

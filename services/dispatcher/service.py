@@ -169,7 +169,7 @@ class Dispatcher:
         async with contextlib.AsyncExitStack() as stack:
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
-            writer = Writer(self._cluster)
+            writer = Writer(self._cluster, self._clock)
             stack.push_async_callback(writer.close)
             sender = self._make_sender()
             stack.push_async_callback(sender.close)

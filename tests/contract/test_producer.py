@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from hookline.errors import AppendFailed
-from hookline.log.cluster import Cluster, Producer
+from hookline.log.cluster import Ack, Cluster, Producer
+from hookline.log.kafka import KafkaCluster
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, Topic
 from tests.contract.helpers import HERE, THERE, is_faulty, read_log, values
 
@@ -47,6 +50,37 @@ async def test_a_record_comes_back_as_it_was_sent(cluster: Cluster) -> None:
         assert (record.key, record.value, record.headers) == (draft.key, draft.value, draft.headers)
         assert (record.place, record.offset) == (HERE, offset)
         assert record.timestamp > 1_600_000_000_000, "Unix ms"
+
+
+async def test_an_ack_tells_when_the_broker_appended(cluster: Cluster) -> None:
+    """It is the time that the record has: topics are made with LogAppendTime."""
+    producer = await cluster.producer()
+    sends = (producer.send(Draft(HERE, None, str(n).encode())) for n in range(20))
+    acks = [ack for ack in await asyncio.gather(*sends, return_exceptions=True) if isinstance(ack, Ack)]
+    await producer.close()
+    log = await read_log(cluster, HERE)
+    assert is_faulty(cluster) or len(acks) == 20
+    assert [ack.stamped_at for ack in acks] == [log[ack.offset].timestamp for ack in acks]
+
+
+async def test_where_a_topic_keeps_the_producers_time_an_ack_tells_none(
+    kafka: str, kafka_cluster: KafkaCluster
+) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    name = kafka_cluster.connection.name(HERE.topic)
+    config = {"message.timestamp.type": "CreateTime"}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)])
+    await admin.close()
+    producer = await kafka_cluster.producer()
+
+    async def told() -> bool:
+        return (await producer.send(Draft(HERE, None, b"x"))).stamped_at is not None
+
+    async with asyncio.timeout(30):  # the broker takes a moment to go by it
+        while await told():
+            pass
+    await producer.close()
 
 
 async def test_two_producers_write_side_by_side(cluster: Cluster) -> None:
