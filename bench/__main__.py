@@ -18,7 +18,7 @@ from typing import NamedTuple
 import uvloop
 from rich.console import Console
 
-from bench import closed, harness
+from bench import chains, closed, harness, idle, neighbours, scale
 from bench import open as open_loop
 from bench.amounts import FULL, MILLION, QUICK, Amounts
 from bench.failure import BenchFailed
@@ -55,6 +55,10 @@ PARTS = {
     "harness": Part(harness.measure),
     "open": of_both(open_loop.measure),
     "closed": of_both(closed.measure),
+    "chains": Part(chains.measure),
+    "neighbours": Part(neighbours.measure),
+    "scale": Part(scale.measure),
+    "idle": of_both(idle.measure),
 }
 
 
