@@ -45,12 +45,15 @@ class Stage:
     def cluster(self) -> KafkaCluster:
         return KafkaCluster(self.broker.bootstrap_servers, self.prefix, client_id="bench")
 
-    async def start(self, name: str, service: str = "") -> float:
-        """Start a service, under a name of its own where there are two of it; seconds until it was ready."""
+    async def start(self, name: str, service: str = "", settings: Mapping[str, str] | None = None) -> float:
+        """Start a service, under a name of its own where there are two of it; seconds until it was ready.
+
+        `settings`: beyond those of every stage, by the names of their variables.
+        """
         service = service or name
         if name not in self.ports:
             (self.ports[name],) = _free_ports(1, taken=self.ports.values())
-        return await self.run(name, f"services.{service}", env=self._environment(name, service))
+        return await self.run(name, f"services.{service}", env=self._environment(name, service) | dict(settings or {}))
 
     async def run(self, name: str, module: str, *arguments: str, env: Mapping[str, str] | None = None) -> float:
         """Start `python -m module` and wait until it is ready (`/readyz` on its port + 1000); seconds until it was.

@@ -23,6 +23,8 @@ CE_HEADERS = frozenset({f"ce-{name}" for name in ("specversion", "id", "source",
 
 STRUCTURED = "application/cloudevents"
 DATA = ("data", "data_base64")
+MAX_ATTRIBUTES = 100
+"""A real event has some ten; the library looks at each of them for long."""
 
 _FORMAT = JSONFormat()
 _VERSION = re.compile(r"([.-]v?\d+)+$")
@@ -65,6 +67,8 @@ def cloud_events(delivery: Delivery) -> Iterator[Part]:
 
 def event_fields(event: Payload) -> EventFields:
     """An event in the structured form. Raises Unreadable where it is none, or its data is no JSON object."""
+    if len(event) > MAX_ATTRIBUTES:
+        raise Unreadable(f"not a CloudEvent: more than {MAX_ATTRIBUTES} attributes")
     attributes = {key: value for key, value in event.items() if key not in DATA and value is not None}
     if "id" not in attributes:
         raise Unreadable("not a CloudEvent: no id")  # the library would make one up, another for each delivery
