@@ -13,12 +13,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import uvloop
 from rich.console import Console
 
-from bench import chains, closed, harness, idle, neighbours, scale
+from bench import chains, closed, harness, idle, neighbours, restore, scale
 from bench import open as open_loop
 from bench.amounts import FULL, MILLION, QUICK, Amounts
 from bench.failure import BenchFailed
@@ -36,33 +36,42 @@ EXAMPLES = """examples:
 
 parts: %s"""
 
+WIDTH = 100
 LIMIT_S = 900.0
 MILLION_LIMIT_S = 3600.0
+
+
+Say: TypeAlias = Callable[[str], None]
 
 
 class Part(NamedTuple):
     """`floor`: what the floor has of it, None for nothing."""
 
-    hookline: Callable[[Amounts], Awaitable[Figures]]
+    hookline: Callable[[Amounts, Say], Awaitable[Figures]]
     floor: Callable[[Amounts], Awaitable[Figures]] | None = None
 
 
 def of_both(measure: Callable[[Amounts, System], Awaitable[Figures]]) -> Part:
-    return Part(lambda amounts: measure(amounts, hookline_system), lambda amounts: measure(amounts, floor_system))
+    return Part(lambda amounts, _: measure(amounts, hookline_system), lambda amounts: measure(amounts, floor_system))
+
+
+def of_hookline(measure: Callable[[Amounts], Awaitable[Figures]]) -> Part:
+    return Part(lambda amounts, _: measure(amounts))
 
 
 PARTS = {
-    "harness": Part(harness.measure),
+    "harness": of_hookline(harness.measure),
     "open": of_both(open_loop.measure),
     "closed": of_both(closed.measure),
-    "chains": Part(chains.measure),
-    "neighbours": Part(neighbours.measure),
-    "scale": Part(scale.measure),
+    "chains": of_hookline(chains.measure),
+    "restore": Part(restore.measure),
+    "neighbours": of_hookline(neighbours.measure),
+    "scale": of_hookline(scale.measure),
     "idle": of_both(idle.measure),
 }
 
 
-async def run(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[Figures, Figures]:
+async def run(given: argparse.Namespace, say: Say) -> tuple[Figures, Figures]:
     """Hookline's figures, and the floor's. Raises BenchFailed, HooklineError."""
     task = asyncio.current_task()
     assert task is not None
@@ -80,7 +89,7 @@ async def run(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[Fi
                 floor |= await part.floor(amounts)
                 gc.collect()
             say(f"{name}: Hookline" if name != "harness" else "harness: generator straight to receiver")
-            found = await part.hookline(amounts)
+            found = await part.hookline(amounts, say)
             gc.collect()
         if lacking := missing(name, found):
             raise BenchFailed(f"{name} gave no {', '.join(lacking)}")
@@ -104,7 +113,7 @@ def main() -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("bench: stopped; nothing is left running")
         return 130
-    show(ours, floor, Console())
+    show(ours, floor, Console(width=max(WIDTH, Console().width)))
     if given.json:
         given.json.write_text(json.dumps(as_object(ours, floor, quick=given.quick), indent=1) + "\n")
     return 0

@@ -14,7 +14,7 @@ TAG = re.compile(rb'"tag": ?"v(\d+)"')
 
 def a_payload(number: int, draw: random.Random, name: str = "app") -> dict[str, object]:
     """A Docker Hub body of about 2 KB, no two alike: half prose, an eighth of it noise. Its tag is `v<number>`."""
-    prose = " ".join(draw.choices(NOUNS, k=140))
+    prose = " ".join(draw.choices(NOUNS, k=172))
     noise = "".join(draw.choices(string.ascii_letters + string.digits, k=250))
     return {
         "push_data": {"pushed_at": 1_700_000_000 + number, "pusher": "bench", "tag": f"v{number}", "images": [noise[:64], noise[64:128]]},

@@ -1,22 +1,23 @@
-"""How long a fresh dispatcher takes to act with many open chains, its memory, and how both grow: `python -m bench.restore`.
+"""Restore: how long a fresh dispatcher takes to act with many open chains, its memory, and how both grow; callbacks likewise.
 
 Chains are opened through the real fold: a PushReceived with a distinct 2 KB payload and a plan of three hooks, then its
 HookDelivered under a Fence, so that each waits for the callback of its first step. Measured twice: from the log alone
-(no checkpoint yet), and from the snapshot that the first one wrote. "Acts" is a callback, appended once it is ready,
-until the second hook is received.
+(no checkpoint yet), and from the snapshot that the first dispatcher wrote when it was stopped. A callback for one of the chains
+lies in the log before the dispatcher starts; it has acted when that chain's second hook is received.
 """
 
-import argparse
 import asyncio
 import json
 import random
-import sys
 import time
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 from uuid import UUID, uuid4, uuid5
 
-from aiohttp import web
-
+from bench.amounts import Amounts
+from bench.figures import Figures, fit
+from bench.hooks import Hooks
+from bench.load import Receiver
 from bench.pushes import a_payload
 from bench.stage import Stage, stage
 from hookline.chain.events import (
@@ -33,9 +34,21 @@ from hookline.chain.ids import ChainId, partition_of
 from hookline.log.codec import encode
 from hookline.log.writer import Writer
 
-SIZES = (10_000, 30_000, 100_000)
+__all__ = ["measure"]
+
 BATCH = 2_000
+SAID_EVERY = 100_000
 HOUR_MS = 3_600_000
+MS = 1_000_000
+"""Nanoseconds."""
+FITTED = ("seconds", "seconds_from_log", "callbacks_seconds", "callbacks_seconds_from_log")
+
+
+class Grown(NamedTuple):
+    """What starting one process took: seconds until it was ready, and its PSS then."""
+
+    ready_s: float
+    memory: int
 
 
 def a_plan(port: int) -> Plan:
@@ -49,18 +62,16 @@ def a_plan(port: int) -> Plan:
     )  # fmt: skip
 
 
-async def open_chains(on: Stage, count: int, port: int) -> str:
-    """Append what opens them; the id of the last."""
-    draw, now, plan = random.Random(count), time.time_ns() // 1_000_000, a_plan(port)
+async def open_chains(on: Stage, count: int, port: int, say: Callable[[str], None]) -> list[ChainId]:
+    """Append what opens them; their ids."""
+    draw, now, plan = random.Random(count), time.time_ns() // MS, a_plan(port)
     writer = Writer(on.cluster())
     writer.start()
     fences = [
         await writer.append(encode(Fence(owner="bench", fenced_at=now), p, now_ms=now)) for p in range(on.partitions)
     ]
-    last = ""
 
-    async def open_one(number: int) -> None:
-        nonlocal last
+    async def open_one(number: int) -> ChainId:
         push = str(uuid4())
         partition = partition_of(push, on.partitions)
         payload = a_payload(number, draw)
@@ -69,111 +80,103 @@ async def open_chains(on: Stage, count: int, port: int) -> str:
             tag=f"v{number}", payload=payload, raw=json.dumps(payload), settings_offset=1, plans=(plan,),
         )  # fmt: skip
         offset = await writer.append(encode(event, partition, now_ms=now))
-        chain_id = str(ChainId(push, offset, 0, 0))
+        chain = ChainId(push, offset, 0, 0)
         delivered = HookDelivered(
-            cause=offset, chain_id=chain_id, step=1, attempt=1, started_at=now, took_ms=2, status=200,
+            cause=offset, chain_id=str(chain), step=1, attempt=1, started_at=now, took_ms=2, status=200,
             expires_at=now + 24 * HOUR_MS, read_to=ReadTo(pushes=offset + 1, callbacks=0, commands=0), decided_at=now,
         )  # fmt: skip
         await writer.append(encode(delivered, partition, now_ms=now, fence=fences[partition]))
-        last = chain_id
+        return chain
 
+    opened: list[ChainId] = []
     for at in range(0, count, BATCH):
-        await asyncio.gather(*(open_one(n) for n in range(at, min(count, at + BATCH))))
-        show(f"opening {at + BATCH:,} of {count:,} chains")
+        opened += await asyncio.gather(*(open_one(n) for n in range(at, min(count, at + BATCH))))
+        if len(opened) % SAID_EVERY == 0:
+            say(f"restore: opened {len(opened):,} of {count:,} chains")
     await writer.close()
-    return last
+    return opened
 
 
-async def seconds_to_act(on: Stage, chain_id: str, received: asyncio.Event) -> float:
-    """From a callback's append until the second hook is received."""
-    parsed, now = ChainId.parse(chain_id), time.time_ns() // 1_000_000
+async def call_back(on: Stage, chain: ChainId) -> float:
+    """Append its first step's success; the time.perf_counter() before."""
+    now = time.time_ns() // MS
     writer = Writer(on.cluster())
     writer.start()
     event = CallbackReceived(
-        cause=parsed.cause, chain_id=chain_id, step=1, state=Verdict.SUCCESS, received_at=now, remote_ip="127.0.0.1"
+        cause=chain.cause, chain_id=str(chain), step=1, state=Verdict.SUCCESS, received_at=now, remote_ip="127.0.0.1"
     )
     began = time.perf_counter()
-    await writer.append(encode(event, partition_of(parsed.push_id, on.partitions), now_ms=now))
-    await asyncio.wait_for(received.wait(), 30)
-    took = time.perf_counter() - began
+    await writer.append(encode(event, partition_of(chain.push_id, on.partitions), now_ms=now))
     await writer.close()
-    return took
+    return began
 
 
-async def measure(count: int, partitions: int) -> dict[str, float]:
-    """One size: seconds and bytes."""
-    received = asyncio.Event()
-
-    async def receive(_: web.Request) -> web.Response:
-        received.set()
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/{step}", receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with stage(partitions) as on:
-        await on.start("dispatcher")
-        empty = on.memory("dispatcher")
-        await on.stop("dispatcher")
-        chain_id = await open_chains(on, count, runner.addresses[0][1])
-        show(f"{count:,} chains: restoring from the log")
-        from_log = await on.start("dispatcher")
-        callbacks = await on.start("callbacks")
-        acts = await seconds_to_act(on, chain_id, received)
-        await on.stop("dispatcher")  # takes a last checkpoint
-        show(f"{count:,} chains: restoring from the snapshot")
-        from_snapshot = await on.start("dispatcher")
-        memory = on.memory("dispatcher")
-    await runner.cleanup()
-    show("")
-    return {
-        "seconds": from_snapshot,
-        "seconds_from_log": from_log,
-        "callbacks_seconds": callbacks,
-        "act_seconds": acts,
-        "bytes_per_chain": (memory - empty) / count,
-    }
+async def restart(on: Stage, name: str) -> Grown:
+    """A fresh process of it."""
+    if name in on.processes:
+        await on.stop(name)  # a dispatcher takes a last checkpoint
+    ready_s = await on.start(name)
+    return Grown(ready_s, on.memory(name))
 
 
-def show(text: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
+async def measure_one(count: int, say: Callable[[str], None]) -> Figures:
+    """One size; keys without `restore.<chains>`."""
+    hooks = Hooks()
+    server, port = await Receiver.listen(hooks.seen)
+    async with server, stage() as on:
+        empty = {name: (await restart(on, name)).memory for name in ("dispatcher", "callbacks")}
+        for name in empty:
+            await on.stop(name)
+        *_, first, second, third = await open_chains(on, count, port, say)
+
+        async def fresh_dispatcher(chain: ChainId, acted: int) -> tuple[float, Grown]:
+            """Seconds from its start until it acted on a callback that was in the log before."""
+            for name in list(on.processes):  # callbacks, too: it would share in the PSS of what both have mapped
+                await on.stop(name)
+            await call_back(on, chain)
+            began = time.perf_counter()
+            grown = await restart(on, "dispatcher")
+            await hooks.until(acted)
+            return max(hooks.first.values()) - began, grown
+
+        say(f"restore: {count:,} open chains, from the log alone")
+        seconds_from_log, from_log = await fresh_dispatcher(first, 1)
+        callbacks_from_log = await restart(on, "callbacks")
+        say(f"restore: {count:,} open chains, from the snapshot")
+        seconds, from_snapshot = await fresh_dispatcher(second, 2)
+        began = await call_back(on, third)
+        await hooks.until(3)
+        act_s = max(hooks.first.values()) - began
+        callbacks = await restart(on, "callbacks")
+        return {
+            "seconds": seconds,
+            "callbacks_seconds": callbacks.ready_s,
+            "bytes_per_chain": (from_snapshot.memory - empty["dispatcher"]) / count,
+            "callbacks_bytes_per_chain": (callbacks.memory - empty["callbacks"]) / count,
+            "callback_to_hook_ms": act_s * 1000,
+            "seconds_from_log": seconds_from_log,
+            "callbacks_seconds_from_log": callbacks_from_log.ready_s,
+            "bytes_per_chain_from_log": (from_log.memory - empty["dispatcher"]) / count,
+            "snapshot_bytes_per_chain": on.log_bytes().get("snapshots", 0) / count,
+        }
 
 
-def growth(found: dict[int, dict[str, float]], key: str) -> str:
-    """Seconds as a + b * chains through the smallest and the largest size, and how far the middle lies off that line."""
-    low, *_, high = found
-    slope = (found[high][key] - found[low][key]) / (high - low)
-    base = found[low][key] - slope * low
-    off = max(abs(values[key] - (base + slope * n)) / values[key] for n, values in found.items())
-    return f"{key}: {base:.2f} s + {slope * 1e6:.1f} s per million chains; no size is more than {off:.0%} off that line"
+async def measure(amounts: Amounts, say: Callable[[str], None]) -> Figures:
+    found = Figures()
+    for count in amounts.restore:
+        say(f"restore: opening {count:,} chains")
+        found |= {f"restore.{count}.{key}": value for key, value in (await measure_one(count, say)).items()}
+    return found | growth(found, amounts.restore)
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of open chains, comma-separated")
-    parser.add_argument("--partitions", type=int, default=12)
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
-    args = parser.parse_args()
-    found = {}
-    print(
-        f"{'open chains':>12} {'ready s':>9} {'from log s':>11} {'callbacks s':>12} {'acts ms':>8} {'bytes/chain':>12}"
-    )
-    for size in map(int, args.sizes.split(",")):
-        found[size] = got = await measure(size, args.partitions)
-        print(
-            f"{size:>12,} {got['seconds']:>9.2f} {got['seconds_from_log']:>11.2f} {got['callbacks_seconds']:>12.2f}"
-            f" {got['act_seconds'] * 1000:>8.1f} {got['bytes_per_chain']:>12,.0f}",
-            flush=True,
-        )
-    if len(found) > 1:
-        print(growth(found, "seconds"), growth(found, "seconds_from_log"), sep="\n")
-    if args.json:
-        args.json.write_text(json.dumps({"restore": found}, indent=1))
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+def growth(found: Figures, counts: Sequence[int]) -> Figures:
+    """Seconds as a line over the number of chains, and how far the size that lies farthest from it is off, as a part of its own."""
+    made = Figures()
+    for key in FITTED if len(counts) > 1 else ():
+        line = fit({count: found[f"restore.{count}.{key}"] for count in counts})
+        made |= {
+            f"restore_fit.{key}.base_s": line.base,
+            f"restore_fit.{key}.per_million_s": line.slope * 1_000_000,
+            f"restore_fit.{key}.off": line.off,
+        }
+    return made

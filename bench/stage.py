@@ -28,7 +28,8 @@ KAFKA = "kafka"
 """The broker's name beside the processes'."""
 PREFIX = "hookline."
 READY_S = 300.0
-STOP_S = 60.0
+STOP_S = 300.0
+"""A dispatcher writes a last snapshot of all that is open."""
 
 
 class Stage:
