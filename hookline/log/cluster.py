@@ -120,7 +120,8 @@ class Cluster(Protocol):
 
     async def producer(self) -> Producer: ...
 
-    async def consumer(self) -> Consumer: ...
+    async def consumer(self, gather_ms: int = 0) -> Consumer:
+        """gather_ms: how long records may wait in a broker for others, so that a busy log is read in fewer, larger pieces."""
 
     async def group(self, group: str, listener: GroupListener) -> Group: ...
 

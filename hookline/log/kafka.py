@@ -47,9 +47,9 @@ class KafkaCluster:
         await producer.start()
         return producer
 
-    async def consumer(self) -> Consumer:
+    async def consumer(self, gather_ms: int = 0) -> Consumer:
         """Raises LogUnavailable."""
-        consumer = KafkaConsumer(self.connection)
+        consumer = KafkaConsumer(self.connection, gather_ms)
         await consumer.start()
         return consumer
 

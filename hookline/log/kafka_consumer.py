@@ -15,19 +15,22 @@ __all__ = ["KafkaConsumer", "make_consumer", "poll_records"]
 
 POLL_RECORDS = 4_000
 """Most records of one poll: what the event loop converts in one go."""
+WAIT_MS = 100
+"""How long a broker waits for the first record; also how long a seek or a resume may wait behind a fetch under way."""
+GATHER_BYTES = 1024 * 1024
+"""So much is answered at once, however long records might be gathered."""
 GRACE_S = 0.2
 """How much later than asked a poll may return."""
 
 
-def make_consumer(connection: Connection, **options: object) -> AIOKafkaConsumer:
+def make_consumer(connection: Connection, gather_ms: int = 0, **options: object) -> AIOKafkaConsumer:
     """An aiokafka consumer as all of ours are: nothing is committed, sought or skipped by itself."""
     return AIOKafkaConsumer(
         **connection.options(),
         enable_auto_commit=False,
         auto_offset_reset="none",
-        fetch_min_bytes=1,
-        # Also how long a seek or a resume may wait behind a fetch that is under way.
-        fetch_max_wait_ms=100,
+        fetch_min_bytes=GATHER_BYTES if gather_ms else 1,
+        fetch_max_wait_ms=gather_ms or WAIT_MS,
         max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
         fetch_max_bytes=4 * MAX_RECORD_BYTES,
         max_poll_records=POLL_RECORDS,
@@ -74,9 +77,9 @@ def _raw(place: Place, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[
 class KafkaConsumer:
     """`hookline.log.cluster.Consumer` without a group."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, gather_ms: int = 0) -> None:
         self._connection = connection
-        self._consumer = make_consumer(connection)
+        self._consumer = make_consumer(connection, gather_ms)
         self._places: dict[TopicPartition, Place] = {}
 
     async def start(self) -> None:

@@ -19,7 +19,7 @@ class MemoryCluster(MemoryBroker):
         await self.reach()
         return MemoryProducer(self)
 
-    async def consumer(self) -> Consumer:
+    async def consumer(self, gather_ms: int = 0) -> Consumer:
         await self.reach()
         return MemoryConsumer(self)
 

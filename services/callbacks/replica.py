@@ -27,6 +27,8 @@ __all__ = ["Replica"]
 log = structlog.get_logger()
 
 POLL_S = 1.0
+GATHER_MS = 20
+"""How much longer an answer may wait for what it must read, so that a busy log is not read record by record."""
 RETRY_S = 0.5
 """Seconds between two tries while Kafka does not answer."""
 LOST_RETRY_S = 2.0
@@ -104,7 +106,7 @@ class Replica:
         async with AsyncExitStack() as stack:
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
-            consumer = await self._cluster.consumer()
+            consumer = await self._cluster.consumer(gather_ms=GATHER_MS)
             stack.push_async_callback(consumer.close)
             await self._restore(offsets)
             await self._aim(offsets)

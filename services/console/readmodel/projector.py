@@ -25,6 +25,8 @@ log = structlog.get_logger()
 Answer = TypeVar("Answer")
 
 POLL_S = 0.5
+GATHER_MS = 200
+"""How far behind the read model may be, so that a busy log becomes a few large transactions and not many small ones."""
 LOOK_S = 1.0
 """Seconds between two looks at the logs' ends and at whether a rebuild was asked for."""
 RETRY_S = 1.0
@@ -73,7 +75,7 @@ class Projector:
             await self._lock(model, thread)
             starts, ends = await _offsets(offsets, places)
             await _in(thread, model.open, log_id, starts, ends)
-            consumer = await self._cluster.consumer()
+            consumer = await self._cluster.consumer(gather_ms=GATHER_MS)
             try:
                 await self._project(model, thread, consumer)
             finally:

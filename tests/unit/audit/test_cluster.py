@@ -61,7 +61,7 @@ class ReadOnly:
     async def group(self, group: str, listener: GroupListener) -> Group:
         raise AssertionError("an audit joins no group")
 
-    async def consumer(self) -> Consumer:
+    async def consumer(self, gather_ms: int = 0) -> Consumer:
         return await self.cluster.consumer()
 
     async def offsets(self) -> Offsets:

@@ -31,7 +31,7 @@ class ScriptedCluster(MemoryCluster):
             for consumer in self.consumers:
                 consumer.resume(place)
 
-    async def consumer(self) -> Consumer:
+    async def consumer(self, gather_ms: int = 0) -> Consumer:
         await self.reach()
         consumer = _ScriptedConsumer(self)
         self.consumers.append(consumer)

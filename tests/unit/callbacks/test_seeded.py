@@ -69,7 +69,7 @@ class Sluggish:
         self.offsets = cluster.offsets
         self.partitions = cluster.partitions
 
-    async def consumer(self) -> Consumer:
+    async def consumer(self, gather_ms: int = 0) -> Consumer:
         await self._cluster.reach()
         return _SluggishConsumer(self._cluster, self._random)
 

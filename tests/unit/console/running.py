@@ -67,7 +67,7 @@ class LateReads:
         self.producer, self.group = cluster.producer, cluster.group
         self.offsets, self.partitions = cluster.offsets, cluster.partitions
 
-    async def consumer(self) -> Consumer:
+    async def consumer(self, gather_ms: int = 0) -> Consumer:
         consumer = await self._cluster.consumer()
         poll = consumer.poll
 

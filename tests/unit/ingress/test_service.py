@@ -132,7 +132,7 @@ async def test_a_consumer_that_gives_up_is_replaced(cluster: MemoryCluster) -> N
     made = 0
     make = cluster.consumer
 
-    async def consumer() -> Consumer:
+    async def consumer(gather_ms: int = 0) -> Consumer:
         nonlocal made
         made += 1
         if made < 3:
