@@ -6,6 +6,7 @@ unknown chain is about one that ended and was forgotten: it is dropped.
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
+from sys import intern
 from weakref import WeakValueDictionary
 
 from hookline.chain.events import (
@@ -42,8 +43,7 @@ def start(event: PushReceived, offset: int, *, keep_payload: bool = True) -> Ite
         yield Chain(
             id=str(ChainId(event.push_id, offset, plan.n, 0)),
             cause=offset,
-            push_id=event.push_id,
-            repository=event.repository,
+            repository=intern(event.repository),
             first_step=1,
             plan=plan,
             payload=payload,
@@ -56,8 +56,7 @@ def rerun(event: RedeliveryRequested, offset: int, *, keep_payload: bool = True)
     return Chain(
         id=str(ChainId(event.push_id, event.cause, event.plan.n, offset + 1)),
         cause=offset,
-        push_id=event.push_id,
-        repository=event.repository,
+        repository=intern(event.repository),
         first_step=event.from_step,
         plan=event.plan,
         payload=pack_payload(event.payload) if keep_payload else b"",

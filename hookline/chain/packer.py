@@ -9,6 +9,7 @@ A record's layout (version 1): [version, plans, payloads, chains, windows]
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from sys import intern
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -100,9 +101,7 @@ def _pack_chain(chain: Chain, plan: int, payload: int) -> _Packed:
 def _unpack_chain(packed: _Packed, plans: list[Plan], payloads: list[bytes]) -> Chain:
     chain_id, cause, repository, first_step, plan, payload, steps, cancelled = packed
     states = tuple(PENDING if state is None else _unpack_step(state) for state in steps)
-    return Chain(
-        chain_id, cause, chain_id[:36], repository, first_step, plans[plan], payloads[payload], states, cancelled
-    )
+    return Chain(chain_id, cause, intern(repository), first_step, plans[plan], payloads[payload], states, cancelled)
 
 
 def _unpack_step(packed: _Packed) -> StepState:

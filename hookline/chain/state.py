@@ -6,6 +6,7 @@ from hookline.chain.events import HaltReason, Plan, Verdict
 
 __all__ = ["PENDING", "UNCAUSED", "Chain", "Closing", "Ending", "FirstVerdict", "StepState"]
 
+UUID_LENGTH = 36
 UNCAUSED = frozenset(
     {HaltReason.CALLBACK_TIMEOUT, HaltReason.DELIVERY_FAILED, HaltReason.GONE, HaltReason.BLOCKED_ADDRESS}
 )
@@ -58,7 +59,6 @@ class Chain(NamedTuple):
 
     id: str
     cause: int
-    push_id: str
     repository: str
     first_step: int
     plan: Plan
@@ -67,6 +67,10 @@ class Chain(NamedTuple):
     steps: tuple[StepState, ...]
     cancelled: bool = False
     ending: Ending | None = None
+
+    @property
+    def push_id(self) -> str:
+        return self.id[:UUID_LENGTH]  # not a field: a restored process may hold a million chains
 
     def step(self, number: int) -> StepState:
         return self.steps[number - 1]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from hookline.settings import ADMIN_OFFSET, Settings, load_settings
 from hookline.web.body import COMPRESSED_BODIES
 from hookline.web.health import Status, admin_app
 from hookline.web.logging import configure_logging
+from hookline.web.memory import give_back, spare_the_collector
 
 __all__ = ["Service", "app_runner", "run", "serve"]
 
@@ -27,6 +27,8 @@ log = structlog.get_logger()
 DRAIN_S = 20.0
 """Seconds that requests under way get on SIGTERM; above the longest answer of any service."""
 KEEPALIVE_S = 75.0
+SETTLE_S = 1.0
+"""Between two looks at whether the service has become ready."""
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
@@ -67,7 +69,7 @@ def run(build: Callable[[Settings, Clock], Service], port: Callable[[Settings], 
         settings = load_settings()
         configure_logging(settings.log_format, settings.log_level)
         service = build(settings, SystemClock(settings.clock_skew_ms))
-        _spare_the_collector()
+        spare_the_collector()
         uvloop.run(serve(service, settings.host, port(settings)))
     except ConfigError as error:
         sys.exit(_say(f"{error}", EXIT_CONFIG))
@@ -75,14 +77,6 @@ def run(build: Callable[[Settings, Clock], Service], port: Callable[[Settings], 
         sys.exit(_say(f"{type(error).__name__}: {error}", EXIT_FAILED))
     except OSError as error:
         sys.exit(_say(f"{error}", EXIT_FAILED))
-
-
-def _spare_the_collector() -> None:
-    """A service holds many small values for long and makes few cycles: at Python's thresholds the collector takes a
-    fifth to a third of the time of reading a log, going through all that was restored again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 def _say(text: str, code: int) -> int:
@@ -117,14 +111,26 @@ async def serve(service: Service, host: str, port: int) -> None:
 
 
 async def _until(stopping: asyncio.Event, service: Service) -> None:
+    settling = asyncio.create_task(_settle(service))
     waits = {asyncio.create_task(stopping.wait()), asyncio.create_task(service.wait())}
     done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
+    for task in (*pending, settling):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
     for task in done:
         task.result()
+
+
+async def _settle(service: Service) -> None:
+    """Give memory back each time that the service has become ready: it has read what it restores from."""
+    was_ready = False
+    while True:
+        is_ready = service.ready().ok
+        if is_ready and not was_ready:
+            give_back()
+        was_ready = is_ready
+        await asyncio.sleep(SETTLE_S)
 
 
 async def _listen(app: web.Application, address: _Address, *, drain_s: float) -> web.AppRunner:

@@ -81,7 +81,7 @@ def fresh_chain(chain_id: str, repository: str, first_step: int, plan_json: str)
     """The chain as its cause started it (the payload is left out)."""
     made, plan = ChainId.parse(chain_id), Plan.model_validate_json(plan_json)
     steps = (PENDING,) * len(plan.hooks)
-    return Chain(chain_id, made.cause, made.push_id, repository, first_step, plan, b"", steps)
+    return Chain(chain_id, made.cause, repository, first_step, plan, b"", steps)
 
 
 def event_of(event_type: str, json: str) -> ChainEvent:

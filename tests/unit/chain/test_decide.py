@@ -23,7 +23,6 @@ def chain(*steps: StepState, final: bool = True, cancelled: bool = False, first_
     return Chain(
         id="c",
         cause=0,
-        push_id="p",
         repository="acme/app",
         first_step=first_step,
         plan=plan(len(steps), expect_final_callback=final),
