@@ -107,7 +107,7 @@ def main() -> int:
 
     try:
         ours, floor = uvloop.run(run(given, say))
-    except (BenchFailed, HooklineError, TimeoutError) as error:
+    except (BenchFailed, HooklineError, OSError, TimeoutError) as error:
         say(f"bench: {error or 'a part took too long'}")
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -17,6 +17,7 @@ import psutil
 from bench.failure import BenchFailed
 from hookline.broker import EmbeddedBroker
 from hookline.cli import tether
+from hookline.errors import HooklineError
 from hookline.log.kafka import KafkaCluster
 from hookline.log.topics import create_topics
 
@@ -28,6 +29,8 @@ KAFKA = "kafka"
 """The broker's name beside the processes'."""
 PREFIX = "hookline."
 READY_S = 300.0
+LAST_WORDS = 2_000
+"""Characters."""
 STOP_S = 300.0
 """A dispatcher writes a last snapshot of all that is open."""
 
@@ -72,7 +75,7 @@ class Stage:
         async with aiohttp.ClientSession() as http:
             while time.perf_counter() - began < READY_S:
                 if process.returncode is not None:
-                    raise BenchFailed(f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}")
+                    raise BenchFailed(self.ended()[-1])
                 with contextlib.suppress(aiohttp.ClientError):
                     async with http.get(url) as answer:
                         if answer.status == 200:
@@ -114,6 +117,14 @@ class Stage:
             found[topic] = found.get(topic, 0) + file.stat().st_size
         return found
 
+    def ended(self) -> list[str]:
+        """What should run and does not, with its last words."""
+        words = {
+            name: self.folder / f"{name}.log" for name, each in self.processes.items() if each.returncode is not None
+        }
+        said = [f"{name} ended: {file.read_text()[-LAST_WORDS:]}" for name, file in words.items()]
+        return said if self.broker.is_alive() else ["the broker ended", *said]
+
     def _pid(self, name: str) -> int:
         return (self.broker.pid or 0) if name == KAFKA else self.processes[name].pid
 
@@ -139,22 +150,29 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage(partitions: int = 12, prefix: str = PREFIX) -> AsyncIterator[Stage]:
-    """A broker in a folder of its own, with topics."""
+    """A broker in a folder of its own, with topics. Raises BenchFailed in words when something of it ended by itself."""
     with tempfile.TemporaryDirectory(prefix="hookline-bench-") as name:
         (port,) = _free_ports(1)
         tied = (sys.executable, tether.__file__, str(os.getpid()))
         broker = EmbeddedBroker(Path(name) / KAFKA, port, launcher=tied)
+        starting = asyncio.create_task(asyncio.to_thread(broker.start))
         try:
-            await asyncio.to_thread(broker.start)
+            await asyncio.shield(starting)
             made = Stage(Path(name), broker, partitions, prefix)
             try:
                 await create_topics(made.cluster(), partitions=partitions)
                 yield made
+            except (BenchFailed, OSError, TimeoutError, HooklineError) as error:
+                if ended := made.ended():
+                    raise BenchFailed("; ".join(ended)) from error
+                raise
             finally:
                 for process in list(made.processes):
                     await made.stop(process, signal.SIGKILL)
         finally:
             await asyncio.to_thread(broker.stop)
+            # Its thread may still be writing to the folder. What it raised was raised above, or does not matter any more.
+            await asyncio.gather(starting, return_exceptions=True)
 
 
 def _free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
