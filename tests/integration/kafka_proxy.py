@@ -1,4 +1,4 @@
-"""A TCP proxy before a broker that knows where a Kafka frame begins, so that a test can hold one kind of answer.
+"""A TCP proxy before a broker that knows where a Kafka frame begins, so that a test can hold one kind of answer, or cut it off.
 
 Protocol: each request is a length, then api key, api version and correlation id; each answer a length, then that
 correlation id. An answer that is held holds all that come behind it on its connection, as a network would.
@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import Callable
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
-__all__ = ["Api", "Hold", "KafkaProxy"]
+__all__ = ["Api", "Cut", "Hold", "KafkaProxy", "Moment"]
 
 
 class Api(IntEnum):
@@ -40,6 +40,31 @@ class Hold:
         await self._released.wait()
 
 
+class Moment(StrEnum):
+    """When a connection is cut."""
+
+    MID_REQUEST = "half of the request has gone through"
+    BEFORE_ANSWER = "the broker has answered, and nobody hears it"
+
+
+class Cut:
+    """Cuts the connection of the first request of one kind. `done` is set once it has."""
+
+    def __init__(self, api: Api, moment: Moment, matches: Callable[[bytes], bool]) -> None:
+        self.done = asyncio.Event()
+        self._api = api
+        self._moment = moment
+        self._matches = matches
+
+    def now(self, moment: Moment, request: bytes) -> bool:
+        """Is it to be cut here? Once only."""
+        fits = moment is self._moment and struct.unpack_from(">h", request)[0] == self._api and self._matches(request)
+        if self.done.is_set() or not fits:
+            return False
+        self.done.set()
+        return True
+
+
 class KafkaProxy:
     """Listens on loopback; `port` is what the broker must advertise for the listener at `target`."""
 
@@ -47,6 +72,7 @@ class KafkaProxy:
         self.port = port
         self._target = target
         self._holds: list[Hold] = []
+        self._cuts: list[Cut] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -67,12 +93,21 @@ class KafkaProxy:
         self._holds.append(hold)
         return hold
 
+    def cut(self, api: Api, moment: Moment, matches: Callable[[bytes], bool] = lambda request: True) -> Cut:
+        """Cut the connection of the next of these requests."""
+        cut = Cut(api, moment, matches)
+        self._cuts.append(cut)
+        return cut
+
+    def _cut_now(self, moment: Moment, request: bytes) -> bool:
+        return any(cut.now(moment, request) for cut in self._cuts)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self._target)
             asked: dict[int, bytes] = {}
             pumps = {
-                asyncio.create_task(_requests(reader, to_broker, asked)),
+                asyncio.create_task(self._requests(reader, to_broker, asked)),
                 asyncio.create_task(self._answers(from_broker, writer, asked)),
             }
             self._tasks |= pumps
@@ -92,16 +127,24 @@ class KafkaProxy:
             for hold in self._holds:
                 if struct.unpack_from(">h", request)[0] == hold.api and hold.matches(request):
                     await hold.wait()
+            if self._cut_now(Moment.BEFORE_ANSWER, request):
+                return
             writer.write(struct.pack(">i", len(frame)) + frame)
             await writer.drain()
 
-
-async def _requests(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[int, bytes]) -> None:
-    while True:
-        frame = await _frame(reader)
-        asked[struct.unpack_from(">i", frame, 4)[0]] = frame
-        writer.write(struct.pack(">i", len(frame)) + frame)
-        await writer.drain()
+    async def _requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[int, bytes]
+    ) -> None:
+        while True:
+            frame = await _frame(reader)
+            whole = struct.pack(">i", len(frame)) + frame
+            if self._cut_now(Moment.MID_REQUEST, frame):
+                writer.write(whole[: len(whole) // 2])
+                await writer.drain()
+                return
+            asked[struct.unpack_from(">i", frame, 4)[0]] = frame
+            writer.write(whole)
+            await writer.drain()
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

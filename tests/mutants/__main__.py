@@ -38,7 +38,7 @@ def broken(text: str, edit: Edit) -> str:
 
 def run_tests(tree: Path, tests: Sequence[str], *options: str) -> tuple[int, str]:
     """Exit code of pytest in that tree, and which test failed first (or its last words)."""
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_PROFILE": "unshrunk"}
     command = [
         sys.executable,
         "-m",

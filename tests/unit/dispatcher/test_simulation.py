@@ -1,7 +1,8 @@
 """Dispatchers and replicas of callbacks under a seeded plan of faults: crashes, zombies, records and commits that land late, refused or unanswered
 appends, slow reads; receivers that fail, hang, call back early, twice, contradicting and late; cancels, runs, clocks.
 
-After all is quiet: every chain has ended, and the invariants hold over the whole log and over every POST.
+After all is quiet: every chain has ended, and the invariants hold over the whole log and over every POST. What must hold
+after every single step, with a crash at any await, is in `test_machine.py`.
 """
 
 import asyncio
