@@ -1,0 +1,32 @@
+"""The design's rules as flags: each can be turned off, to see what goes wrong without it."""
+
+RULES = {
+    "whole": "no commit names an image that is not whole",
+    "cut": "the positions committed are those of the image's instant",
+    "gen": "a commit of a stale generation is refused",
+    "named": "a restore reads the image that the commit names, no other",
+    "image_id": "an image has its own id",
+    "keep_two": "records before the last TWO images are deleted (off: before the last one)",
+    "ends_after": "a restore takes the ends of the four logs after its Fence's ack",
+    "causal": "no record is handed out before its cause",
+    "read_back": "a decision is folded only when read back",
+    "busy": "nothing is decided for a chain while its closing or terminal decision is not read back (one step: any event)",
+    "seal": "a halt that no verdict and no user caused is sealed; callbacks reads deliveries to its end after its append",
+    "any_fence": "any Fence above my token ends my incarnation, my own ones too",
+    "midlog": "a reader in mid-log goes back to the token of the first decision it meets",
+    "event_time": "repeats are judged by the times in the events",
+    "offset_id": "a chain id holds the offset of its PushReceived",
+    "final": "expect_final_callback false: a verdict of the last step proves delivery and decides nothing",
+    # Found by this model.
+    "run_plus": "run is 0, or the offset of its RedeliveryRequested PLUS ONE (offset 0 is the first run's name)",
+    "com_fence": "a fence above my token ends my incarnation also if it is the commit's metadata that names it",
+    "later_step": "an intent is undecided until a terminal event or an event of a LATER step follows it, not any event of the chain",
+    "row_end": "an answer without an append is given only after callbacks and then deliveries were read to their ends, taken after the request came",
+    "over": "a chain that is over has no intent (a POST still open may append a last HookAttemptFailed after the terminal event)",
+    "row_order": "where the log has a verdict of that step, 'being closed' (503) comes before 'token expired' (400)",
+    "own_400": "after the append only a halt that no verdict caused, at that step, is 400; else the order of verdicts decides",
+    "intent_rt": "an intent whose read_to lies above the first verdict of its step is none",
+    "past_ends": "a restore folds until every cursor is at OR PAST its end (a cause may lie past the end of its topic)",
+    "push_clock": "the time of a PushReceived is the largest so far in pushes[p], so that a table entry can be dropped for good",
+    "leave": "a commit without an answer: leave the group and join anew, so that a late one is of an old generation",
+}
