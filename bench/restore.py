@@ -7,10 +7,11 @@ lies in the log before the dispatcher starts; it has acted when that chain's sec
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID, uuid4, uuid5
 
@@ -65,11 +66,7 @@ def a_plan(port: int) -> Plan:
 async def open_chains(on: Stage, count: int, port: int, say: Callable[[str], None]) -> list[ChainId]:
     """Append what opens them; their ids."""
     draw, now, plan = random.Random(count), time.time_ns() // MS, a_plan(port)
-    writer = Writer(on.cluster())
-    writer.start()
-    fences = [
-        await writer.append(encode(Fence(owner="bench", fenced_at=now), p, now_ms=now)) for p in range(on.partitions)
-    ]
+    fences: list[int] = []
 
     async def open_one(number: int) -> ChainId:
         push = str(uuid4())
@@ -89,25 +86,36 @@ async def open_chains(on: Stage, count: int, port: int, say: Callable[[str], Non
         return chain
 
     opened: list[ChainId] = []
-    for at in range(0, count, BATCH):
-        opened += await asyncio.gather(*(open_one(n) for n in range(at, min(count, at + BATCH))))
-        if len(opened) % SAID_EVERY == 0:
-            say(f"restore: opened {len(opened):,} of {count:,} chains")
-    await writer.close()
+    async with writing(on) as writer:
+        for partition in range(on.partitions):
+            fence = Fence(owner="bench", fenced_at=now)
+            fences.append(await writer.append(encode(fence, partition, now_ms=now)))
+        for at in range(0, count, BATCH):
+            opened += await asyncio.gather(*(open_one(n) for n in range(at, min(count, at + BATCH))))
+            if len(opened) % SAID_EVERY == 0:
+                say(f"restore: opened {len(opened):,} of {count:,} chains")
     return opened
+
+
+@contextlib.asynccontextmanager
+async def writing(on: Stage) -> AsyncIterator[Writer]:
+    writer = Writer(on.cluster())
+    writer.start()
+    try:
+        yield writer
+    finally:
+        await writer.close()
 
 
 async def call_back(on: Stage, chain: ChainId) -> float:
     """Append its first step's success; the time.perf_counter() before."""
     now = time.time_ns() // MS
-    writer = Writer(on.cluster())
-    writer.start()
     event = CallbackReceived(
         cause=chain.cause, chain_id=str(chain), step=1, state=Verdict.SUCCESS, received_at=now, remote_ip="127.0.0.1"
     )
-    began = time.perf_counter()
-    await writer.append(encode(event, partition_of(chain.push_id, on.partitions), now_ms=now))
-    await writer.close()
+    async with writing(on) as writer:
+        began = time.perf_counter()
+        await writer.append(encode(event, partition_of(chain.push_id, on.partitions), now_ms=now))
     return began
 
 

@@ -31,6 +31,7 @@ PREFIX = "hookline."
 READY_S = 300.0
 LAST_WORDS = 2_000
 """Characters."""
+APPEND_TIMEOUT_S = 60.0
 STOP_S = 300.0
 """A dispatcher writes a last snapshot of all that is open."""
 
@@ -47,7 +48,9 @@ class Stage:
         self.processes: dict[str, asyncio.subprocess.Process] = {}
 
     def cluster(self) -> KafkaCluster:
-        return KafkaCluster(self.broker.bootstrap_servers, self.prefix, client_id="bench")
+        return KafkaCluster(
+            self.broker.bootstrap_servers, self.prefix, client_id="bench", append_timeout_s=APPEND_TIMEOUT_S
+        )
 
     async def start(self, name: str, service: str = "", settings: Mapping[str, str] | None = None) -> float:
         """Start a service, under a name of its own where there are two of it; seconds until it was ready.
