@@ -76,7 +76,15 @@ class Consumer(Protocol):
 class GroupListener(Protocol):
     """Told of rebalances, from within `poll`. Eager protocol: everything is revoked, then what is ours is assigned."""
 
-    def revoked(self) -> None: ...
+    def revoked(self) -> None:
+        """Begin nothing more with any partition."""
+
+    async def settled(self) -> None:
+        """Return when nothing that was begun is under way any more, in Kafka or at a receiver.
+
+        After `revoked` the group waits for it, up to a limit, before it gives our partitions to others; commits still
+        count meanwhile.
+        """
 
     def assigned(self, partitions: frozenset[int]) -> None: ...
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.structs import OffsetAndMetadata
@@ -27,7 +28,11 @@ from hookline.log.records import LOGS, Place, RawRecord, Topic
 
 __all__ = ["KafkaGroup"]
 
-REBALANCE_MS = 10_000
+log = structlog.get_logger()
+
+SETTLE_S = 65.0
+"""How long a rebalance waits for what is under way; above the longest timeout of a hook."""
+REBALANCE_MS = 70_000
 """A member that has not joined a new generation by then is out."""
 TELL_S = 1.0
 """How long a rebalance waits for the next poll, to be told from within it."""
@@ -62,6 +67,8 @@ class KafkaGroup:
         self._consumer: AIOKafkaConsumer | None = None
         self._under: Membership | None = None
         """What commits are sent under; None while nothing is assigned."""
+        self._parting: asyncio.Task[None] | None = None
+        """While the group, or `leave`, waits for the listener to settle."""
         self._places: dict[TopicPartition, Place] = {}
         self._polling = asyncio.Event()
         self._closed = False
@@ -151,23 +158,26 @@ class KafkaGroup:
 
     async def leave(self) -> None:
         """Never raises. With static membership the group is not told: the next member id makes the old one unknown."""
+        await self._part()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            self._revoke()
+            if self._under is not None:  # assigned in between
+                self._forget()
+                self._tell(self._listener.revoked)
             await abandon_consumer(consumer)
 
     async def close(self) -> None:
         self._closed = True
         consumer, self._consumer = self._consumer, None
-        self._places, self._under = {}, None
+        self._forget()
         if consumer is not None:
             await abandon_consumer(consumer)
 
     async def on_revoked(self, consumer: AIOKafkaConsumer) -> None:
-        """The group is rebalancing; it waits for us until we return."""
+        """The group is rebalancing; it waits for us until we return, and heartbeats go on meanwhile."""
         await self._poll_begun()
         if consumer is self._consumer:
-            self._revoke()
+            await self._part()
 
     async def on_assigned(self, consumer: AIOKafkaConsumer, assigned: frozenset[TopicPartition]) -> None:
         """Hold everything before anything is awaited: records reach `getmany` while this still runs."""
@@ -186,10 +196,28 @@ class KafkaGroup:
         self._under = under
         self._tell(lambda: self._listener.assigned(partitions))
 
-    def _revoke(self) -> None:
-        if self._under is not None:
-            self._places, self._under = {}, None
+    async def _part(self) -> None:
+        """Take everything from the listener, and wait until it has settled; all who ask meanwhile wait for the same."""
+        if self._parting is None and self._under is not None:
             self._tell(self._listener.revoked)
+            self._parting = asyncio.create_task(self._settle())
+        if self._parting is not None:
+            await asyncio.wait({self._parting})
+
+    async def _settle(self) -> None:
+        try:
+            async with asyncio.timeout(SETTLE_S):
+                await self._listener.settled()
+        except TimeoutError:
+            log.warning("a rebalance goes on with work under way: the next owner repeats it", after_s=SETTLE_S)
+        except Exception as error:  # noqa: BLE001 - as in `_tell`
+            self._error = error
+        finally:
+            self._forget()
+            self._parting = None
+
+    def _forget(self) -> None:
+        self._places, self._under = {}, None
 
     def _tell(self, say: Callable[[], None]) -> None:
         try:

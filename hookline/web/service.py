@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +29,10 @@ DRAIN_S = 20.0
 KEEPALIVE_S = 75.0
 SETTLE_S = 1.0
 """Between two looks at whether the service has become ready."""
+LINGER_S = 1.0
+"""Seconds that connections get on SIGTERM to be used once more: their next answer says that it was the last. Closed between
+two requests, a client that sends the second just then would see it fail."""
+LINGER_POLL_S = 0.02
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
@@ -99,15 +103,37 @@ async def serve(service: Service, host: str, port: int) -> None:
     try:
         await service.start()
         if service.app is not None:
+            service.app.on_response_prepare.append(_closing_when(stopping))
             public = await _listen(service.app, _Address(host, port), drain_s=DRAIN_S)
         log.info("started", service=service.name, port=port)
         await _until(stopping, service)
     finally:
+        stopping.set()
         if public is not None:
+            await _linger(public)
             await public.cleanup()  # closes the listening socket, lets requests under way end
         await service.stop()
         await admin.cleanup()
         log.info("stopped", service=service.name)
+
+
+def _closing_when(stopping: asyncio.Event) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """From SIGTERM on each answer is the last on its connection, and says so."""
+
+    async def close(_: web.Request, answer: web.StreamResponse) -> None:
+        if stopping.is_set():
+            answer.headers["Connection"] = "close"
+            answer.force_close()
+
+    return close
+
+
+async def _linger(public: web.AppRunner) -> None:
+    """Still answering, until no connection is left or LINGER_S are over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while public.server is not None and public.server.connections:  # noqa: ASYNC110 - aiohttp tells nobody
+                await asyncio.sleep(LINGER_POLL_S)
 
 
 async def _until(stopping: asyncio.Event, service: Service) -> None:

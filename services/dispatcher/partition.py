@@ -83,6 +83,8 @@ class Partition:
         self._began = 0.0
         self._assigned = asyncio.Event()
         self._assigned.set()
+        self._fencing = asyncio.Lock()
+        self._draining = False
         self._task = asyncio.create_task(self._live())
 
     # ---- called by the poll loop and the group
@@ -132,16 +134,28 @@ class Partition:
         """Unix ms of the earliest timer."""
         return self.worker.timers.next_due if self.worker is not None and self.state is State.RUNNING else None
 
-    def begin_drain(self) -> None:
+    async def settled(self) -> None:
+        """No POST is open, every append (our Fence, too) acked, every commit answered: another may have the partition.
+
+        Only after `park` or `begin_drain`, which begin no more of them.
+        """
+        async with self._fencing:
+            pass
         if self.worker is not None:
-            self.worker.drain()
+            await self.worker.settled()
+        if self._checkpoints is not None:
+            await self._checkpoints.settled()
+
+    def begin_drain(self) -> None:
+        """SIGTERM: decide and begin nothing any more."""
+        self._draining = True
+        if self.worker is not None:
+            self.worker.pause()
 
     async def drained(self) -> None:
-        """No POST is open, every append acked, and a last checkpoint taken, so that the next owner has little to read."""
-        if self.worker is None or self.state is not State.RUNNING:
-            return
-        await self.worker.drained()
-        if self._checkpoints is not None:
+        """Settled, and a last checkpoint taken, so that the next owner has little to read."""
+        await self.settled()
+        if self._checkpoints is not None and self.state is State.RUNNING:
             await self._checkpoints.finish()
 
     async def close(self) -> None:
@@ -221,16 +235,17 @@ class Partition:
     async def _fence(self) -> int:
         self.state, self.detail = State.RESTORING, "taking the partition"
         now = self._around.clock.now_ms()
-        return await self._log.writer.append(
-            encode(Fence(owner=self._log.owner, fenced_at=now), self.number, now_ms=now)
-        )
+        async with self._fencing:
+            return await self._log.writer.append(
+                encode(Fence(owner=self._log.owner, fenced_at=now), self.number, now_ms=now)
+            )
 
     def _progress(self, records: int) -> None:
         self.detail = f"reading its snapshot: {records} records"
 
     def _advance(self) -> None:
         """To RUNNING when every cursor is at or past its end; then decide for what was touched."""
-        if self.worker is None or self._reader is None:
+        if self.worker is None or self._reader is None or self._draining:
             return
         if self.state is State.RUNNING:
             self.worker.settle()

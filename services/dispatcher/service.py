@@ -87,6 +87,7 @@ class Dispatcher:
         self._observed_at = clock.monotonic()
         self._observing: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._draining = False
         self._loop: asyncio.Task[None] | None = None
         self._fatal: asyncio.Future[None]
         self._detail = "connecting to Kafka"
@@ -117,7 +118,8 @@ class Dispatcher:
         return Status(age < DEAD_POLL_S, f"last completed poll {age:.1f} s ago")
 
     async def stop(self) -> None:
-        """Begin no POST, let open ones end within the longest timeout, checkpoint, leave the group."""
+        """Begin nothing, let open POSTs end within the longest timeout, checkpoint, leave the group."""
+        self._draining = True
         for partition in self._partitions.values():
             partition.begin_drain()
         if self._loop is not None and not self._loop.done():
@@ -135,6 +137,10 @@ class Dispatcher:
         for partition in self._partitions.values():
             partition.park()
 
+    async def settled(self) -> None:
+        """A POST that is open now would be repeated by the next owner, who cannot know of it."""
+        await asyncio.gather(*(partition.settled() for partition in self._partitions.values()))
+
     def assigned(self, partitions: frozenset[int]) -> None:
         self._assigned_once = True
         for number in set(self._partitions) - partitions:
@@ -142,7 +148,7 @@ class Dispatcher:
         for number in sorted(partitions):
             if number in self._partitions:
                 self._partitions[number].unpark()
-            else:
+            elif not self._draining:  # else it is the next owner's, once we have left
                 self._partitions[number] = Partition(number, self._log, self._around)
 
     def _close(self, partition: Partition) -> None:

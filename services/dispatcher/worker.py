@@ -92,7 +92,6 @@ class Worker:
         self._around = around
         self._fail = fail
         self._running = False
-        self._draining = False
         self._touched: set[str] = set()
         self._posting: set[tuple[str, int]] = set()
         self._unread = Unread()
@@ -133,19 +132,15 @@ class Worker:
             self._look_at(chain_id)
 
     def pause(self) -> None:
-        """The group is rebalancing: fold and finish what is open, begin nothing."""
+        """The group is rebalancing, or we are stopping: fold and finish what is open, begin nothing."""
         self._running = False
 
     def resume(self) -> None:
         self._running = True
         self.settle()
 
-    def drain(self) -> None:
-        """Begin no POST any more (SIGTERM)."""
-        self._draining = True
-
-    async def drained(self) -> None:
-        """Wait until no POST is open and every append is acked."""
+    async def settled(self) -> None:
+        """Wait until no POST is open and every append is acked; only after `pause`, which lets no more begin."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -216,7 +211,7 @@ class Worker:
     # ---- POSTing
 
     def _queue(self, chain: Chain, post: Post) -> None:
-        if self._draining or (chain.id, post.step) in self._posting:
+        if (chain.id, post.step) in self._posting:
             return
         self._posting.add((chain.id, post.step))
         host = URL(chain.plan.hooks[post.step - 1].url).host or ""
@@ -228,7 +223,6 @@ class Worker:
         now = self._around.clock.now_ms()
         due = (
             self._running
-            and not self._draining
             and chain is not None
             and not self._unread.blocks(chain_id, post.step)
             and isinstance(action := decide(chain, now), Post)

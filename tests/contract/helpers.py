@@ -110,6 +110,9 @@ class Member:
         """None while revoked, or before the first assignment."""
         self.told: list[frozenset[int] | None] = []
         self.read: defaultdict[Place, list[RawRecord]] = defaultdict(list)
+        self.may_part = asyncio.Event()
+        """Set: nothing of this member is ever under way."""
+        self.may_part.set()
         self.group: Group
         self._task: asyncio.Task[None] | None = None
 
@@ -126,6 +129,9 @@ class Member:
         assert self.partitions is not None, "nothing is taken away twice"
         self.partitions = None
         self.told.append(None)
+
+    async def settled(self) -> None:
+        await self.may_part.wait()
 
     def assigned(self, partitions: frozenset[int]) -> None:
         self.partitions = partitions

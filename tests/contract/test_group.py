@@ -131,6 +131,8 @@ async def test_what_the_listener_raises_comes_out_of_the_poll(cluster: Cluster) 
     class Broken:
         def revoked(self) -> None: ...
 
+        async def settled(self) -> None: ...
+
         def assigned(self, partitions: frozenset[int]) -> None:
             raise ValueError("not as it should be")
 

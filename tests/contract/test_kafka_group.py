@@ -1,5 +1,7 @@
 """What only a real group can show: a commit that comes late is of a member that is gone."""
 
+import asyncio
+
 import pytest
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError, for_code
@@ -93,3 +95,21 @@ async def test_a_commit_goes_out_under_the_membership_it_was_made_for_or_not_at_
         assert await commit_once(consumer, now, offsets)
         assert await asked.committed("g", [PLACE]) == {PLACE: Commit(7, "")}
         await asked.close()
+
+
+async def test_a_rebalance_waits_until_a_member_has_settled(kafka: str, topic_prefix: str) -> None:
+    """Longer than a request to Kafka may take (5 s), and what the member commits meanwhile counts."""
+    cluster = await kafka_with_topics(kafka, topic_prefix)
+    async with members(cluster, 1) as [first]:
+        first.may_part.clear()
+        second = Member()
+        await second.join(cluster)
+        try:
+            await until(lambda: first.partitions is None)
+            await first.group.commit({Place(t, 0): Commit(5, "") for t in LOGS})
+            await asyncio.sleep(6)  # the second asks to join more than once
+            assert second.told == []
+            first.may_part.set()
+            await until(lambda: shared_out([first, second]))
+        finally:
+            await second.close()

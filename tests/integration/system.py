@@ -114,7 +114,14 @@ class Stand:
 class System:
     """Topics of its own on a stand, the services that a test starts, and what it asks of them."""
 
-    def __init__(self, stand: Stand, folder: Path, proxied: Iterable[str] = (), log_level: str = "info") -> None:
+    def __init__(
+        self,
+        stand: Stand,
+        folder: Path,
+        proxied: Iterable[str] = (),
+        log_level: str = "info",
+        partitions: int = PARTITIONS,
+    ) -> None:
         self.folder = folder
         self.broker = stand.broker
         self.receiver = Receiver()
@@ -124,18 +131,26 @@ class System:
         self.proxies = {name: KafkaProxy(*stand.proxy_ports[name]) for name in proxied}
         self.http: aiohttp.ClientSession
         self._log_level = log_level
+        self._partitions = partitions
         self._jwt = ""
 
     @contextlib.asynccontextmanager
     async def running(self, *services: str) -> AsyncIterator["System"]:
+        """These services, or all four."""
+        async with self.prepared():
+            await asyncio.gather(*(self.start(name) for name in services or SERVICES))
+            yield self
+
+    @contextlib.asynccontextmanager
+    async def prepared(self) -> AsyncIterator[None]:
+        """Topics, receiver and proxies; no service yet."""
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
         await self.receiver.start()
         for proxy in self.proxies.values():
             await proxy.start()
         try:
-            await create_topics(self.cluster(), partitions=PARTITIONS)
-            await asyncio.gather(*(self.start(name) for name in services or SERVICES))
-            yield self
+            await self.make_topics()
+            yield
         finally:
             for name in list(self.processes):
                 await self.kill(name)
@@ -143,6 +158,9 @@ class System:
                 await proxy.stop()
             await self.receiver.stop()
             await self.http.close()
+
+    async def make_topics(self) -> None:
+        await create_topics(self.cluster(), partitions=self._partitions)
 
     def cluster(self) -> KafkaCluster:
         """Straight to the broker, past every proxy."""
@@ -161,7 +179,7 @@ class System:
             **{f"HOOKLINE_{setting}": str(self.ports[name]) for name, setting in SERVICES.items()},
             "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
             "HOOKLINE_TOPIC_PREFIX": self.prefix,
-            "HOOKLINE_PARTITIONS": str(PARTITIONS),
+            "HOOKLINE_PARTITIONS": str(self._partitions),
             "HOOKLINE_MASTER_KEYS": MASTER_KEY,
             "HOOKLINE_ADMIN_PASSWORD": PASSWORD,
             "HOOKLINE_INGRESS_TOKENS": TOKEN,
@@ -190,6 +208,12 @@ class System:
         except aiohttp.ClientError:
             return False
 
+    async def stop(self, service: str) -> None:
+        """SIGTERM, and the end that it asks for."""
+        process = self.processes.pop(service)
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 90) == 0
+
     async def kill(self, service: str) -> None:
         """kill -9."""
         process = self.processes.pop(service)
@@ -204,13 +228,17 @@ class System:
 
     async def console(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
         """An answer of the console's API, logged in."""
+        headers = {"Authorization": f"JWT {await self.token()}"}
+        async with self.http.request(method, self.url("console", path), json=body, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def token(self) -> str:
+        """An administrator's, of the console."""
         if not self._jwt:
             login = {"username": "admin", "password": PASSWORD}
             async with self.http.post(self.url("console", "/v2/users/login/"), json=login) as answer:
                 self._jwt = (await answer.json())["token"]
-        headers = {"Authorization": f"JWT {self._jwt}"}
-        async with self.http.request(method, self.url("console", path), json=body, headers=headers) as answer:
-            return answer.status, await answer.json()
+        return self._jwt
 
     async def make_pipeline(self, *hooks: str, repository: str = "ns/app", **settings: object) -> dict[str, object]:
         webhooks = [{"name": name, "hook_url": self.receiver.url(name)} for name in hooks]
@@ -273,7 +301,7 @@ class System:
         """The four logs as every reader judges them."""
         logs = {topic: await self.raw(topic) for topic in LOGS}
         found: list[Read] = []
-        for partition in range(PARTITIONS):
+        for partition in range(self._partitions):
             reader = PartitionReader(partition, Positions())
             for topic in LOGS:
                 reader.offer(topic, [raw for raw in logs[topic] if raw.place.partition == partition])

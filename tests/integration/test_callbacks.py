@@ -174,6 +174,8 @@ async def commit(world: KafkaWorld, checkpoint: Checkpoint, partition: int) -> N
         def revoked(self) -> None:
             self.mine = frozenset()
 
+        async def settled(self) -> None: ...
+
         def assigned(self, partitions: frozenset[int]) -> None:
             self.mine = partitions
 

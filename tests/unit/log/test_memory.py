@@ -145,6 +145,8 @@ class Told:
     def revoked(self) -> None:
         self.partitions = None
 
+    async def settled(self) -> None: ...
+
     def assigned(self, partitions: frozenset[int]) -> None:
         self.partitions = partitions
 
