@@ -15,7 +15,7 @@ from bench.figures import Figures, percentile
 from bench.load import Pool, Receiver
 from bench.open import push_at_a_pace
 from bench.pushes import number_of, requests
-from bench.stage import Stage
+from bench.stage import SNAPSHOTS, Stage
 from bench.systems import hookline_stage
 
 __all__ = ["measure"]
@@ -23,7 +23,6 @@ __all__ = ["measure"]
 STEPS = 3
 BODY = b'{"state":"success"}'
 GIVE_UP_S = 120.0
-SNAPSHOTS = "snapshots"
 
 
 class Gates:
@@ -89,28 +88,23 @@ async def measure(amounts: Amounts) -> Figures:
 
         await at_a_rate(on, gates, warm, rate)
         await seconds_until_shown(on, paced.start)
-        before = kept_bytes(on)
+        before = on.kept_bytes()
         found = await at_a_rate(on, gates, paced, rate)
         await seconds_until_shown(on, paced.stop)
-        found["chains.disk_bytes_per_chain_at_a_rate"] = (kept_bytes(on) - before) / len(paced)
+        found["chains.disk_bytes_per_chain_at_a_rate"] = (on.kept_bytes() - before) / len(paced)
         await at_once(on, gates, warm_many, amounts.chains_open)
         await seconds_until_shown(on, many.start)
-        before, cpu = kept_bytes(on), on.cpu_seconds()
+        before, cpu = on.kept_bytes(), on.cpu_seconds()
         found |= await at_once(on, gates, many, amounts.chains_open)
         found["chains.console_lag_s"] = await seconds_until_shown(on, many.stop)
         spent = {name: (after - cpu[name]) * 1000 / len(many) for name, after in on.cpu_seconds().items()}
         return found | {
-            "chains.disk_bytes_per_chain": (kept_bytes(on) - before) / len(many),
+            "chains.disk_bytes_per_chain": (on.kept_bytes() - before) / len(many),
             "chains.snapshot_bytes": on.log_bytes().get(SNAPSHOTS, 0),
             "chains.cpu_ms_per_chain": sum(spent.values()),
             **{f"chains.cpu_ms.{name}": ms for name, ms in spent.items()},
             "chains.duplicates": gates.posts - len(gates.received),
         }
-
-
-def kept_bytes(on: Stage) -> int:
-    """What the logs hold. Snapshots are trimmed by their writer, a segment of 64 MB at a time: counted by themselves."""
-    return sum(size for topic, size in on.log_bytes().items() if topic != SNAPSHOTS)
 
 
 async def at_a_rate(on: Stage, gates: Gates, numbers: range, rate: int) -> Figures:

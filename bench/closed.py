@@ -40,7 +40,7 @@ async def measure(amounts: Amounts, system: System) -> Figures:
         await hooks.until(warm_up)
         await settled(on, warm_up)
         waiting = requests(range(warm_up, warm_up + pushes), port)
-        cpu, disk, began = on.cpu_seconds(), sum(on.log_bytes().values()), time.perf_counter()
+        cpu, disk, began = on.cpu_seconds(), on.kept_bytes(), time.perf_counter()
         await push_all(iter(waiting), port, amounts.clients)
         accepted_s = time.perf_counter() - began
         await hooks.until(warm_up + pushes)
@@ -53,7 +53,7 @@ async def measure(amounts: Amounts, system: System) -> Figures:
             "closed.cpu_ms_per_push": sum(spent.values()),
             **{f"closed.cpu_ms.{name}": ms for name, ms in spent.items()},
             **{f"closed.peak_mb.{name}": on.peak_memory(name) / 1e6 for name in (*on.processes, KAFKA)},
-            "closed.disk_bytes_per_chain": (sum(on.log_bytes().values()) - disk) / pushes,
+            "closed.disk_bytes_per_chain": (on.kept_bytes() - disk) / pushes,
             "closed.duplicates": hooks.duplicates,
         }
         return found if lag_s is None else found | {"closed.console_lag_s": lag_s}

@@ -20,7 +20,7 @@ from bench.figures import Figures, fit
 from bench.hooks import Hooks
 from bench.load import Receiver
 from bench.pushes import a_payload
-from bench.stage import Stage, stage
+from bench.stage import SNAPSHOTS, Stage, stage
 from hookline.chain.events import (
     CallbackReceived,
     Fence,
@@ -165,7 +165,7 @@ async def measure_one(count: int, say: Callable[[str], None]) -> Figures:
             "seconds_from_log": seconds_from_log,
             "callbacks_seconds_from_log": callbacks_from_log.ready_s,
             "bytes_per_chain_from_log": (from_log.memory - empty["dispatcher"]) / count,
-            "snapshot_bytes_per_chain": on.log_bytes().get("snapshots", 0) / count,
+            "snapshot_bytes_per_chain": on.log_bytes().get(SNAPSHOTS, 0) / count,
         }
 
 

@@ -21,13 +21,15 @@ from hookline.errors import HooklineError
 from hookline.log.kafka import KafkaCluster
 from hookline.log.topics import create_topics
 
-__all__ = ["KAFKA", "MASTER_KEY", "SERVICES", "Stage", "stage"]
+__all__ = ["KAFKA", "MASTER_KEY", "SERVICES", "SNAPSHOTS", "Stage", "stage"]
 
 MASTER_KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 SERVICES = ("ingress", "callbacks", "console", "dispatcher")
 KAFKA = "kafka"
 """The broker's name beside the processes'."""
 PREFIX = "hookline."
+SNAPSHOTS = "snapshots"
+"""The topic that `Stage.kept_bytes` leaves out."""
 READY_S = 300.0
 LAST_WORDS = 2_000
 """Characters."""
@@ -119,6 +121,10 @@ class Stage:
             topic = file.parent.name.removeprefix(self.prefix).rpartition("-")[0]
             found[topic] = found.get(topic, 0) + file.stat().st_size
         return found
+
+    def kept_bytes(self) -> int:
+        """What the logs hold. Snapshots are trimmed by their writer, a segment of 64 MB at a time: counted by themselves."""
+        return sum(size for topic, size in self.log_bytes().items() if topic != SNAPSHOTS)
 
     def ended(self) -> list[str]:
         """What should run and does not, with its last words."""
