@@ -80,8 +80,7 @@ class KafkaProxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     async def stop(self) -> None:
-        for hold in self._holds:
-            hold.release()
+        self.release()
         if self._server is not None:
             self._server.close()
         for task in set(self._tasks):
@@ -101,6 +100,13 @@ class KafkaProxy:
 
     def _cut_now(self, moment: Moment, request: bytes) -> bool:
         return any(cut.now(moment, request) for cut in self._cuts)
+
+    def release(self) -> None:
+        """Hold and cut nothing any more."""
+        for hold in self._holds:
+            hold.release()
+        self._holds.clear()
+        self._cuts.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -124,7 +130,7 @@ class KafkaProxy:
         while True:
             frame = await _frame(reader)
             request = asked.pop(struct.unpack_from(">i", frame)[0], b"\xff\xff")
-            for hold in self._holds:
+            for hold in list(self._holds):
                 if struct.unpack_from(">h", request)[0] == hold.api and hold.matches(request):
                     await hold.wait()
             if self._cut_now(Moment.BEFORE_ANSWER, request):

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from hookline.broker import EmbeddedBroker
+from hookline.chain.events import PushReceived
 from hookline.log.codec import Record, decode
 from hookline.log.kafka import KafkaCluster
 from hookline.log.reader import PartitionReader, Read
@@ -128,11 +129,14 @@ class System:
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self.ports = {name: free_broker_port() for name in SERVICES}
         self.prefix = f"t{uuid4().hex[:8]}."
+        self.repository = "ns/app"
+        """Of pipelines and pushes where a test names no other."""
         self.proxies = {name: KafkaProxy(*stand.proxy_ports[name]) for name in proxied}
         self.http: aiohttp.ClientSession
         self._log_level = log_level
         self._partitions = partitions
         self._jwt = ""
+        self._tests = 0
 
     @contextlib.asynccontextmanager
     async def running(self, *services: str) -> AsyncIterator["System"]:
@@ -161,6 +165,16 @@ class System:
 
     async def make_topics(self) -> None:
         await create_topics(self.cluster(), partitions=self._partitions)
+
+    async def renew(self) -> None:
+        """For the next of the tests that share it: everything runs, nothing is held, and it has a repository of its own."""
+        self._tests += 1
+        self.repository = f"ns/app{self._tests}"
+        self.receiver.posts.clear()
+        self.receiver.answer = None
+        for proxy in self.proxies.values():
+            proxy.release()
+        await asyncio.gather(*(self.start(name) for name in SERVICES if name not in self.processes))
 
     def cluster(self) -> KafkaCluster:
         """Straight to the broker, past every proxy."""
@@ -240,15 +254,16 @@ class System:
                 self._jwt = (await answer.json())["token"]
         return self._jwt
 
-    async def make_pipeline(self, *hooks: str, repository: str = "ns/app", **settings: object) -> dict[str, object]:
+    async def make_pipeline(self, *hooks: str, repository: str = "", **settings: object) -> dict[str, object]:
         webhooks = [{"name": name, "hook_url": self.receiver.url(name)} for name in hooks]
-        path = f"/v2/repositories/{repository}/webhook_pipeline/"
+        path = f"/v2/repositories/{repository or self.repository}/webhook_pipeline/"
         status, body = await self.console("POST", path, {"name": "ci", "webhooks": webhooks, **settings})
         assert status == 201, body
         return body
 
-    async def push(self, tag: str = "v1", repository: str = "ns/app") -> int:
+    async def push(self, tag: str = "v1", repository: str = "") -> int:
         """POST a Docker Hub push; the status, or 0 where no answer came."""
+        repository = repository or self.repository
         namespace, _, name = repository.partition("/")
         body = {
             "push_data": {"pushed_at": 1417566161, "pusher": "me", "tag": tag},
@@ -269,8 +284,9 @@ class System:
         except (aiohttp.ClientError, TimeoutError):
             return 0, ""
 
-    async def history(self, repository: str = "ns/app") -> list[dict[str, object]]:
-        _, body = await self.console("GET", f"/v2/repositories/{repository}/webhook_pipeline/ci/history/")
+    async def history(self, repository: str = "") -> list[dict[str, object]]:
+        path = f"/v2/repositories/{repository or self.repository}/webhook_pipeline/ci/history/"
+        _, body = await self.console("GET", path)
         return body["results"]  # type: ignore[return-value]
 
     # ---- the log, read past every proxy
@@ -296,6 +312,22 @@ class System:
     async def records(self, topic: Topic, kind: type | None = None) -> list[Record]:
         decoded = [decode(raw) for raw in await self.raw(topic)]
         return [record for record in decoded if kind is None or isinstance(record.event, kind)]
+
+    async def own_records(self, topic: Topic, kind: type | None = None) -> list[Record]:
+        """Of pushes of `repository`: a system that tests share has others."""
+        keys = await self._own_keys()
+        return [record for record in await self.records(topic, kind) if record.raw.key in keys]
+
+    async def own_reads(self) -> list[Read]:
+        keys = await self._own_keys()
+        return [read for read in await self.reads() if read.record.raw.key in keys]
+
+    async def _own_keys(self) -> set[bytes | None]:
+        """Push ids: the key of every record in the four logs."""
+        pushes = await self.records(Topic.PUSHES, PushReceived)
+        return {
+            r.raw.key for r in pushes if isinstance(r.event, PushReceived) and r.event.repository == self.repository
+        }
 
     async def reads(self) -> list[Read]:
         """The four logs as every reader judges them."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -10,19 +9,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from hookline.log.records import LOGS, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
 from tests.integration.system import PARTITIONS, Stand, System, until
+from tests.unit.cli.inprocess import Done, hookline
 
 HOOKS = ("one", "two")
 
 
-async def audit(system: System, *arguments: str | Path) -> tuple[int, str, str]:
-    """Exit code, standard output and error."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hookline.cli", "audit", *map(str, arguments),
-        env=system.environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, error = await asyncio.wait_for(process.communicate(), 60)
-    assert b"Traceback" not in error, error.decode()
-    return process.returncode or 0, out.decode(), error.decode()
+async def audit(system: System, *arguments: str | Path) -> Done:
+    settings = {name: value for name, value in system.environment().items() if name.startswith("HOOKLINE_")}
+    done = await asyncio.to_thread(hookline, "audit", *arguments, cwd=system.folder, settings=settings)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 async def all_there_is(system: System) -> object:

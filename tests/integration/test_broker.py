@@ -32,21 +32,33 @@ sys.stdin.read()
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """One broker for the tests that leave it running, in a folder with a name that not every program gets right."""
+def broker_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a name that not every program gets right."""
+    return tmp_path_factory.mktemp("broker") / ODD_NAME
+
+
+@pytest.fixture(scope="module")
+def broker(broker_folder: Path) -> Iterator[EmbeddedBroker]:
+    """One broker for the tests that leave it running."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOOKLINE_MASTER_KEYS", "k1:not-for-the-broker")
-        with make_broker(tmp_path_factory.mktemp("broker") / ODD_NAME) as running:
+        with make_broker(broker_folder) as running:
             yield running
 
 
-@pytest.fixture
-def stopped(tmp_path: Path) -> EmbeddedBroker:
-    """A broker with data of its own that is not running."""
-    made = make_broker(tmp_path / "kafka")
-    with made:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data of a broker that was stopped; each test here leaves it so."""
+    folder = tmp_path_factory.mktemp("stopped") / "kafka"
+    with make_broker(folder):
         pass
-    return made
+    return folder
+
+
+@pytest.fixture
+def stopped(folder: Path) -> EmbeddedBroker:
+    """A broker with these data that is not running."""
+    return make_broker(folder)
 
 
 async def create_topic(servers: str, replicas: int = 1) -> None:
@@ -84,18 +96,17 @@ async def test_what_was_acked_survives_stop_kill_and_a_start_on_another_port(tmp
     with make_broker(tmp_path / ODD_NAME) as first:
         await create_topic(first.bootstrap_servers)
         await append(first.bootstrap_servers, b"before the stop")
+        stopped = first.pid
         first.stop()
         assert not first.is_alive()
         first.start()
+        assert first.pid != stopped
         await append(first.bootstrap_servers, b"before the kill")
-        killed = first.pid
         first.kill()
         assert not first.is_alive()
-        first.start()
-        assert first.pid != killed
-        await append(first.bootstrap_servers, b"after both")
     with make_broker(tmp_path / ODD_NAME) as second:
-        assert await read_all(second.bootstrap_servers) == [b"before the stop", b"before the kill", b"after both"]
+        assert await read_all(second.bootstrap_servers) == [b"before the stop", b"before the kill"]
+        assert await append(second.bootstrap_servers, b"after both") == 2
 
 
 def test_it_listens_on_loopback_alone(broker: EmbeddedBroker) -> None:
@@ -125,12 +136,10 @@ def test_its_port_is_refused_to_a_second_broker_in_words(broker: EmbeddedBroker,
         make_broker(tmp_path / "second", port - 1000).start()
 
 
-def test_its_folder_is_refused_to_a_second_broker_in_words(stopped: EmbeddedBroker, tmp_path: Path) -> None:
-    with (
-        stopped,
-        pytest.raises(BrokerError, match=r"is in use by another running broker \(process \d+\)\. Stop that one first"),
-    ):
-        make_broker(tmp_path / "kafka").start()
+def test_its_folder_is_refused_to_a_second_broker_in_words(broker_folder: Path, broker: EmbeddedBroker) -> None:
+    with pytest.raises(BrokerError, match=r"is in use by another running broker \(process \d+\)\. Stop that one first"):
+        make_broker(broker_folder).start()
+    assert broker.is_alive()
 
 
 def test_a_second_start_downloads_nothing(
@@ -148,8 +157,8 @@ def test_a_second_start_downloads_nothing(
             EmbeddedBroker(tmp_path / "kafka", free_broker_port(), jars=Jars(tmp_path / "empty cache")).start()
 
 
-def test_data_of_another_cluster_is_refused_and_kept(stopped: EmbeddedBroker, tmp_path: Path) -> None:
-    file = tmp_path / "kafka" / "cluster-id"
+def test_data_of_another_cluster_is_refused_and_kept(stopped: EmbeddedBroker, folder: Path) -> None:
+    file = folder / "cluster-id"
     ours = file.read_text()
     file.write_text("another\n")
     with pytest.raises(BrokerError, match=rf"belongs to Kafka cluster {ours.strip()}, but .* says another"):
@@ -159,9 +168,9 @@ def test_data_of_another_cluster_is_refused_and_kept(stopped: EmbeddedBroker, tm
         assert stopped.is_alive()
 
 
-def test_what_a_killed_run_left_running_is_stopped_by_the_next(stopped: EmbeddedBroker, tmp_path: Path) -> None:
+def test_what_a_killed_run_left_running_is_stopped_by_the_next(stopped: EmbeddedBroker, folder: Path) -> None:
     port = stopped.bootstrap_servers.rpartition(":")[2]
-    arguments = [sys.executable, "-c", RUN_AND_HANG, str(tmp_path / "kafka"), port]
+    arguments = [sys.executable, "-c", RUN_AND_HANG, str(folder), port]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         left = psutil.Process(int(run.stdout.readline()))
@@ -172,9 +181,9 @@ def test_what_a_killed_run_left_running_is_stopped_by_the_next(stopped: Embedded
         wait_until(lambda: not left.is_running() or left.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_one_that_hangs_is_killed_when_it_is_to_stop(stopped: EmbeddedBroker, tmp_path: Path) -> None:
+def test_one_that_hangs_is_killed_when_it_is_to_stop(folder: Path) -> None:
     said = list[str]()
-    hung = EmbeddedBroker(tmp_path / "kafka", free_broker_port(), say=said.append, stop_timeout_s=0.5)
+    hung = EmbeddedBroker(folder, free_broker_port(), say=said.append, stop_timeout_s=0.5)
     hung.start()
     assert hung.pid is not None
     os.kill(hung.pid, signal.SIGSTOP)

@@ -16,7 +16,8 @@ import pytest
 
 from hookline.settings import ADMIN_OFFSET
 from tests.integration.containerfile import Image, carry_out
-from tests.kafka import free_broker_port, wait_until
+from tests.integration.running import free_ports
+from tests.kafka import wait_until
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingress", "dispatcher", "callbacks", "console")
@@ -122,37 +123,37 @@ def test_topics_are_made_without_the_command_line(image: Image) -> None:
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_says_which_setting_is_wrong(image: Image, service: str) -> None:
-    code, _, said = say(image, service, HOOKLINE_MASTER_KEYS="k1:short", HOOKLINE_INGRESS_PORT="eighty")
+def test_each_service_says_which_setting_is_wrong(image: Image) -> None:
+    wrong = {"HOOKLINE_MASTER_KEYS": "k1:short", "HOOKLINE_INGRESS_PORT": "eighty"}
+    for service, process in {service: start(image, service, **wrong) for service in SERVICES}.items():
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 2, service
+        assert said.startswith("hookline: HOOKLINE_")
+        assert "Traceback" not in said
 
-    assert code == 2
-    assert said.startswith("hookline: HOOKLINE_")
-    assert "Traceback" not in said
 
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_starts_and_stops_without_writing_where_it_stands(image: Image, service: str) -> None:
+def test_each_service_starts_and_stops_without_writing_where_it_stands(image: Image) -> None:
     """Kafka is away here, which is no reason to end: alive, not ready, and gone in order on SIGTERM."""
-    port = free_broker_port()
-    settings = {
+    ports = free_ports()
+    settings = ports | {
         "HOOKLINE_HOST": "127.0.0.1",
-        f"HOOKLINE_{service.upper()}_PORT": str(port),
-        "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_broker_port()}",
+        "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['HOOKLINE_KAFKA_PORT']}",
         "HOOKLINE_MASTER_KEYS": f"k1:{base64.b64encode(bytes(32)).decode()}",
         "HOOKLINE_ADMIN_PASSWORD": "of this test",
         "HOOKLINE_INGRESS_TOKENS": "of this test",
     }
-    process = start(image, service, **settings)
+    processes = {service: start(image, service, **settings) for service in SERVICES}
     try:
-        wait_until(lambda: process.poll() is not None or is_alive(port + ADMIN_OFFSET))
-        process.terminate()
-        _, said = process.communicate(timeout=60)
+        for service, process in processes.items():
+            admin_port = int(ports[f"HOOKLINE_{service.upper()}_PORT"]) + ADMIN_OFFSET
+            wait_until(lambda p=process, port=admin_port: p.poll() is not None or is_alive(port))  # type: ignore[misc]
+            process.terminate()
+            _, said = process.communicate(timeout=60)
+            assert process.returncode == 0, said
+            assert json.loads(said.splitlines()[-1])["event"] == "stopped"
     finally:
-        process.kill()
-
-    assert process.returncode == 0, said
-    assert json.loads(said.splitlines()[-1])["event"] == "stopped"
+        for process in processes.values():
+            process.kill()
 
 
 def test_it_is_a_user_without_a_name_and_without_rights(image: Image) -> None:

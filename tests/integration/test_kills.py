@@ -1,18 +1,38 @@
 """kill -9 of each process in the middle of a chain, each at a moment that a receiver or a proxy holds still.
 
-The chain still ends right, and a receiver sees repeats only under the same webhook-id.
+The chain still ends right, and a receiver sees repeats only under the same webhook-id. One system for all tests: a killed
+service comes back to what the tests before left in the log.
 """
 
 import asyncio
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable
 
 import pytest
+import pytest_asyncio
 
 from hookline.chain.events import CallbackReceived, ChainCompleted, ChainHalted, HookDelivered, PushReceived
-from hookline.log.records import Draft, Place, Topic
+from hookline.log.codec import encode
+from hookline.log.records import Topic
 from hookline.log.writer import Writer
 from tests.integration.kafka_proxy import Api
 from tests.integration.system import Stand, System, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    made = System(stand, tmp_path_factory.mktemp("system"), proxied=["dispatcher", "callbacks", "ingress"])
+    async with made.running() as system:
+        yield system
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def system(shared: System) -> System:
+    """With a repository of the test's own."""
+    await asyncio.to_thread(shared.broker.start)
+    await shared.renew()
+    return shared
 
 
 async def run_to_its_end(system: System, hooks: list[str], answered: set[str] = frozenset()) -> None:  # type: ignore[assignment]
@@ -23,7 +43,7 @@ async def run_to_its_end(system: System, hooks: list[str], answered: set[str] = 
             await until(lambda name=name: succeed(system, name))
     await until(lambda: completed(system))
     assert len(await completed(system)) == 1
-    assert not await system.records(Topic.DELIVERIES, ChainHalted)
+    assert not await system.own_records(Topic.DELIVERIES, ChainHalted)
 
 
 async def succeed(system: System, name: str) -> bool:
@@ -32,11 +52,11 @@ async def succeed(system: System, name: str) -> bool:
 
 
 async def completed(system: System) -> list[object]:
-    return [r for r in await system.reads() if r.valid and isinstance(r.record.event, ChainCompleted)]
+    return [r for r in await system.own_reads() if r.valid and isinstance(r.record.event, ChainCompleted)]
 
 
-async def test_dispatcher_while_a_hook_is_open_at_the_receiver(stand: Stand, tmp_path: Path) -> None:
-    system, answer = System(stand, tmp_path), asyncio.Event()
+async def test_dispatcher_while_a_hook_is_open_at_the_receiver(system: System) -> None:
+    answer = asyncio.Event()
 
     async def hold(path: str, body: dict[str, object]) -> int:
         if len(system.receiver.of("one")) == 1 and path == "/one":
@@ -44,21 +64,20 @@ async def test_dispatcher_while_a_hook_is_open_at_the_receiver(stand: Stand, tmp
         return 200
 
     system.receiver.answer = hold
-    async with system.running():
-        await system.make_pipeline("one", "two")
-        assert await system.push() == 202
-        await until(lambda: system.receiver.of("one"))
-        await system.kill("dispatcher")
-        await system.start("dispatcher")
-        await until(lambda: len(system.receiver.of("one")) == 2)
-        answer.set()
-        await run_to_its_end(system, ["one", "two"])
-        assert len({webhook_id for _, webhook_id, _ in system.receiver.of("one")}) == 1
-        assert len(system.receiver.of("two")) == 1
+    await system.make_pipeline("one", "two")
+    assert await system.push() == 202
+    await until(lambda: system.receiver.of("one"))
+    await system.kill("dispatcher")
+    await system.start("dispatcher")
+    await until(lambda: len(system.receiver.of("one")) == 2)
+    answer.set()
+    await run_to_its_end(system, ["one", "two"])
+    assert len({webhook_id for _, webhook_id, _ in system.receiver.of("one")}) == 1
+    assert len(system.receiver.of("two")) == 1
 
 
-async def test_dispatcher_when_hookdelivered_is_appended_and_not_read_back(stand: Stand, tmp_path: Path) -> None:
-    system, answer = System(stand, tmp_path, proxied=["dispatcher"]), asyncio.Event()
+async def test_dispatcher_when_hookdelivered_is_appended_and_not_read_back(system: System) -> None:
+    answer = asyncio.Event()
 
     async def hold(path: str, body: dict[str, object]) -> int:
         if path == "/one":
@@ -66,133 +85,83 @@ async def test_dispatcher_when_hookdelivered_is_appended_and_not_read_back(stand
         return 200
 
     system.receiver.answer = hold
-    async with system.running():
-        await system.make_pipeline("one", "two")
-        assert await system.push() == 202
-        await until(lambda: system.receiver.of("one"))
-        held = system.proxies["dispatcher"].hold(Api.FETCH)
-        await held.held.wait()
-        answer.set()
-        await until(lambda: system.records(Topic.DELIVERIES, HookDelivered))
-        await system.kill("dispatcher")
-        held.release()
-        await system.start("dispatcher")
-        await run_to_its_end(system, ["one", "two"])
-        assert len(system.receiver.of("one")) == 1, "the event was in the log: nothing is repeated"
+    await system.make_pipeline("one", "two")
+    assert await system.push() == 202
+    await until(lambda: system.receiver.of("one"))
+    held = system.proxies["dispatcher"].hold(Api.FETCH)
+    await held.held.wait()
+    answer.set()
+    await until(lambda: system.own_records(Topic.DELIVERIES, HookDelivered))
+    await system.kill("dispatcher")
+    held.release()
+    await system.start("dispatcher")
+    await run_to_its_end(system, ["one", "two"])
+    assert len(system.receiver.of("one")) == 1, "the event was in the log: nothing is repeated"
 
 
-async def test_callbacks_when_a_verdict_is_appended_and_not_answered(stand: Stand, tmp_path: Path) -> None:
-    system = System(stand, tmp_path, proxied=["callbacks"])
-    async with system.running():
-        await system.make_pipeline("one", "two")
-        assert await system.push() == 202
-        await until(lambda: system.receiver.of("one"))
-        held = system.proxies["callbacks"].hold(Api.PRODUCE)
-        calling = asyncio.create_task(system.call_back(system.receiver.of("one")[0][2]))
-        await until(lambda: system.records(Topic.CALLBACKS, CallbackReceived))
-        await held.held.wait()
-        await system.kill("callbacks")
-        assert await calling == (0, "")
-        held.release()
-        await system.start("callbacks")
-        await until(lambda: system.receiver.of("two"))  # the verdict counted, though nobody heard so
-        await run_to_its_end(system, ["one", "two"])
-        assert len(await system.records(Topic.CALLBACKS, CallbackReceived)) == 2, (
-            "the repeat was answered, not appended"
-        )
+async def test_callbacks_when_a_verdict_is_appended_and_not_answered(system: System) -> None:
+    await system.make_pipeline("one", "two")
+    assert await system.push() == 202
+    await until(lambda: system.receiver.of("one"))
+    held = system.proxies["callbacks"].hold(Api.PRODUCE)
+    calling = asyncio.create_task(system.call_back(system.receiver.of("one")[0][2]))
+    await until(lambda: system.own_records(Topic.CALLBACKS, CallbackReceived))
+    await held.held.wait()
+    await system.kill("callbacks")
+    assert await calling == (0, "")
+    held.release()
+    await system.start("callbacks")
+    await until(lambda: system.receiver.of("two"))  # the verdict counted, though nobody heard so
+    await run_to_its_end(system, ["one", "two"])
+    assert len(await system.own_records(Topic.CALLBACKS, CallbackReceived)) == 2, (
+        "the repeat was answered, not appended"
+    )
 
 
-async def test_dispatcher_when_a_snapshot_is_half_written(stand: Stand, tmp_path: Path) -> None:
-    system = System(stand, tmp_path, proxied=["dispatcher"])
-    async with system.running():
-        await system.make_pipeline("one")
-        assert await system.push() == 202
-        await until(lambda: system.receiver.of("one"))
-        held = system.proxies["dispatcher"].hold(Api.PRODUCE, lambda request: b"snapshots" in request)
-        (push,) = await system.records(Topic.PUSHES, PushReceived)
-        await append_many(system, push.partition, 10_100)
-        await asyncio.wait_for(held.held.wait(), 60)
-        snapshots = await system.raw(Topic.SNAPSHOTS)
-        assert snapshots
-        assert not any("last" in raw.headers for raw in snapshots)
-        await system.kill("dispatcher")
-        held.release()
-        await system.start("dispatcher")
-        await run_to_its_end(system, ["one"])
-        await until(lambda: whole_snapshots(system))
-
-
-async def append_many(system: System, partition: int, count: int) -> None:
-    """So many pushes that match no pipeline, in one partition, that a snapshot is due."""
-    writer = Writer(system.cluster())
-    writer.start()
-    (raw, *_) = await system.raw(Topic.PUSHES)
-    value = (raw.value or b"").replace(b"ns/app", b"ns/none")
-    plans = value.index(b'"plans":[')
-    value = value[:plans] + b'"plans":[]}'
-    push_id = (raw.key or b"").decode()
-    place = Place(Topic.PUSHES, partition)
-    drafts = [
-        Draft(place, raw.key, value.replace(push_id.encode(), f"{push_id[:24]}{n:012x}".encode()), raw.headers)
-        for n in range(count)
-    ]
-    for at in range(0, count, 500):
-        await asyncio.gather(*(writer.append(draft) for draft in drafts[at : at + 500]))
-    await writer.close()
-
-
-async def whole_snapshots(system: System) -> int:
-    return sum("last" in raw.headers for raw in await system.raw(Topic.SNAPSHOTS))
-
-
-async def test_ingress_between_append_and_answer(stand: Stand, tmp_path: Path) -> None:
-    system = System(stand, tmp_path, proxied=["ingress"])
-    async with system.running():
-        await system.make_pipeline("one")
-        held = system.proxies["ingress"].hold(Api.PRODUCE)
-        pushing = asyncio.create_task(system.push())
-        await until(lambda: system.records(Topic.PUSHES, PushReceived))
-        await held.held.wait()
-        await system.kill("ingress")
-        assert await pushing == 0, "unknown, to its client"
-        held.release()
-        await system.start("ingress")
-        assert await system.push() == 202  # so it sends it again
-        await until(lambda: len_of(system, Topic.PUSHES))
-        await run_to_its_end(system, ["one"])
-        assert len(system.receiver.of("one")) == 1
+async def test_ingress_between_append_and_answer(system: System) -> None:
+    await system.make_pipeline("one")
+    held = system.proxies["ingress"].hold(Api.PRODUCE)
+    pushing = asyncio.create_task(system.push())
+    await until(lambda: system.own_records(Topic.PUSHES, PushReceived))
+    await held.held.wait()
+    await system.kill("ingress")
+    assert await pushing == 0, "unknown, to its client"
+    held.release()
+    await system.start("ingress")
+    assert await system.push() == 202  # so it sends it again
+    await until(lambda: len_of(system, Topic.PUSHES))
+    await run_to_its_end(system, ["one"])
+    assert len(system.receiver.of("one")) == 1
 
 
 async def len_of(system: System, topic: Topic) -> bool:
-    return len(await system.raw(topic)) == 2
+    return len(await system.own_records(topic)) == 2
 
 
-async def test_broker_with_pushes_under_way(stand: Stand, tmp_path: Path) -> None:
-    system = System(stand, tmp_path)
-    async with system.running():
-        await system.make_pipeline("one", expect_final_callback=False)
-        answers: dict[str, int] = {}
+async def test_broker_with_pushes_under_way(system: System) -> None:
+    await system.make_pipeline("one", expect_final_callback=False)
+    answers: dict[str, int] = {}
 
-        async def push(tag: str) -> None:
-            answers[tag] = await system.push(tag)
+    async def push(tag: str) -> None:
+        answers[tag] = await system.push(tag)
 
-        pushing = [asyncio.create_task(push(f"v{n}")) for n in range(200)]
-        await until(lambda: answers)
-        await asyncio.to_thread(system.broker.kill)
-        await asyncio.gather(*pushing)
-        await asyncio.to_thread(system.broker.start)
-        accepted = {tag for tag, status in answers.items() if status == 202}
-        assert set(answers.values()) <= {202, 503}
-        assert accepted
-        logged = {r.event.tag for r in await system.records(Topic.PUSHES, PushReceived)}  # type: ignore[union-attr]
-        assert accepted <= logged, "I1"
-        for tag in answers.keys() - accepted:
-            await until(lambda tag=tag: pushed(system, tag))
-        await until(lambda: all_ended(system, set(answers)), within_s=60)
-        tags = [post[2]["push_data"]["tag"] for post in system.receiver.posts]  # type: ignore[index]
-        assert set(tags) == set(answers)
-        ids = {(tag, post[1]) for tag, post in zip(tags, system.receiver.posts, strict=True)}
-        assert len(ids) == len(answers), "repeats only under the same webhook-id"
+    pushing = [asyncio.create_task(push(f"v{n}")) for n in range(200)]
+    await until(lambda: answers)
+    await asyncio.to_thread(system.broker.kill)
+    await asyncio.gather(*pushing)
+    await asyncio.to_thread(system.broker.start)
+    accepted = {tag for tag, status in answers.items() if status == 202}
+    assert set(answers.values()) <= {202, 503}
+    assert accepted
+    logged = {r.event.tag for r in await system.own_records(Topic.PUSHES, PushReceived)}  # type: ignore[union-attr]
+    assert accepted <= logged, "I1"
+    for tag in answers.keys() - accepted:
+        await until(lambda tag=tag: pushed(system, tag))
+    await until(lambda: all_ended(system, set(answers)), within_s=60)
+    tags = [post[2]["push_data"]["tag"] for post in system.receiver.posts]  # type: ignore[index]
+    assert set(tags) == set(answers)
+    ids = {(tag, post[1]) for tag, post in zip(tags, system.receiver.posts, strict=True)}
+    assert len(ids) == len(answers), "repeats only under the same webhook-id"
 
 
 async def pushed(system: System, tag: str) -> bool:
@@ -204,23 +173,61 @@ async def all_ended(system: System, tags: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("service", ["console", "ingress", "callbacks", "dispatcher"])
-async def test_each_service_between_two_steps(stand: Stand, tmp_path: Path, service: str) -> None:
-    system = System(stand, tmp_path)
-    async with system.running():
-        await system.make_pipeline("one", "two", "three")
-        assert await system.push() == 202
-        await until(lambda: system.receiver.of("one"))
-        await system.kill(service)
-        if service in ("ingress", "console"):  # nobody misses them while a chain runs
-            await run_to_its_end(system, ["one", "two", "three"])
-            await system.start(service)
-        else:
-            await system.start(service)
-            await run_to_its_end(system, ["one", "two", "three"])
-        assert [len(system.receiver.of(name)) for name in ("one", "two", "three")] == [1, 1, 1]
-        rows = await until(lambda: ended_rows(system))
-        assert [row["status"] for row in rows] == ["success"]
+async def test_each_service_between_two_steps(system: System, service: str) -> None:
+    await system.make_pipeline("one", "two", "three")
+    assert await system.push() == 202
+    await until(lambda: system.receiver.of("one"))
+    await system.kill(service)
+    if service in ("ingress", "console"):  # nobody misses them while a chain runs
+        await run_to_its_end(system, ["one", "two", "three"])
+        await system.start(service)
+    else:
+        await system.start(service)
+        await run_to_its_end(system, ["one", "two", "three"])
+    assert [len(system.receiver.of(name)) for name in ("one", "two", "three")] == [1, 1, 1]
+    rows = await until(lambda: ended_rows(system))
+    assert [row["status"] for row in rows] == ["success"]
 
 
 async def ended_rows(system: System) -> list[dict[str, object]]:
     return [row for row in await system.history() if row["status"] != "pending"]
+
+
+async def test_dispatcher_when_a_snapshot_is_half_written(system: System) -> None:
+    await system.make_pipeline("one")
+    assert await system.push() == 202
+    await until(lambda: system.receiver.of("one"))
+    held = system.proxies["dispatcher"].hold(Api.PRODUCE, lambda request: b"snapshots" in request)
+    records, whole = len(await system.raw(Topic.SNAPSHOTS)), await whole_snapshots(system)
+    (push,) = await system.own_records(Topic.PUSHES, PushReceived)
+    await append_many(system, push.event, push.partition, 10_100)  # type: ignore[arg-type]
+    await asyncio.wait_for(held.held.wait(), 60)
+    assert len(await system.raw(Topic.SNAPSHOTS)) > records
+    assert await whole_snapshots(system) == whole
+    await system.kill("dispatcher")
+    held.release()
+    await system.start("dispatcher")
+    await run_to_its_end(system, ["one"])
+    await until(lambda: more_than(whole, whole_snapshots(system)))
+
+
+async def append_many(system: System, push: PushReceived, partition: int, count: int) -> None:
+    """So many pushes that match no pipeline, in one partition, that a snapshot is due."""
+    writer = Writer(system.cluster())
+    writer.start()
+    other = push.model_copy(update={"repository": "ns/none", "plans": ()})
+    drafts = [
+        encode(other.model_copy(update={"push_id": f"{push.push_id[:24]}{n:012x}"}), partition, now_ms=push.received_at)
+        for n in range(count)
+    ]
+    for at in range(0, count, 500):
+        await asyncio.gather(*(writer.append(draft) for draft in drafts[at : at + 500]))
+    await writer.close()
+
+
+async def more_than(number: int, count: Awaitable[int]) -> bool:
+    return await count > number
+
+
+async def whole_snapshots(system: System) -> int:
+    return sum("last" in raw.headers for raw in await system.raw(Topic.SNAPSHOTS))

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.kafka import make_broker
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,13 +19,12 @@ def create(servers: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_it_makes_them_once_and_says_what_does_not_fit(tmp_path: Path) -> None:
-    with make_broker(tmp_path) as broker:
-        first, again = create(broker.bootstrap_servers), create(broker.bootstrap_servers)
-        too_large = create(broker.bootstrap_servers, HOOKLINE_TOPIC_PREFIX="other.", HOOKLINE_REPLICATION="3")
+def test_it_makes_them_once_and_says_what_does_not_fit(kafka: str, topic_prefix: str) -> None:
+    first, again = (create(kafka, HOOKLINE_TOPIC_PREFIX=topic_prefix) for _ in range(2))
+    too_large = create(kafka, HOOKLINE_TOPIC_PREFIX=f"{topic_prefix}other.", HOOKLINE_REPLICATION="3")
 
     assert first.returncode == 0, first.stderr
-    assert first.stdout.count("made hookline.") == 7
+    assert first.stdout.count(f"made {topic_prefix}") == 7
     assert "wrote log_id" in first.stdout
     assert (again.returncode, again.stdout) == (0, "nothing to do: all seven are there and fit\n")
     assert too_large.returncode == 1

@@ -1,10 +1,7 @@
 """`hookline audit` as a user meets it, on recorded histories: words, exit codes, lines for machines."""
 
 import json
-import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,23 +14,15 @@ from tests.unit.audit.script import Script
 from tests.unit.audit.sources import Records
 from tests.unit.audit.test_bundle import LOG_ID, bundle, change, lines, write
 from tests.unit.chain.logs import plan, push
+from tests.unit.cli import inprocess
+from tests.unit.cli.inprocess import Done
 
 HISTORY = FOLDER / "real-run-1.hookline"
 RUN = "758fee78-dbdc-560e-b02a-01297684bd8a-0-0-1"
 
 
-def hookline(*arguments: str | Path, cwd: Path = FOLDER, **settings: str) -> "subprocess.CompletedProcess[str]":
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "hookline.cli", "audit", *map(str, arguments)],
-        env=kept | settings,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
+def hookline(*arguments: str | Path, cwd: Path = FOLDER, **settings: str) -> Done:
+    return inprocess.hookline("audit", *arguments, cwd=cwd, settings=settings)
 
 
 def fields(text: str) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from hookline import __version__
 from hookline.cli.main import app
 from tests.kafka import free_broker_port
+from tests.unit.cli import inprocess
 
 COMMANDS = ["up", "demo", "receive", "ingress", "dispatcher", "callbacks", "console", "doctor", "sources"]
 COMMANDS += [f"quarantine {name}" for name in ("list", "show", "retry")]
@@ -18,11 +20,12 @@ COMMANDS += [f"topics {name}" for name in ("create", "describe", "new-epoch")]
 COMMANDS += [f"audit {name}" for name in ("replay", "state", "verify", "export")]
 
 
-def run(*arguments: str, cwd: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+def run(*arguments: str, cwd: Path, settings: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """As a process."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
     return subprocess.run(
         [sys.executable, "-m", "hookline.cli", *arguments],
-        env=kept | settings,
+        env=kept | dict(settings or {}),
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -68,7 +71,9 @@ def test_version(tmp_path: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_users_mistake(arguments: list[str], settings: dict[str, str], code: int, words: str, tmp_path: Path) -> None:
-    done = run(*arguments, cwd=tmp_path, **{"HOOKLINE_KAFKA_PORT": str(free_broker_port()), **settings})
+    # What serves takes signals, so it needs a process.
+    hookline = run if arguments[0] in ("ingress", "receive") else inprocess.hookline
+    done = hookline(*arguments, cwd=tmp_path, settings={"HOOKLINE_KAFKA_PORT": str(free_broker_port()), **settings})
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
@@ -77,7 +82,8 @@ def test_a_users_mistake(arguments: list[str], settings: dict[str, str], code: i
 
 def test_doctor_says_what_is_missing_and_fails(tmp_path: Path) -> None:
     password = "hidden-password"
-    done = run("doctor", cwd=tmp_path, HOOKLINE_KAFKA_PORT=str(free_broker_port()), HOOKLINE_ADMIN_PASSWORD=password)
+    settings = {"HOOKLINE_KAFKA_PORT": str(free_broker_port()), "HOOKLINE_ADMIN_PASSWORD": password}
+    done = inprocess.hookline("doctor", cwd=tmp_path, settings=settings)
     assert done.returncode == 1
     assert "hookline up" in done.stdout
     assert "***" in done.stdout
