@@ -188,7 +188,7 @@ class _Guard:
         async def guarded(*given: Any, **named: Any) -> Any:
             said = _said(name, given)
             await self._process.passes(f"before {said}")
-            if name == "append" and self._process.loses(said):
+            if said.startswith("append") and self._process.loses(said):
                 self._process.land_late(*given)
                 raise AppendFailed("no answer")
             got = await method(*given, **named)
@@ -203,7 +203,7 @@ def _said(name: str, given: tuple[Any, ...]) -> str:
         return name
     headers = given[0].headers
     kind = headers["ce_type"].decode().split(".")[1]
-    return f"{name} {kind}{' (last)' if 'last' in headers else ''}"
+    return f"append {kind}{' (last)' if 'last' in headers else ''}"
 
 
 class _Sender:

@@ -10,7 +10,7 @@ import pytest
 
 from hookline.chain.events import ChainCompleted, HookDelivered
 from hookline.errors import AppendFailed
-from hookline.log.cluster import Commit, Producer
+from hookline.log.cluster import Ack, Commit, Producer
 from hookline.log.faults import Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
@@ -39,13 +39,13 @@ class Gated(MemoryCluster):
 
     async def producer(self) -> Producer:
         producer = await super().producer()
-        append = producer.append
+        send = producer.send
 
-        async def gated(draft: Draft) -> int:
+        async def gated(draft: Draft) -> Ack:
             await self.before(draft)
-            return await append(draft)
+            return await send(draft)
 
-        producer.append = gated  # type: ignore[method-assign]
+        producer.send = gated  # type: ignore[method-assign]
         return producer
 
 
