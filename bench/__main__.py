@@ -71,52 +71,66 @@ PARTS = {
 }
 
 
-async def run(given: argparse.Namespace, say: Say) -> tuple[Figures, Figures]:
-    """Hookline's figures, and the floor's. Raises BenchFailed, HooklineError."""
+class Found:
+    """Figures as they come: Hookline's and the floor's."""
+
+    def __init__(self) -> None:
+        self.ours = Figures()
+        self.floor = Figures()
+        self.failed: list[str] = []
+        """Parts that gave none."""
+
+
+async def run(given: argparse.Namespace, found: Found, say: Say) -> None:
+    """Part after part; one that fails is said, and the others are measured all the same."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     amounts = QUICK if given.quick else FULL
     if given.million:
         amounts = replace(amounts, restore=(*amounts.restore, MILLION))
-    ours, floor = Figures(), Figures()
     gc.disable()  # no pauses of ours in others' times; it is collected between the parts
     for name in given.only:
-        part = PARTS[name]
-        async with asyncio.timeout(MILLION_LIMIT_S if given.million else LIMIT_S):
-            if part.floor is not None and not given.no_floor:
-                say(f"{name}: the floor")
-                floor |= await part.floor(amounts)
-                gc.collect()
-            say(f"{name}: Hookline" if name != "harness" else "harness: generator straight to receiver")
-            found = await part.hookline(amounts, say)
-            gc.collect()
-        if lacking := missing(name, found):
-            raise BenchFailed(f"{name} gave no {', '.join(lacking)}")
-        ours |= found
-    return ours, floor
+        try:
+            async with asyncio.timeout(MILLION_LIMIT_S if given.million else LIMIT_S):
+                await measure(name, amounts, found, say, floor=not given.no_floor)
+        except (BenchFailed, HooklineError, OSError, TimeoutError) as error:
+            say(f"{name}: failed: {error or 'it took too long'}")
+            found.failed.append(name)
+        gc.collect()
+
+
+async def measure(name: str, amounts: Amounts, found: Found, say: Say, *, floor: bool) -> None:
+    """One part. Raises BenchFailed, HooklineError, OSError."""
+    part = PARTS[name]
+    if part.floor is not None and floor:
+        say(f"{name}: the floor")
+        found.floor |= await part.floor(amounts)
+    say(f"{name}: Hookline" if name != "harness" else "harness: generator straight to receiver")
+    figures = await part.hookline(amounts, say)
+    if lacking := missing(name, figures):
+        raise BenchFailed(f"it gave no {', '.join(lacking)}")
+    found.ours |= figures
 
 
 def main() -> int:
     given = parse()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it warns while new topics get their leaders
-    began = time.monotonic()
+    began, found, code = time.monotonic(), Found(), 0
 
     def say(what: str) -> None:
         sys.stderr.write(f"{time.monotonic() - began:6.1f} s  {what}\n")
 
     try:
-        ours, floor = uvloop.run(run(given, say))
-    except (BenchFailed, HooklineError, OSError, TimeoutError) as error:
-        say(f"bench: {error or 'a part took too long'}")
-        return 1
+        uvloop.run(run(given, found, say))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say("bench: stopped; nothing is left running")
-        return 130
-    show(ours, floor, Console(width=max(WIDTH, Console().width)))
-    if given.json:
-        given.json.write_text(json.dumps(as_object(ours, floor, quick=given.quick), indent=1) + "\n")
-    return 0
+        say("stopped; nothing is left running")
+        code = 130
+    if found.ours or found.floor:
+        show(found.ours, found.floor, Console(width=max(WIDTH, Console().width)))
+        if given.json:
+            given.json.write_text(json.dumps(as_object(found.ours, found.floor, quick=given.quick), indent=1) + "\n")
+    return code or (1 if found.failed else 0)
 
 
 def as_object(ours: Figures, floor: Figures, *, quick: bool) -> dict[str, object]:
@@ -132,12 +146,20 @@ def parse() -> argparse.Namespace:
         epilog=EXAMPLES % ", ".join(PARTS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=file, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--only", type=parts, default=list(PARTS), metavar="A,B", help="these parts (default: all)")
     parser.add_argument("--quick", action="store_true", help="much less of everything: figures mean little")
     parser.add_argument("--million", action="store_true", help="restore a million open chains, too (minutes)")
     parser.add_argument("--no-floor", action="store_true", help="Hookline alone")
     return parser.parse_args()
+
+
+def file(text: str) -> Path:
+    """Said before a quarter of an hour of measuring, not after it."""
+    path = Path(text)
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.absolute().parent}")
+    return path
 
 
 def parts(text: str) -> list[str]:

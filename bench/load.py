@@ -39,7 +39,10 @@ class Client(asyncio.Protocol):
 
     def send(self, request: bytes) -> asyncio.Future[int]:
         self._answered = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
+        if self._transport.is_closing():
+            self._answered.set_exception(ConnectionResetError("the server has closed this connection"))
+        else:
+            self._transport.write(request)
         return self._answered
 
     def close(self) -> None:
