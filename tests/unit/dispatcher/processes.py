@@ -188,7 +188,7 @@ class _Guard:
         async def guarded(*given: Any, **named: Any) -> Any:
             said = _said(name, given)
             await self._process.passes(f"before {said}")
-            if said.startswith("append") and self._process.loses(said):
+            if said.startswith("append ") and self._process.loses(said):
                 self._process.land_late(*given)
                 raise AppendFailed("no answer")
             got = await method(*given, **named)

@@ -4,12 +4,12 @@ Each test holds one thing still at the moment at which a rule is needed; scenari
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import pytest
 
 from hookline.chain.events import ChainCompleted, HookDelivered
-from hookline.errors import AppendFailed
+from hookline.errors import AppendFailed, LogUnavailable
 from hookline.log.cluster import Ack, Commit, Producer
 from hookline.log.faults import Faults
 from hookline.log.memory import MemoryCluster
@@ -209,3 +209,46 @@ async def test_no_post_begins_long_after_the_last_poll(world: World) -> None:
         await until(lambda: len(world.decisions(HookDelivered)) == 32)
         await some_polls(world)
     assert len(world.receivers.posts) == 32
+
+
+async def test_a_deletion_without_an_answer_waits_for_the_next_checkpoint(world: World, cluster: Gated) -> None:
+    """It is no reason to drop a worker's memory."""
+    unanswered = []
+    delete_below = cluster.delete_below
+
+    def fail_the_first(place: Place, offset: int) -> None:
+        if not unanswered:
+            unanswered.append(offset)
+            raise LogUnavailable("no answer")
+        delete_below(place, offset)
+
+    cluster.delete_below = fail_the_first  # type: ignore[method-assign]
+    async with world.running("a") as dispatcher:
+        token = dispatcher._partitions[0].worker.token
+        while not cluster.start(Place(Topic.SNAPSHOTS, 0)):
+            world.push(plan(1))
+            pushes = len(cluster.log(PUSHES))
+            await until(lambda n=pushes: len(world.decisions(HookDelivered)) == n)
+        assert dispatcher._partitions[0].worker.token == token
+    assert unanswered
+    assert cluster.start(Place(Topic.SNAPSHOTS, 0)) > unanswered[0]
+
+
+async def test_a_post_that_is_called_off_before_it_began_gives_its_place_back(world: World) -> None:
+    """Else a receiver's places are all taken some day, by nobody."""
+    async with world.running("a") as dispatcher:
+        worker = dispatcher._partitions[0].worker
+        assert worker is not None
+        spawn = worker._spawn
+
+        def call_off(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+            task = spawn(work)
+            task.cancel()
+            return task
+
+        worker._spawn = call_off  # type: ignore[method-assign]
+        world.push(plan(1))
+        await until(lambda: worker.fold.chains)
+        await some_polls(world)
+        assert world.receivers.posts == []
+        assert dispatcher._around.slots.in_flight == 0
