@@ -7,6 +7,7 @@
       LogError              something about the logs in Kafka
         AppendFailed        a record was not acked in time: it may be in the log or land later (unknown, never "failed")
         LogUnavailable      a read, an end offset or a commit got no answer
+          Refused           a broker is there and does not let us in, or is not who it should be
         Undecodable         a record that this version cannot read: stops its partition, and only that one
         BundleBroken        an exported log is not, or no longer, what `hookline audit export` wrote
           Unfoldable        one that can be read and does not fit its chain: a broken writer
@@ -39,6 +40,7 @@ __all__ = [
     "LogError",
     "LogUnavailable",
     "ProcessFailed",
+    "Refused",
     "SnapshotLost",
     "TokenError",
     "TooMany",
@@ -76,6 +78,10 @@ class AppendFailed(LogError):
 
 class LogUnavailable(LogError):
     """Kafka did not answer a read, an end offset or a commit."""
+
+
+class Refused(LogUnavailable):
+    """A certificate or a credential is not good; the text says which setting to look at."""
 
 
 class Undecodable(LogError):

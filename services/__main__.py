@@ -38,12 +38,14 @@ def _create_topics() -> int:
     """1 where Kafka does not answer or has other topics, 2 for a wrong setting."""
     # Only here: a service of another name needs none of it.
     import asyncio
+    import logging
 
     from hookline.errors import ConfigError, HooklineError
     from hookline.log.kafka import kafka_cluster
     from hookline.log.topics import create_topics
     from hookline.settings import load_settings
 
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would print comes as our one sentence
     try:
         settings = load_settings()
         cluster = kafka_cluster(settings, "topics")

@@ -292,8 +292,8 @@ async def _open(path: Path | None) -> Source:
     settings = load_settings()
     try:
         return await open_cluster(kafka_cluster(settings, "audit"), settings.topic_prefix, SystemClock())
-    except LogUnavailable:
-        raise LogUnavailable(unreachable(settings)) from None
+    except LogUnavailable as error:
+        raise LogUnavailable(unreachable(settings, error)) from None
 
 
 def _open_console(url: str | None) -> "AbstractContextManager[ConsoleRows | None]":

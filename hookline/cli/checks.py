@@ -88,8 +88,8 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     cluster = kafka_cluster(settings, "doctor")
     try:
         found = await describe(cluster)
-    except LogUnavailable:
-        return [Finding(Level.BAD, "kafka", *unreachable(settings).split(": ", 1))]
+    except LogUnavailable as error:
+        return [Finding(Level.BAD, "kafka", *unreachable(settings, error).split(": ", 1))]
     except Undecodable as error:
         return [Finding(Level.BAD, "topics", str(error), "is a newer version of Hookline writing there?")]
     servers = ",".join(cluster.connection.bootstrap_servers)

@@ -60,8 +60,8 @@ def keys(
         raise ConfigError(f"--since: {error}") from None
     try:
         use = asyncio.run(_look(settings, now, since_ms))
-    except LogUnavailable:
-        raise LogUnavailable(unreachable(settings)) from None
+    except LogUnavailable as error:
+        raise LogUnavailable(unreachable(settings, error)) from None
     if as_json:
         print(json.dumps(_as_json(use), indent=2))
     else:

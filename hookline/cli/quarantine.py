@@ -211,8 +211,8 @@ def _read(settings: Settings) -> list[Kept]:
     """All of the topic. Raises LogUnavailable, Undecodable."""
     try:
         return asyncio.run(_read_topic(settings))
-    except LogUnavailable:
-        raise LogUnavailable(unreachable(settings)) from None
+    except LogUnavailable as error:
+        raise LogUnavailable(unreachable(settings, error)) from None
 
 
 async def _read_topic(settings: Settings) -> list[Kept]:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hookline.cli.terminal import make_console
-from hookline.errors import ConfigError, LogUnavailable, TopicsUnfit
+from hookline.errors import ConfigError, LogUnavailable, Refused, TopicsUnfit
 from hookline.log.fitness import Topics, TopicState, fitness
 from hookline.log.kafka import KafkaCluster, kafka_cluster
 from hookline.log.records import LOGS, Topic
@@ -92,8 +92,10 @@ async def make_topics(settings: Settings) -> list[str]:
     )
 
 
-def unreachable(settings: Settings) -> str:
-    """Why Kafka may not answer, and what to do."""
+def unreachable(settings: Settings, error: LogUnavailable) -> str:
+    """Why Kafka does not answer, as far as it can be told, and what to do."""
+    if isinstance(error, Refused):
+        return f"Kafka does not let us in: {error}"
     if settings.kafka_bootstrap_servers:
         servers = ",".join(settings.kafka_bootstrap_servers)
         return f"Kafka does not answer at {servers}: is it up, and is HOOKLINE_KAFKA_BOOTSTRAP_SERVERS right?"
@@ -113,8 +115,8 @@ def _ask(settings: Settings, question: Awaitable[T]) -> T:
 
     try:
         return asyncio.run(run())
-    except LogUnavailable:
-        raise LogUnavailable(unreachable(settings)) from None
+    except LogUnavailable as error:
+        raise LogUnavailable(unreachable(settings, error)) from None
 
 
 def _show(console: Console, found: Topics, cluster: KafkaCluster) -> None:

@@ -6,7 +6,7 @@ Nothing else in the project touches a private name of aiokafka.
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -17,7 +17,6 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from hookline.errors import LogUnavailable
 from hookline.log.records import Place, Topic
 
 __all__ = [
@@ -34,14 +33,11 @@ __all__ = [
     "fetching_ended",
     "membership",
     "sends_of",
-    "started",
 ]
 
 KAFKA_TROUBLE = (KafkaError, OSError, TimeoutError)
 """What aiokafka raises for anything wrong with Kafka or the way to it."""
 
-START_S = 5.0
-"""Seconds that a client may take to start."""
 CLOSE_S = 2.0
 """Seconds that closing waits for tasks that were cancelled."""
 
@@ -58,6 +54,16 @@ class Security:
 
     def __repr__(self) -> str:
         return f"Security({self.protocol})"  # I11: never the password
+
+    def options(self) -> dict[str, object]:
+        """Keyword arguments that aiokafka's clients and connections take."""
+        return {
+            "security_protocol": self.protocol,
+            "sasl_mechanism": self.mechanism,
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": self.password,
+            "ssl_context": self.ssl_context,
+        }
 
 
 PLAINTEXT = Security()
@@ -80,11 +86,7 @@ class Connection:
             "metadata_max_age_ms": 3000,
             "request_timeout_ms": request_timeout_ms,
             "retry_backoff_ms": 100,
-            "security_protocol": self.security.protocol,
-            "sasl_mechanism": self.security.mechanism,
-            "sasl_plain_username": self.security.username,
-            "sasl_plain_password": self.security.password,
-            "ssl_context": self.security.ssl_context,
+            **self.security.options(),
         }
 
     def name(self, topic: Topic) -> str:
@@ -93,49 +95,6 @@ class Connection:
 
     def of(self, place: Place) -> TopicPartition:
         return TopicPartition(f"{self.topic_prefix}{place.topic}", place.partition)
-
-
-async def started(
-    start: Callable[[], Coroutine[None, None, None]], abandon: Callable[[], Awaitable[None]], what: str
-) -> None:
-    """Start a client. Raises LogUnavailable after START_S, or at once when no broker answers.
-
-    A start that takes too long is left to its own request timeouts and then abandoned: cancelled in the middle,
-    aiokafka's `bootstrap` would leave its connection open.
-    """
-
-    async def run() -> None:
-        try:
-            await start()
-        except BaseException:
-            await abandon()
-            raise
-
-    task = asyncio.create_task(run())
-    try:
-        await asyncio.wait_for(asyncio.shield(task), START_S)
-    except KAFKA_TROUBLE as error:
-        _abandon_when_done(task, abandon)
-        raise LogUnavailable(f"{what}: no broker answers: {str(error) or 'timeout'}") from error
-    except asyncio.CancelledError:
-        _abandon_when_done(task, abandon)
-        raise
-
-
-_leftover: set[asyncio.Task[None]] = set()
-"""Starts that nobody waits for any more; kept so that they are not collected before their end."""
-
-
-def _abandon_when_done(task: asyncio.Task[None], abandon: Callable[[], Awaitable[None]]) -> None:
-    async def finish() -> None:
-        await asyncio.wait({task})
-        if not task.cancelled() and task.exception() is None:
-            await abandon()
-
-    if not task.done():
-        leftover = asyncio.create_task(finish())
-        _leftover.add(leftover)
-        leftover.add_done_callback(_leftover.discard)
 
 
 # --- behind aiokafka's back

@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, NoOffsetForPartitionError
 
 from hookline.errors import LogUnavailable
-from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_consumer, fetching_ended, started
+from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_consumer, fetching_ended
+from hookline.log.kafka_start import started
 from hookline.log.records import MAX_RECORD_BYTES, Place, RawRecord
 
 __all__ = ["KafkaConsumer", "make_consumer", "poll_records"]
@@ -84,7 +85,7 @@ class KafkaConsumer:
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
-        await started(self._consumer.start, self.close, "consumer")
+        await started(self._connection, self._consumer.start, self.close, "consumer")
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         self._places = {self._connection.of(place): place for place in positions}

@@ -21,9 +21,9 @@ from hookline.log.kafka_client import (
     abandon_consumer,
     commit_once,
     membership,
-    started,
 )
 from hookline.log.kafka_consumer import make_consumer, poll_records
+from hookline.log.kafka_start import started
 from hookline.log.records import LOGS, Place, RawRecord, Topic
 
 __all__ = ["KafkaGroup"]
@@ -90,7 +90,7 @@ class KafkaGroup:
             rebalance_timeout_ms=REBALANCE_MS,
             partition_assignment_strategy=(RangePartitionAssignor,),
         )
-        await started(consumer.start, lambda: abandon_consumer(consumer), f"member of {self._group}")
+        await started(self._connection, consumer.start, lambda: abandon_consumer(consumer), f"member of {self._group}")
         self._consumer = consumer
         # Not before `start`, which would wait for the assignment, while that waits for our first poll.
         consumer.subscribe([self._connection.name(topic) for topic in LOGS], listener=_Rebalances(self, consumer))

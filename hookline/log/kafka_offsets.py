@@ -14,7 +14,8 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from hookline.errors import LogUnavailable
 from hookline.log.cluster import Commit
-from hookline.log.kafka_client import Connection, abandon_client, started
+from hookline.log.kafka_client import Connection, abandon_client
+from hookline.log.kafka_start import started
 from hookline.log.records import Place, Topic
 
 __all__ = ["KafkaOffsets"]
@@ -45,7 +46,7 @@ class KafkaOffsets:
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
-        await started(self._client.bootstrap, self.close, "offsets")
+        await started(self._connection, self._client.bootstrap, self.close, "offsets")
         self._client.set_topics([self._connection.name(topic) for topic in Topic])
 
     async def starts(self, places: Iterable[Place]) -> dict[Place, int]:

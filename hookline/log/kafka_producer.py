@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaProducer
 
 from hookline.errors import AppendFailed
 from hookline.log.cluster import Ack
-from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_producer, sends_of, started
+from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_producer, sends_of
+from hookline.log.kafka_start import started
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place
 
 __all__ = ["KafkaProducer"]
@@ -43,7 +44,7 @@ class KafkaProducer:
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
-        await started(self._producer.start, self.close, "producer")
+        await started(self._connection, self._producer.start, self.close, "producer")
 
     @property
     def broken(self) -> bool:

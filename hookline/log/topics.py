@@ -19,7 +19,8 @@ from hookline.log.cluster import Cluster
 from hookline.log.codec import decode_setting, encode_setting
 from hookline.log.fitness import CO_PARTITIONED, Topics, TopicState, config_of, fitness, partitions_of
 from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_client import KAFKA_TROUBLE, abandon_admin, started
+from hookline.log.kafka_client import KAFKA_TROUBLE, abandon_admin
+from hookline.log.kafka_start import started
 from hookline.log.records import LOGS, Place, RawRecord, Topic
 from hookline.log.retention import retention_ms
 
@@ -211,7 +212,7 @@ async def _configs(
 async def _admin(cluster: KafkaCluster) -> AsyncIterator[AIOKafkaAdminClient]:
     """Raises LogUnavailable, also for what fails or hangs while it is in use."""
     admin = AIOKafkaAdminClient(**cluster.connection.options())
-    await started(admin.start, lambda: abandon_admin(admin), "topics")
+    await started(cluster.connection, admin.start, lambda: abandon_admin(admin), "topics")
     try:
         async with asyncio.timeout(ASK_S):
             yield admin
