@@ -1,12 +1,11 @@
 """The token in a callback URL: what chain and step it speaks for, and until when, signed (design section 6).
 
 Its bytes: version 1 | length of key id, key id | push_id 16 | offset, n, run, step as varints | expiry in Unix ms, 6 bytes
-| HMAC-SHA256 over the length of all that, all that, and the repository of the path. Base32 without padding in small letters:
-letters and digits only, and only as we write it (no other text opens as the same token).
+| HMAC-SHA256 over the length of all that, all that, and the repository of the path. Hexadecimal in small letters: letters and digits only,
+and only as we write it (no other text opens as the same token).
 The offset and the run name the cause (`ChainId.cause`), so the service needs no look-up to trust a token or to place it.
 """
 
-import base64
 import hmac
 from hashlib import sha256
 from typing import NamedTuple
@@ -42,13 +41,12 @@ def sign_token(keys: KeyRing, token: CallbackToken, repository: str) -> str:
         (
             bytes((VERSION, len(key_id))),
             key_id,
-            UUID(push).bytes,
+            bytes.fromhex(push.replace("-", "")),
             *map(_varint, (offset, n, run, token.step)),
             token.expires_at.to_bytes(EXPIRY_BYTES, "big"),
         )
     )
-    mac = _mac(keys.callback_key(keys.first), body, repository)
-    return _text(body + mac)
+    return (body + _mac(keys.callback_key(keys.first), body, repository)).hex()
 
 
 def open_token(keys: KeyRing, text: str, repository: str) -> CallbackToken:
@@ -56,8 +54,8 @@ def open_token(keys: KeyRing, text: str, repository: str) -> CallbackToken:
     if len(text) > MAX_TOKEN:
         raise TokenError("not a token")
     try:
-        data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-        if _text(data) != text:
+        data = bytes.fromhex(text)
+        if data.hex() != text:
             raise TokenError("not a token as we write it")
         body, mac = data[:-MAC_BYTES], data[-MAC_BYTES:]
         key_id = body[2 : 2 + body[1]].decode()
@@ -77,10 +75,6 @@ def callback_path(repository: str, token: str) -> str:
     owner, _, name = repository.partition("/")
     place = f"_/{name}" if owner == "library" and name and "/" not in name else f"u/{repository}"
     return f"/{quote(place)}/hook/{token}/"
-
-
-def _text(data: bytes) -> str:
-    return base64.b32encode(data).decode().rstrip("=").lower()
 
 
 def _parse(body: bytes, at: int) -> CallbackToken:

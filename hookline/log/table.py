@@ -71,13 +71,17 @@ class PipelineTable:
 
         Raises Unavailable after `timeout_s`, or while the table is not running; LogUnavailable when Kafka does not answer.
         """
-        if self._ends is None:
-            raise Unavailable("the pipelines are not read yet")
         try:
             async with asyncio.timeout(timeout_s):
-                return await self.wait_for((await self._ends.now())[PIPELINES])
+                return await self.at_the_end()
         except TimeoutError:
             raise Unavailable(f"the pipelines were not read to their end within {timeout_s:g} s") from None
+
+    async def at_the_end(self) -> int:
+        """As `caught_up`, for a caller that bounds its time itself."""
+        if self._ends is None:
+            raise Unavailable("the pipelines are not read yet")
+        return await self.wait_for((await self._ends.now())[PIPELINES])
 
     async def wait_for(self, offset: int) -> int:
         """Wait until everything below that offset is read (read your own writes); the position."""

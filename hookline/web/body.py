@@ -25,8 +25,11 @@ async def read_body(request: web.Request, limit: int, timeout_s: float = READ_S)
     if request.content_length is not None and request.content_length > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length)
     try:
-        async with asyncio.timeout(timeout_s):
+        if request.content.is_eof():  # it has all come: nothing to wait for
             body = await request.read()
+        else:
+            async with asyncio.timeout(timeout_s):
+                body = await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     except (web.RequestPayloadError, ConnectionError):

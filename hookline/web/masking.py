@@ -8,7 +8,7 @@ __all__ = ["mask_tokens", "mask_url"]
 MASK = "***"
 _NOT_ALNUM = re.compile(r"[^A-Za-z0-9]")
 LONGEST = 20
-_TOKEN = re.compile(r"[a-z2-7]{80,}")
+_TOKEN = re.compile(r"[0-9a-f]{100,}")
 
 
 def mask_url(url: str) -> str:

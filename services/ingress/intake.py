@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -80,15 +79,7 @@ class Intake:
     async def take(self, receipt: Receipt) -> Tally:
         """Take in all of a delivery. Raises Unavailable or LogError: then not all of it may be in the log."""
         contents = contents_of(receipt.source, receipt.delivery)
-        async with _within(self._answer_s):
-            if contents.pushes:
-                # After the request began: a 201 of the console is good for every push that begins after it.
-                await self._table.caught_up(self._answer_s)
-            in_turn: list[tuple[Part, Push]] = []
-            counts = [await self._append(receipt, self._records(receipt, contents, in_turn))]
-            for at in range(0, len(in_turn), AT_ONCE):
-                counts += await self._append_in_turn(receipt, in_turn[at : at + AT_ONCE])
-            accepted, duplicates = map(sum, zip(*counts, strict=True))
+        accepted, duplicates = await self._in_time(self._append_all(receipt, contents))
         for reason in contents.ignored:
             metrics.IGNORED.labels(receipt.source.name, reason).inc()
         return Tally(accepted, duplicates, len(contents.ignored), contents.ignored == [IgnoredReason.PING])
@@ -96,9 +87,28 @@ class Intake:
     async def quarantine(self, receipt: Receipt, reason: str, *, keep: frozenset[str]) -> Tally:
         """Keep a body that its source cannot even be asked about, with the headers `keep` too. Raises as `take`."""
         record = _quarantine(receipt, Unread(receipt.delivery.body, reason), keep=keep)
-        async with _within(self._answer_s):
-            await self._append(receipt, iter((record,)))
+        await self._in_time(self._append(receipt, iter((record,))))
         return Tally()
+
+    async def _in_time(self, work: Coroutine[None, None, T]) -> T:
+        """What the work gives. Raises Unavailable when it takes longer than `answer_s`."""
+        try:
+            async with asyncio.timeout(self._answer_s):
+                return await work
+        except TimeoutError:
+            raise Unavailable("Kafka does not acknowledge in time") from None
+
+    async def _append_all(self, receipt: Receipt, contents: Contents) -> tuple[int, int]:
+        """Append what starts chains, and what cannot be read; how many pushes are new, and how many are not."""
+        if contents.pushes:
+            # After the request began: a 201 of the console is good for every push that begins after it.
+            await self._table.at_the_end()
+        in_turn: list[tuple[Part, Push]] = []
+        counts = [await self._append(receipt, self._records(receipt, contents, in_turn))]
+        for at in range(0, len(in_turn), AT_ONCE):
+            counts += await self._append_in_turn(receipt, in_turn[at : at + AT_ONCE])
+        accepted, duplicates = map(sum, zip(*counts, strict=True))
+        return accepted, duplicates
 
     def _records(self, receipt: Receipt, contents: Contents, in_turn: list[tuple[Part, Push]]) -> Iterator[_Record]:
         """What can be appended at once; pushes that cannot, because a pipeline goes by their digest, are put into `in_turn`."""
@@ -195,13 +205,3 @@ async def _all(appends: Sequence[Coroutine[None, None, T]]) -> list[T]:
         if isinstance(outcome, BaseException):
             raise outcome
     return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-
-
-@asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
-    """Raises Unavailable when the block takes longer."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise Unavailable("Kafka does not acknowledge in time") from None

@@ -1,6 +1,5 @@
 """Callback tokens: what they carry, and every way in which one must not open."""
 
-import base64
 import hmac
 import re
 from hashlib import sha256
@@ -20,18 +19,18 @@ from tests.unit.chain.test_ids import chain_ids
 PUSH = "6b8f3a52-1111-5222-8333-444455556666"
 KEYS = KeyRing({"k1": bytes(range(32))})
 TOKEN = CallbackToken(ChainId(PUSH, 300, 1, 0), 2, START + 60_000)
-GOLDEN = "aebgwmllr45feeirkirigm2eirkvkztgvqbacaacagf47zssmbhkbx2pzycjm3oa3imwqdv2iv4rmfxwy3d7w75lx4gzixkjpj2zm"
+GOLDEN = "01026b316b8f3a52111152228333444455556666ac02010002018bcfe652604ea0df4fce04966dc0da19680eba45791616f6c6c7fb7fabbf0d945d497a7596"
 
 tokens = st.builds(CallbackToken, chain_ids, st.integers(1, 20), st.integers(0, 2**48 - 1))
 repositories = st.from_regex(r"[a-z0-9._-]{1,20}(/[a-z0-9._-]{1,20}){0,3}", fullmatch=True)
 
 
 def as_bytes(text: str) -> bytes:
-    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    return bytes.fromhex(text)
 
 
 def as_text(data: bytes) -> str:
-    return base64.b32encode(data).decode().rstrip("=").lower()
+    return data.hex()
 
 
 @given(tokens, repositories)
@@ -80,7 +79,7 @@ def test_bytes_cannot_move_between_repository_and_token() -> None:
 
 def test_any_other_character_anywhere_does_not_open() -> None:
     for at in range(len(GOLDEN)):
-        for other in "abcdefghijklmnopqrstuvwxyz0123456789":
+        for other in "abcdefgz0123456789":
             if other != GOLDEN[at]:
                 with pytest.raises(TokenError):
                     open_token(KEYS, GOLDEN[:at] + other + GOLDEN[at + 1 :], "acme/app")
@@ -89,7 +88,7 @@ def test_any_other_character_anywhere_does_not_open() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "a", "aa", "=", GOLDEN.upper(), GOLDEN[:-1], GOLDEN[1:], GOLDEN + "a", GOLDEN + "=", GOLDEN + "====", " " + GOLDEN,
+        "", "a", "aa", "=", GOLDEN.upper(), GOLDEN[:-1], GOLDEN[1:], GOLDEN + "a", GOLDEN + "=", GOLDEN + " ", " " + GOLDEN,
         GOLDEN + "\n", GOLDEN.replace("e", "é"), "a" * 401, "\ud800", as_text(b"\x01"), as_text(b"\x01\xff" + bytes(32)), as_text(bytes(80)),
     ],
 )  # fmt: skip
@@ -135,7 +134,7 @@ def test_the_longest_token_is_short_enough() -> None:
     longest = CallbackToken(ChainId(PUSH, 2**63 - 1, 2**31, 2**63 - 1), 20, 2**48 - 1)
     text = sign_token(keys, longest, "acme/app")
     assert open_token(keys, text, "acme/app") == longest
-    assert len(text) < 200
+    assert len(text) < 250
 
 
 @pytest.mark.parametrize(
