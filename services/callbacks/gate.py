@@ -98,9 +98,10 @@ class Gate:
 
     async def _read_to_the_ends(self, chain_id: ChainId, tail: Tail, read: int) -> None:
         """And past the chain's cause: then one that is not in memory has ended and was forgotten, however new its token."""
-        ends = await self._replica.ends()
-        await tail.reach(Topic.CALLBACKS, max(read, ends[Place(Topic.CALLBACKS, tail.partition)]))
-        await tail.reach(Topic.DELIVERIES, ends[Place(Topic.DELIVERIES, tail.partition)])
+        callbacks, deliveries = Place(Topic.CALLBACKS, tail.partition), Place(Topic.DELIVERIES, tail.partition)
+        ends = await self._replica.ends((callbacks, deliveries))
+        await tail.reach(Topic.CALLBACKS, max(read, ends[callbacks]))
+        await tail.reach(Topic.DELIVERIES, ends[deliveries])
         await tail.reach(Topic.PUSHES if chain_id.run == 0 else Topic.COMMANDS, chain_id.cause + 1)
 
     @staticmethod

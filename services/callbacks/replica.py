@@ -5,6 +5,7 @@ Which commits are made later does not matter to one that runs.
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from uuid import UUID
 
@@ -27,7 +28,7 @@ __all__ = ["Replica"]
 log = structlog.get_logger()
 
 POLL_S = 1.0
-GATHER_MS = 20
+GATHER_MS = 10
 """How much longer an answer may wait for what it must read, so that a busy log is not read record by record."""
 RETRY_S = 0.5
 """Seconds between two tries while Kafka does not answer."""
@@ -68,14 +69,15 @@ class Replica:
             said.append(f"trying again: {self.trouble}")
         return "; ".join(said)
 
-    async def ends(self) -> dict[Place, int]:
-        """End offsets of all logs, as they stood at some moment after this call; one ListOffsets for all who ask.
+    async def ends(self, places: Iterable[Place] | None = None) -> dict[Place, int]:
+        """End offsets of those places (default: of all logs), as they stood at some moment after this call; one ListOffsets
+        for all who ask.
 
         Raises LogUnavailable, and Unavailable while nothing is read.
         """
         if self._ends is None:
             raise Unavailable("Kafka does not answer")
-        return await self._ends.now()
+        return await self._ends.now(places)
 
     async def run(self) -> None:
         """Read until cancelled, and begin anew from where it was when Kafka was away. Raises ForeignLog."""

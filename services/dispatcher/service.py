@@ -246,7 +246,8 @@ class Dispatcher:
             await writer.append(encode(event, partition, now_ms=self._clock.now_ms(), fence=token))
 
         async def callbacks_end(partition: int) -> int:
-            return (await ends.now())[Place(Topic.CALLBACKS, partition)]
+            place = Place(Topic.CALLBACKS, partition)
+            return (await ends.now((place,)))[place]
 
         return Surroundings(
             clock=self._clock,

@@ -62,6 +62,22 @@ async def test_all_that_wait_share_the_next_question_and_none_gets_an_answer_fro
     assert (await last)[HERE] == 3
 
 
+async def test_only_what_somebody_waits_for_is_asked() -> None:
+    offsets, there = Gated(), Place(Topic.DELIVERIES, 7)
+    ends = SharedEnds(offsets, [HERE, there])
+    first = asyncio.create_task(ends.now([HERE]))
+    await turns()
+    both = [asyncio.create_task(ends.now([place])) for place in (there, HERE)]
+    last = asyncio.create_task(ends.now())
+    offsets.gate.release()
+    assert await first == {HERE: 1}
+    offsets.gate.release()
+    assert await asyncio.gather(*both, last) == [{HERE: 2, there: 2}] * 3
+    again = asyncio.create_task(ends.now([there]))
+    offsets.gate.release()
+    assert await again == {there: 3}
+
+
 async def test_who_goes_away_takes_nothing_from_the_others() -> None:
     offsets = Gated()
     ends = SharedEnds(offsets, [HERE])
