@@ -67,6 +67,7 @@ class Consumer(Protocol):
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Records of assigned places that are not paused, in order by place; empty after `timeout_s` without any.
 
+        Lets others run before it returns, whatever there is and however short the time.
         Raises LogUnavailable when it cannot go on (an offset out of range; anything aiokafka gives up on).
         """
 

@@ -47,6 +47,8 @@ async def poll_records(
     `places` is asked after each fetch: a group may give us some in the middle of a poll, and what is fetched of a place
     that is not known is lost.
     """
+    # `getmany` returns without a turn of the event loop where there is something, or no time to wait: a loop of polls would hold it.
+    await asyncio.sleep(0)
     if fetching_ended(consumer):
         raise LogUnavailable("the consumer has stopped fetching")
     deadline = time.monotonic() + timeout_s

@@ -132,7 +132,7 @@ class Partition:
     @property
     def next_due(self) -> int | None:
         """Unix ms of the earliest timer."""
-        return self.worker.timers.next_due if self.worker is not None and self.state is State.RUNNING else None
+        return self.worker.next_due if self.worker is not None and self.state is State.RUNNING else None
 
     async def settled(self) -> None:
         """No POST is open, every append (our Fence, too) acked, every commit answered: another may have the partition.

@@ -139,6 +139,11 @@ class Worker:
         self._running = True
         self.settle()
 
+    @property
+    def next_due(self) -> int | None:
+        """Unix ms of the earliest timer; None while nothing would be done then."""
+        return self.timers.next_due if self._running else None
+
     async def settled(self) -> None:
         """Wait until no POST is open and every append is acked; only after `pause`, which lets no more begin."""
         while self._tasks:

@@ -1,5 +1,6 @@
 """Reading: from where it is told, what it is told, in order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -123,3 +124,21 @@ async def test_a_closed_consumer_reads_nothing(consumer: Consumer) -> None:
     await consumer.close()
     with pytest.raises(LogUnavailable):
         await consumer.poll(0.05)
+
+
+async def test_polls_without_time_to_wait_let_others_run(consumer: Consumer) -> None:
+    """Else a loop of them holds up everything else in its process, heartbeats too."""
+    consumer.assign({HERE: 0})
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(others())
+    for _ in range(10):
+        await consumer.poll(0)
+    running.cancel()
+    assert turns >= 10

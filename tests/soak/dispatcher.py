@@ -1,5 +1,12 @@
-"""The dispatcher as `services.dispatcher` composes it, but for one number: it takes snapshots often enough to matter here."""
+"""The dispatcher as `services.dispatcher` composes it, but for one number: it takes snapshots often enough to matter here.
 
+On SIGUSR1 it says what each of its tasks waits for: a soak asks one that does not stop.
+"""
+
+import asyncio
+import faulthandler
+import signal
+import sys
 from random import SystemRandom
 
 from hookline.clock import Clock
@@ -16,6 +23,7 @@ CHECKPOINT_EVENTS = 40
 
 
 def build(settings: Settings, clock: Clock) -> Dispatcher:
+    signal.signal(signal.SIGUSR1, lambda *_: say_where())
     cluster = kafka_cluster(settings, "dispatcher")
     keys, guard = settings.key_ring(), AddressGuard(settings.allow_private_addresses)
     return Dispatcher(
@@ -27,6 +35,14 @@ def build(settings: Settings, clock: Clock) -> Dispatcher:
         make_sender=lambda: Sender(keys, clock, guard),
         pace=Pace(checkpoint_events=CHECKPOINT_EVENTS),
     )
+
+
+def say_where() -> None:
+    """Every thread's stack, and every task's."""
+    faulthandler.dump_traceback(sys.stderr)
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-__all__ = ["DISPATCHERS", "SERVICES", "Fault", "Kind", "OrderPlan", "PipelinePlan", "Plan", "PushPlan", "make_plan"]
+__all__ = [
+    "DISPATCHERS",
+    "SERVICES",
+    "TIMEOUTS_S",
+    "Fault",
+    "Kind",
+    "OrderPlan",
+    "PipelinePlan",
+    "Plan",
+    "PushPlan",
+    "make_plan",
+]
 
 DISPATCHERS = ("dispatcher-a", "dispatcher-b")
 SERVICES = ("ingress", "callbacks", "console", *DISPATCHERS)
@@ -16,6 +27,8 @@ PUSHES_PER_S = 2.0
 ORDERS_PER_S = 0.2
 REPEATED = 0.08
 """Share of pushes that their registry sends once more, some time after it was answered."""
+TIMEOUTS_S = (1, 2, 3)
+"""Of hooks: how long a POST may be open."""
 SKEW_MS = 2_000
 SESSION_S = 3.0
 """A dispatcher that says nothing for longer loses its partitions to the other."""
@@ -114,7 +127,7 @@ def _pipelines(random: Random) -> Iterator[PipelinePlan]:
                 hooks=1 + (number + len(name) + random.randrange(4)) % 5,
                 expect_final_callback=random.random() < 0.8,
                 callback_deadline_s=random.choice((1, 2, 5, 10, 20)),
-                timeout_s=random.choice((1, 2, 3)),
+                timeout_s=random.choice(TIMEOUTS_S),
                 retry_delays_s=tuple(random.choice((1, 2, 3)) for _ in range(random.randint(1, 4))),
             )
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from tests.soak.ledger import Happened, Ledgers
 from tests.soak.naive import ATTEMPTS, ChainSeen, Log
+from tests.soak.plan import TIMEOUTS_S
 
 __all__ = ["Repeats", "count_repeats"]
 
 NEVER_ARRIVED = ("connect", "dns", "tls", "blocked")
 SLACK_MS = 1_000
+OPEN_MS = 1_000 * max(TIMEOUTS_S)
+"""So long a POST may have been open when its dispatcher died, so that nothing was written of it."""
 OF_BROKERS = ("kill-broker", "kill-controller", "slow-broker", "disk-full")
 
 
@@ -54,12 +57,13 @@ def attempts_of(chain: ChainSeen, step: int) -> int:
 
 
 def _why(log: Log, partition: int, first: int, last: int, happened: Sequence[Happened]) -> str:
-    """What happened between the first POST and the last: a fault of ours, or the partition changed hands."""
+    """What happened while these POSTs were open: a fault of ours, or the partition changed hands."""
+    begin, end = first - SLACK_MS, last + OPEN_MS + SLACK_MS
     for fault in happened:
         touches = fault.kind in OF_BROKERS or fault.target.startswith("dispatcher")
-        if touches and fault.began - SLACK_MS <= last and first <= fault.ended + SLACK_MS:
+        if touches and fault.began <= end and begin <= fault.ended:
             return fault.kind
     for entry in log:
-        if entry.kind == "Fence" and entry.partition == partition and first - SLACK_MS <= entry.at <= last + SLACK_MS:
+        if entry.kind == "Fence" and entry.partition == partition and begin <= entry.at <= end:
             return "changed hands"
     return ""

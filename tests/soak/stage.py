@@ -135,6 +135,9 @@ class Stage:
             await asyncio.wait_for(process.wait(), 20)
         except TimeoutError:
             self.died.append(f"{service} did not stop within 20 s")
+            if _kind(service) == "dispatcher":
+                process.send_signal(signal.SIGUSR1)  # its log says what it waits for
+                await asyncio.sleep(1)
             process.kill()
             await process.wait()
 

@@ -80,12 +80,14 @@ def test_what_was_promised_and_is_gone_counts_as_lost() -> None:
     assert judged(without(small_log(), "pushes", 1), small_ledgers()).lost == 1
 
 
-def test_a_repeat_is_explained_by_a_fault_between_the_posts_and_by_no_other() -> None:
+def test_a_repeat_is_explained_by_a_fault_while_a_post_was_open_and_by_no_other() -> None:
     ledgers = small_ledgers()
     ledgers.seen.append(Seen(f"{TWO}-1", 9_000))
     ledgers.happened.append(Happened("kill", "dispatcher-a", 5_000, 6_000, 1.0))
-    repeats = judged(small_log(), ledgers).repeats
-    assert (repeats.duplicates, repeats.explained_by, repeats.unexplained) == (1, {"kill": 1}, ())
+    for at in (5_000, 9_500, 11_900):  # the last two: the attempt was open when its dispatcher died, and has no event
+        ledgers.happened[-1] = Happened("kill", "dispatcher-a", at, at + 100, 1.0)
+        repeats = judged(small_log(), ledgers).repeats
+        assert (repeats.duplicates, repeats.explained_by, repeats.unexplained) == (1, {"kill": 1}, ())
     for other in (
         Happened("kill", "dispatcher-a", 20_000, 21_000, 1.0),
         Happened("kill", "console", 5_000, 6_000, 1.0),

@@ -252,3 +252,30 @@ async def test_a_post_that_is_called_off_before_it_began_gives_its_place_back(wo
         await some_polls(world)
         assert world.receivers.posts == []
         assert dispatcher._around.slots.in_flight == 0
+
+
+async def test_a_timer_that_is_overdue_while_a_dispatcher_drains_wakes_nobody(world: World) -> None:
+    """Nothing is decided any more then: the poll loop turned round and round, and nothing else in its process did."""
+    answered = asyncio.Event()
+
+    async def answer(post: HookPost) -> Outcome:
+        if len(world.receivers.posts) > 1:
+            await answered.wait()
+        return DELIVERED
+
+    world.receivers.answer = answer
+    dispatcher = world.dispatcher("a")
+    await dispatcher.start()
+    await until(lambda: dispatcher.ready().ok)
+    world.push(plan(1, deadline_s=60))
+    await until(lambda: dispatcher._partitions[0].next_due)
+    world.push(plan(1))
+    await until(lambda: len(world.receivers.posts) == 2)
+    stopping = asyncio.create_task(dispatcher.stop())
+    world.clock.advance(61)
+    await some_polls(world)
+    assert not stopping.done()
+    assert dispatcher._until_due() == world.pace.poll_s
+    answered.set()
+    await stopping
+    assert len(world.decisions(HookDelivered)) == 2
