@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 import psutil
 import pytest
@@ -17,13 +17,29 @@ from hookline.log.kafka import KafkaCluster
 from hookline.log.records import LOGS, Draft, Place, RawRecord
 from hookline.log.writer import Writer
 from tests.contract.helpers import HERE, Member, answered, append, kafka_with_topics, read, shared_out, until, values
+from tests.kafka import make_broker
 
 pytestmark = pytest.mark.timeout(180)
 
 
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    with make_broker(tmp_path_factory.mktemp("mortal") / "kafka") as broker:
+        yield broker
+        thaw(broker)
+
+
 @pytest.fixture
-async def cluster(own_broker: EmbeddedBroker) -> KafkaCluster:
-    return await kafka_with_topics(own_broker.bootstrap_servers, "d.")
+async def own_broker(mortal: EmbeddedBroker) -> EmbeddedBroker:
+    """One for all tests here, alive again."""
+    await revive(mortal)
+    return mortal
+
+
+@pytest.fixture
+async def cluster(own_broker: EmbeddedBroker, topic_prefix: str) -> KafkaCluster:
+    # It listens a moment before it knows itself for a broker.
+    return await answered(lambda: kafka_with_topics(own_broker.bootstrap_servers, topic_prefix))
 
 
 @pytest.fixture

@@ -42,10 +42,11 @@ class PlacedSimulation(Simulation):
 
 
 async def simulated_cluster(seed: int) -> MemoryCluster:
-    """All is quiet at its end: every chain is over."""
+    """All is quiet at its end: every chain is over, and every invariant held."""
     simulation = PlacedSimulation(seed)
     try:
         await simulation.run()
+        assert simulation.judge() == []
     finally:
         for dispatcher in simulation.dispatchers:
             await kill(dispatcher)

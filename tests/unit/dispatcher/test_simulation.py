@@ -244,7 +244,9 @@ class Simulation:
         ]
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize(
+    "seed", range(6, 24)
+)  # six more are run, judged and audited in tests/unit/audit/test_verify.py
 async def test_every_invariant_holds_under_faults(seed: int) -> None:
     simulation = Simulation(seed)
     try:

@@ -89,8 +89,8 @@ COSTLY = {
     "lists in a message": Costly(
         lambda: json.dumps({"message": {"data": base64.b64encode(b'{"a":[' + b"[]," * 230_000 + b"1]}").decode()}}), ("gar",)
     ),
-    "escapes in a form": Costly(lambda: "payload=" + "%41" * (MAX_BODY // 3 - 4), ("gitea", "github", "forgejo"), FORM),
+    "escapes in a form": Costly(lambda: "payload=" + "%41" * (MAX_BODY // 3 - 4), ("gitea",), FORM),
     "fields in a form": Costly(lambda: "&" * MAX_BODY, ("gitea", "github"), FORM),
     "compressed": Costly(lambda: gzip.compress(b'{"x":"' + b"a" * 1_000_000 + b'"}'), ALL, {"Content-Encoding": "gzip"}),
-    "a bomb": Costly(lambda: gzip.compress(b"\0" * (300 * MAX_BODY), 6), ("dockerhub", "nexus"), {"Content-Encoding": "gzip"}),
+    "a bomb": Costly(lambda: gzip.compress(b"\0" * (100 * MAX_BODY), 1), ("dockerhub", "nexus"), {"Content-Encoding": "gzip"}),
 }  # fmt: skip

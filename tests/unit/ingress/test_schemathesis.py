@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
@@ -68,9 +68,9 @@ def test_every_answer_is_described(case: schemathesis.Case, base_url: str) -> No
 
 
 @pytest.mark.filterwarnings("ignore")
-@schema.include(method="POST").parametrize()
+@given(schema["/events/{source}"]["POST"].as_strategy())  # `parametrize` would add two hundred cases, as above
 @settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
-def test_without_a_credential_nothing_is_taken(case: schemathesis.Case, base_url: str) -> None:
+def test_without_a_credential_nothing_is_taken(base_url: str, case: schemathesis.Case) -> None:
     for name in ("Authorization", "X-Api-Key", "X-JFrog-Event-Auth", "X-Hub-Signature-256"):
         (case.headers or {}).pop(name, None)
     (case.query or {}).pop("token", None)
