@@ -36,7 +36,7 @@ EXAMPLES = """examples:
 
 parts: %s"""
 
-WIDTH = 100
+WIDTH = 110
 LIMIT_S = 900.0
 MILLION_LIMIT_S = 3600.0
 

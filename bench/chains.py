@@ -12,7 +12,7 @@ from bench.amounts import Amounts
 from bench.console import make_pipeline, seconds_until_shown
 from bench.failure import BenchFailed
 from bench.figures import Figures, percentile
-from bench.load import Pool, Receiver
+from bench.load import Pool, Receiver, insist
 from bench.open import push_at_a_pace
 from bench.pushes import number_of, requests
 from bench.stage import SNAPSHOTS, Stage
@@ -33,6 +33,8 @@ class Gates:
         self.called: dict[tuple[int, int], float] = {}
         self.answered: dict[tuple[int, int], float] = {}
         self.posts = 0
+        self.refused = 0
+        """Answers of 503 to callbacks, and to pushes where there is no rate; they were sent again."""
         self.pool = Pool(0)
         """Of connections to callbacks; set before the first push."""
         self._ends: dict[int, asyncio.Future[None]] = {}
@@ -59,9 +61,7 @@ class Gates:
         )
         self.called[number, step] = time.perf_counter()
         try:
-            status = await self.pool.send(request % (path, len(BODY), BODY))
-            if status != 200:
-                raise BenchFailed(f"the callback of step {step} was answered {status}")
+            self.refused += await insist(self.pool.send, request % (path, len(BODY), BODY), 200)
         except (BenchFailed, OSError) as error:
             self._end(number).set_exception(error)
             return
@@ -104,6 +104,7 @@ async def measure(amounts: Amounts) -> Figures:
             "chains.cpu_ms_per_chain": sum(spent.values()),
             **{f"chains.cpu_ms.{name}": ms for name, ms in spent.items()},
             "chains.duplicates": gates.posts - len(gates.received),
+            "chains.refused": gates.refused,
         }
 
 
@@ -131,8 +132,7 @@ async def at_once(on: Stage, gates: Gates, numbers: range, limit: int) -> Figure
 
     async def run() -> None:
         for number, request in left:
-            if (status := await pool.send(request)) != 202:
-                raise BenchFailed(f"a push was answered {status}")
+            gates.refused += await insist(pool.send, request, 202)
             await gates.ended(number)
 
     began = time.perf_counter()

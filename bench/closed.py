@@ -3,32 +3,37 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from bench.amounts import Amounts
-from bench.failure import BenchFailed
 from bench.figures import Figures
 from bench.hooks import Hooks
-from bench.load import Client, Receiver
+from bench.load import Client, Receiver, insist
 from bench.pushes import requests
 from bench.stage import KAFKA
 from bench.systems import System, settled
 
-__all__ = ["measure", "push_all"]
+__all__ = ["Pushed", "measure", "push_all"]
 
 
-async def push_all(waiting: Iterator[bytes], port: int, clients: int, expected: int = 202) -> int:
-    """How many there were. Each client sends its next when the last is answered. Raises BenchFailed for another answer."""
+class Pushed(NamedTuple):
+    """`refused`: answers of 503; such a push was sent again."""
 
-    async def run() -> int:
-        client, sent = await Client.connect(port), 0
-        for request in waiting:
-            if (status := await client.send(request)) != expected:
-                raise BenchFailed(f"a push was answered {status}")
-            sent += 1
+    accepted: int
+    refused: int
+
+
+async def push_all(waiting: Iterator[bytes], port: int, clients: int, expected: int = 202) -> Pushed:
+    """Each client sends its next when the last is accepted. Raises BenchFailed for an answer that is neither `expected` nor 503."""
+
+    async def run() -> list[int]:
+        client = await Client.connect(port)
+        refused = [await insist(client.send, request, expected) for request in waiting]
         client.close()
-        return sent
+        return refused
 
-    return sum(await asyncio.gather(*(run() for _ in range(clients))))
+    refused = [each for of_one in await asyncio.gather(*(run() for _ in range(clients))) for each in of_one]
+    return Pushed(len(refused), sum(refused))
 
 
 async def measure(amounts: Amounts, system: System) -> Figures:
@@ -41,7 +46,7 @@ async def measure(amounts: Amounts, system: System) -> Figures:
         await settled(on, warm_up)
         waiting = requests(range(warm_up, warm_up + pushes), port)
         cpu, disk, began = on.cpu_seconds(), on.kept_bytes(), time.perf_counter()
-        await push_all(iter(waiting), port, amounts.clients)
+        pushed = await push_all(iter(waiting), port, amounts.clients)
         accepted_s = time.perf_counter() - began
         await hooks.until(warm_up + pushes)
         delivered_s = time.perf_counter() - began
@@ -55,5 +60,6 @@ async def measure(amounts: Amounts, system: System) -> Figures:
             **{f"closed.peak_mb.{name}": on.peak_memory(name) / 1e6 for name in (*on.processes, KAFKA)},
             "closed.disk_bytes_per_chain": (on.kept_bytes() - disk) / pushes,
             "closed.duplicates": hooks.duplicates,
+            "closed.refused": pushed.refused,
         }
         return found if lag_s is None else found | {"closed.console_lag_s": lag_s}

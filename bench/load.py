@@ -3,14 +3,19 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import cast
 
-__all__ = ["Client", "Pool", "Receiver", "Silent", "at_a_pace"]
+from bench.failure import BenchFailed
+
+__all__ = ["Client", "Pool", "Receiver", "Silent", "at_a_pace", "insist"]
 
 END = b"\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 LOOPBACK = "127.0.0.1"
+REFUSED = 503
+AGAIN_S = 0.1
+MOST_REFUSALS = 100
 
 
 class Client(asyncio.Protocol):
@@ -117,6 +122,20 @@ class Silent(asyncio.Protocol):
         """The server and its port."""
         server = await asyncio.get_running_loop().create_server(cls, host, 0)
         return server, server.sockets[0].getsockname()[1]
+
+
+async def insist(send: Callable[[bytes], Awaitable[int]], request: bytes, expected: int) -> int:
+    """Send until the answer is as expected, again after a 503, as producers and receivers do; how often it was a 503.
+
+    Raises BenchFailed for any other answer.
+    """
+    for refused in range(MOST_REFUSALS):
+        if (status := await send(request)) == expected:
+            return refused
+        if status != REFUSED:
+            raise BenchFailed(f"a request was answered {status} instead of {expected}")
+        await asyncio.sleep(AGAIN_S)
+    raise BenchFailed(f"a request was answered {REFUSED} {MOST_REFUSALS} times")
 
 
 async def at_a_pace(count: int, per_s: float, begin: Callable[[int, float], None]) -> None:

@@ -7,10 +7,9 @@ import asyncio
 import time
 
 from bench.amounts import Amounts
-from bench.failure import BenchFailed
 from bench.figures import Figures, percentile
 from bench.hooks import Hooks
-from bench.load import Pool, Receiver, at_a_pace
+from bench.load import Pool, Receiver, at_a_pace, insist
 from bench.pushes import requests
 from bench.systems import System
 
@@ -23,19 +22,19 @@ class Times:
     def __init__(self) -> None:
         self.intended: dict[int, float] = {}
         self.answered: dict[int, float] = {}
+        self.refused = 0
+        """Answers of 503; such a push was sent again."""
 
 
 async def push_at_a_pace(waiting: list[bytes], first: int, per_s: float, port: int) -> Times:
-    """Send them, numbered from `first`, and wait for all answers. Raises BenchFailed for another one than 202."""
+    """Send them, numbered from `first`, and wait until all are accepted. Raises BenchFailed."""
     times, pool = Times(), Pool(port)
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[None]] = set()
 
     async def send(number: int) -> None:
-        status = await pool.send(waiting[number])
+        times.refused += await insist(pool.send, waiting[number], 202)
         times.answered[first + number] = time.perf_counter()
-        if status != 202:
-            raise BenchFailed(f"a push was answered {status}")
 
     def begin(number: int, intended: float) -> None:
         times.intended[first + number] = intended
@@ -63,4 +62,5 @@ async def measure(amounts: Amounts, system: System) -> Figures:
             acks = [(times.answered[push] - at) * 1000 for push, at in times.intended.items()]
             found |= {f"open.{rate}.p{p}_ms": percentile(taken, p) for p in (50, 95, 99)}
             found |= {f"open.{rate}.ack_p{p}_ms": percentile(acks, p) for p in (50, 95)}
+            found[f"open.{rate}.refused"] = times.refused
     return found

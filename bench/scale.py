@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable
 
 from bench.amounts import Amounts
-from bench.closed import push_all
+from bench.closed import Pushed, push_all
 from bench.figures import Figures
 from bench.hooks import Hooks
 from bench.load import Receiver
@@ -31,13 +31,14 @@ class Load:
     def __init__(self, on: Stage, hooks: Hooks, clients: int) -> None:
         self._on, self._hooks, self._clients = on, hooks, clients
         self.pushed = 0
+        self.refused = 0
 
     async def push(self, count: int) -> float:
         """Hooks a second, from the first push to the last hook."""
         port = self._on.ports["ingress"]
         waiting = requests(range(self.pushed, self.pushed + count), port)
         began = time.perf_counter()
-        self.pushed += await push_all(iter(waiting), port, self._clients)
+        self._count(await push_all(iter(waiting), port, self._clients))
         await self._hooks.have_come(self.pushed)
         return count / (time.perf_counter() - began)
 
@@ -47,16 +48,25 @@ class Load:
         port = self._on.ports["ingress"]
         chunks = (requests(range(n, n + CHUNK), port) for n in itertools.count(self.pushed, CHUNK))
         until_done = itertools.takewhile(lambda _: not doing.done(), itertools.chain.from_iterable(chunks))
-        self.pushed += await push_all(until_done, port, self._clients)
-        await doing
+        try:
+            self._count(await push_all(until_done, port, self._clients))
+            await doing
+        finally:
+            doing.cancel()
+            await asyncio.gather(doing, return_exceptions=True)
         await self._hooks.have_come(self.pushed)
 
+    def _count(self, pushed: Pushed) -> None:
+        self.pushed += pushed.accepted
+        self.refused += pushed.refused
+
     def result(self, dispatchers: int, per_s: float, cpu_ms: float) -> Figures:
-        """`lost` and `duplicates` are of all pushes so far."""
+        """`lost`, `duplicates` and `refused` are of all pushes so far."""
         return {
             f"scale.{dispatchers}.delivered_per_s": per_s,
             f"scale.{dispatchers}.lost": self.pushed - len(self._hooks.first),
             f"scale.{dispatchers}.duplicates": self._hooks.duplicates,
+            f"scale.{dispatchers}.refused": self.refused,
             f"scale.{dispatchers}.dispatcher_cpu_ms_per_hook": cpu_ms,
         }
 

@@ -30,7 +30,7 @@ KAFKA = "kafka"
 PREFIX = "hookline."
 SNAPSHOTS = "snapshots"
 """The topic that `Stage.kept_bytes` leaves out."""
-READY_S = 300.0
+READY_S = 900.0
 LAST_WORDS = 2_000
 """Characters."""
 APPEND_TIMEOUT_S = 60.0
@@ -80,7 +80,7 @@ class Stage:
         async with aiohttp.ClientSession() as http:
             while time.perf_counter() - began < READY_S:
                 if process.returncode is not None:
-                    raise BenchFailed(self.ended()[-1])
+                    raise BenchFailed(self._last_words(name))
                 with contextlib.suppress(aiohttp.ClientError):
                     async with http.get(url) as answer:
                         if answer.status == 200:
@@ -128,11 +128,11 @@ class Stage:
 
     def ended(self) -> list[str]:
         """What should run and does not, with its last words."""
-        words = {
-            name: self.folder / f"{name}.log" for name, each in self.processes.items() if each.returncode is not None
-        }
-        said = [f"{name} ended: {file.read_text()[-LAST_WORDS:]}" for name, file in words.items()]
+        said = [self._last_words(name) for name, each in self.processes.items() if each.returncode is not None]
         return said if self.broker.is_alive() else ["the broker ended", *said]
+
+    def _last_words(self, name: str) -> str:
+        return f"{name} ended: {(self.folder / f'{name}.log').read_text()[-LAST_WORDS:]}"
 
     def _pid(self, name: str) -> int:
         return (self.broker.pid or 0) if name == KAFKA else self.processes[name].pid

@@ -3,7 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from bench.load import Client, Receiver, at_a_pace
+from bench.failure import BenchFailed
+from bench.load import Client, Receiver, at_a_pace, insist
 
 REQUEST = b"POST /1 HTTP/1.1\r\ncontent-length: 5\r\nwebhook-id: a\r\n\r\nhello"
 
@@ -86,3 +87,14 @@ async def test_a_pace_ends_when_it_is_cancelled() -> None:
         await asyncio.gather(pacing, return_exceptions=True)
         await asyncio.get_running_loop().shutdown_default_executor()  # waits for its thread
     assert len(begun) < 10
+
+
+async def test_a_503_is_sent_again_and_counted_and_nothing_else_is() -> None:
+    answers = [503, 503, 202, 503, 401]
+
+    async def send(_: bytes) -> int:
+        return answers.pop(0)
+
+    assert await insist(send, REQUEST, 202) == 2
+    with pytest.raises(BenchFailed, match="answered 401 instead of 202"):
+        await insist(send, REQUEST, 202)
