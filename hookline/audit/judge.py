@@ -1,7 +1,7 @@
 """Judges one partition, record by record: is every invariant kept that can be seen in the logs alone?"""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from hookline.audit.decisions import Known, judge_decision, words
 from hookline.audit.findings import LOST, Finding, Invariant
@@ -22,6 +22,7 @@ from hookline.chain.state import Chain
 from hookline.log.codec import Record
 from hookline.log.reader import Read
 from hookline.log.records import LOGS, Positions, Topic
+from hookline.log.skips import Skip
 
 __all__ = ["PartitionJudge"]
 
@@ -30,6 +31,7 @@ class PartitionJudge:
     """`take` each read of a Walk before the history takes it, then `finish`.
 
     partitions: how many the log has. starts, ends: of its four logs. tell: called with each finding.
+    skipped: the records that were passed over, as the reading goes on.
     """
 
     def __init__(
@@ -40,10 +42,11 @@ class PartitionJudge:
         starts: Positions,
         ends: Positions,
         tell: Callable[[Finding], None],
+        skipped: Collection[Skip] = (),
     ) -> None:
         self.counts: Counter[str] = Counter()
         """Records that are judged by nothing more: `void` decisions, `later` verdicts, `unjudged` (their chain began
-        before the log does, or ended long before)."""
+        before the log does, or ended long before), `skipped` (they cannot be read, and an operator let all pass over them)."""
         self._number = number
         self._partitions = partitions
         self._history = history
@@ -51,6 +54,7 @@ class PartitionJudge:
         self._starts = starts
         self._ends = ends
         self._tell = tell
+        self._skipped = skipped
 
     def take(self, read: Read) -> None:
         record, event = read.record, read.record.event
@@ -68,7 +72,7 @@ class PartitionJudge:
     def finish(self, settled_at: int | None = None) -> None:
         """Everything was read. settled_at (Unix ms): nothing is under way by then, so whatever is due is stuck."""
         for topic in LOGS:
-            if (at := self._next[topic]) < (end := self._ends.of(topic)):
+            if (at := self._behind_skipped(topic)) < (end := self._ends.of(topic)):
                 self._find(LOST[topic], topic, at, f"the records from here to {end - 1} are missing")
         if settled_at is None:
             return
@@ -80,12 +84,19 @@ class PartitionJudge:
                     self._find(Invariant.I8, Topic.DELIVERIES, offset, f"stuck: it has {words(action)}", chain.id)
 
     def _judge_offset(self, record: Record) -> None:
-        expected = self._next[record.topic]
+        expected = self._behind_skipped(record.topic)
         if record.offset != expected:
             self._find(
                 LOST[record.topic], record.topic, expected, f"the records from here to {record.offset - 1} are missing"
             )
         self._next[record.topic] = record.offset + 1
+
+    def _behind_skipped(self, topic: Topic) -> int:
+        """The next offset that there must be a record at."""
+        while self._skipped and (topic, self._next[topic]) in self._skipped:
+            self._next[topic] += 1
+            self.counts["skipped"] += 1
+        return self._next[topic]
 
     def _judge_partition(self, record: Record, push_id: str) -> bool:
         """Does it lie where its push belongs? What is known of a chain then does, too."""

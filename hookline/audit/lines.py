@@ -16,6 +16,7 @@ from hookline.chain.events import (
     Plan,
     PushReceived,
     RedeliveryRequested,
+    SkipRequested,
     StepClosing,
 )
 from hookline.web.masking import mask_tokens, mask_url
@@ -84,6 +85,8 @@ def what(entry: Entry) -> str:
             return f"step {event.step}: {event.reason}"
         case CancelRequested() as event:
             return f"cancelled: {event.reason}" if event.reason else "cancelled"
+        case SkipRequested() as event:
+            return f"{event.topic}@{event.offset} skipped by {event.by}: {event.reason}"
         case RedeliveryRequested() as event:
             return f"run again from step {event.from_step}"
         case _:

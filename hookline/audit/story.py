@@ -19,6 +19,7 @@ from hookline.chain.events import (
     HookDelivered,
     PushReceived,
     RedeliveryRequested,
+    SkipRequested,
     StepClosing,
 )
 from hookline.chain.ids import ChainId, partition_of
@@ -38,7 +39,7 @@ class Input(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One record of one chain. `chain`: as it stands after it; None for a push that starts nothing.
+    """One record of one chain. `chain`: as it stands after it; None for a push that starts nothing, and for a SkipRequested.
 
     `void`: "" where it counts, `fenced` for a decision of a fenced worker, `later` where one before it counted, `repeat`
     for a push within the window of one before.
@@ -71,7 +72,9 @@ class Selection:
             return False
         if entry.chain is not None:
             return self.is_of(entry.chain)
-        event = entry.record.event  # a push that starts nothing
+        event = entry.record.event  # a push that starts nothing, or a record that is passed over
+        if isinstance(event, SkipRequested):
+            return self.chain is None and self.push is None and self.repository is None
         return (
             self.chain is None
             and isinstance(event, PushReceived)
@@ -100,6 +103,10 @@ class Story:
         record, event, history = read.record, read.record.event, self._history
         if isinstance(event, Fence):
             history.take(read)
+            return
+        if isinstance(event, SkipRequested):
+            history.take(read)
+            yield Entry(record, None, self._who(record), (Input(Topic(event.topic), event.offset),), "")
             return
         if isinstance(event, PushReceived | RedeliveryRequested):
             yield from self._start(read, event)
@@ -135,7 +142,7 @@ class Story:
         match record.event:
             case PushReceived(source=source):
                 return f"ingress, {source}"
-            case CancelRequested(by=by) | RedeliveryRequested(by=by):
+            case CancelRequested(by=by) | RedeliveryRequested(by=by) | SkipRequested(by=by):
                 return f"console, {by}"
             case _:
                 return "callbacks"
@@ -146,7 +153,7 @@ def written_at(event: Event) -> int:
     match event:
         case PushReceived(received_at=at) | CallbackReceived(received_at=at):
             return at
-        case CancelRequested(requested_at=at) | RedeliveryRequested(requested_at=at):
+        case CancelRequested(requested_at=at) | RedeliveryRequested(requested_at=at) | SkipRequested(requested_at=at):
             return at
         case Fence(fenced_at=at):
             return at

@@ -92,8 +92,10 @@ class _Verification:
         number, extent, figures = self._partition.number, self._partition.extent, self._figures
         checkpoint = await open_checkpoint(self._partition, self._origin.log_id, self._tell)
         history = PartitionHistory(extent.starts, keep_payload=checkpoint is not None, forget=self._leave)
-        judge = PartitionJudge(number, self._origin.partitions, history, extent.starts, extent.ends, self._tell)
         walk = Walk(self._partition, mark=checkpoint.positions if checkpoint else None)
+        judge = PartitionJudge(
+            number, self._origin.partitions, history, extent.starts, extent.ends, self._tell, walk.skipped
+        )
         async for reads in walk.reads():
             for read in reads:
                 if checkpoint is not None:

@@ -1,7 +1,7 @@
 """One partition in the order in which its dispatchers saw it: before each decision comes what it had read, and no more."""
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple, cast
 
 from hookline.audit.order import CAUSES_FIRST, in_step
@@ -10,7 +10,8 @@ from hookline.chain.events import Decision, ReadTo
 from hookline.errors import Undecodable
 from hookline.log.codec import Record
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.records import LOGS, Positions, Topic
+from hookline.log.records import LOGS, Positions, RawRecord, Topic
+from hookline.log.skips import Skip, skip_of
 
 __all__ = ["Stop", "Walk", "decision_of"]
 
@@ -44,8 +45,15 @@ class Walk:
         # Where the log no longer begins at 0, the Fence in force at its first offset may be gone.
         fence = -1 if extent.starts.deliveries == 0 else None
         self._reader = PartitionReader(source.number, extent.starts, fence, extent.starts.deliveries)
+        self._blocked: Stop | None = None
+        """At a record that cannot be decoded, until what lets readers pass over it is found further on in `commands`."""
         self._read: dict[Topic, deque[Read]] = {topic: deque() for topic in LOGS}
         """Handed out by the reader, and not yet by us."""
+
+    @property
+    def skipped(self) -> Collection[Skip]:
+        """The records that were passed over so far (`hookline.log.skips`)."""
+        return self._reader.skipped
 
     @property
     def left(self) -> int:
@@ -58,10 +66,12 @@ class Walk:
         at_end = False
         async for topic, records in in_step(self._source, self._until):
             self._reader.offer(topic, records)
+            self._note_skips(topic, records)
             at_end |= topic is Topic.DELIVERIES and not records
             batch: list[Read] = []
-            self._hand_out(batch)
-            if at_end:
+            if self._blocked is None:
+                self._hand_out(batch)
+            if at_end and self._blocked is None:
                 for cause in CAUSES_FIRST:
                     _move(self._read[cause], self.ends.of(cause), batch)
             yield batch
@@ -69,7 +79,7 @@ class Walk:
                 self._stop_at_held()
             if self.stopped is not None:
                 return
-        if self._until is None:
+        if self._until is None or self._blocked is not None:
             self._stop_at_held()
         if self.stopped is None:
             # Decisions that wait for what lies behind a cut, or is not there, wait for nothing any more.
@@ -99,7 +109,7 @@ class Walk:
             for read in self._reader.read():
                 self._read[read.record.topic].append(read)
         except Undecodable as error:
-            self.stopped = Stop(Topic(error.topic), error.offset, error.reason)
+            self._blocked = Stop(Topic(error.topic), error.offset, error.reason)
         if self._reader.rewind is not None:
             at = self._reader.rewind
             self.stopped = Stop(Topic.DELIVERIES, at, "the first decision's token names this offset, which is no Fence")
@@ -116,7 +126,18 @@ class Walk:
         _move(self._read[Topic.COMMANDS], commands, batch)
         _move(self._read[Topic.CALLBACKS], callbacks, batch)
 
+    def _note_skips(self, topic: Topic, records: Sequence[RawRecord]) -> None:
+        """A record may be let pass by one that came much later: whoever reads holds everything until then."""
+        if topic is not Topic.COMMANDS:
+            return
+        for skip in filter(None, map(skip_of, records)):
+            self._reader.skip(skip)
+            if self._blocked is not None and skip == (self._blocked.topic, self._blocked.offset):
+                self._blocked = None
+
     def _stop_at_held(self) -> None:
+        if self.stopped is None:
+            self.stopped = self._blocked
         for topic in LOGS:
             if self.stopped is None and self._reader.held(topic):
                 self.stopped = Stop(topic, self._reader.position(topic), "its cause is not in the log")

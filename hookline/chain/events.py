@@ -30,6 +30,7 @@ __all__ = [
     "Quarantined",
     "ReadTo",
     "RedeliveryRequested",
+    "SkipRequested",
     "StepClosing",
     "Verdict",
 ]
@@ -235,6 +236,16 @@ class RedeliveryRequested(_Model):
     payload: Payload
 
 
+class SkipRequested(_Model):
+    """console: an operator lets every reader pass over a record of this partition that none can read (`hookline log skip`)."""
+
+    topic: Literal["pushes", "callbacks", "commands", "deliveries"]
+    offset: Offset
+    by: str
+    requested_at: Millis
+    reason: str
+
+
 class Quarantined(_Model):
     """ingress: a body that was delivered but could not be read, with the reason. Not part of any chain."""
 
@@ -248,12 +259,12 @@ class Quarantined(_Model):
 
 Decision: TypeAlias = HookAttemptFailed | HookDelivered | StepClosing | ChainHalted | ChainCompleted
 ChainEvent: TypeAlias = CallbackReceived | CancelRequested | Decision
-Event: TypeAlias = PushReceived | RedeliveryRequested | Fence | ChainEvent
+Event: TypeAlias = PushReceived | RedeliveryRequested | SkipRequested | Fence | ChainEvent
 
 EVENTS: dict[str, type[Event]] = {
     f"hookline.{model.__name__}.v1": model
     for model in (
-        PushReceived, CallbackReceived, CancelRequested, RedeliveryRequested,
+        PushReceived, CallbackReceived, CancelRequested, RedeliveryRequested, SkipRequested,
         HookAttemptFailed, HookDelivered, StepClosing, ChainHalted, ChainCompleted, Fence,
     )
 }  # fmt: skip

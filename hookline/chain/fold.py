@@ -24,6 +24,7 @@ from hookline.chain.events import (
     Plan,
     PushReceived,
     RedeliveryRequested,
+    SkipRequested,
     StepClosing,
 )
 from hookline.chain.ids import ChainId
@@ -177,7 +178,7 @@ class PartitionFold:
                 return tuple(map(self._open, start(event, offset, keep_payload=self._keep_payload)))
             case RedeliveryRequested():
                 return (self._open(rerun(event, offset, keep_payload=self._keep_payload)),)
-            case Fence():
+            case Fence() | SkipRequested():
                 return ()
             case _:
                 return self._change(event, offset)

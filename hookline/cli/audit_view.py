@@ -19,6 +19,7 @@ from hookline.audit.standing import standing, words
 from hookline.audit.story import Entry, written_at
 from hookline.audit.times import show_time
 from hookline.audit.verify import Figures
+from hookline.chain.events import SkipRequested
 from hookline.chain.state import Chain
 from hookline.cli.terminal import error_console, make_console
 
@@ -77,6 +78,10 @@ class AuditView:
         """Entries are kept until nothing more is told of their chain, then shown together."""
         if isinstance(told, Left):
             self._chain(told.chain, self._rows.pop(told.chain.id))
+        elif isinstance(told.record.event, SkipRequested):
+            record = told.record
+            place = f"{record.topic}[{record.partition}]@{record.offset}"
+            self._console.print(f"\n[warn]skipped[/] [name]{escape(place)}[/]  {_plain(what(told))}")
         elif told.chain is not None:
             self._rows.setdefault(told.chain.id, []).append(_row(told))
 
@@ -127,6 +132,10 @@ class AuditView:
         if passed["unjudged"]:
             table.add_row(
                 "not judged", f"{passed['unjudged']} records of chains that began before the log, or ended long before"
+            )
+        if passed["skipped"]:
+            table.add_row(
+                "skipped", f"{passed['skipped']} records that cannot be read: `hookline audit replay` says by whom"
             )
         table.add_row("checkpoints", f"{figures.checkpoints} compared")
         if figures.rows:

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from hookline import __version__
-from hookline.cli import audit, demo, doctor, keys, quarantine, receive, service, sources, topics, up
+from hookline.cli import audit, demo, doctor, keys, log, quarantine, receive, service, sources, topics, up
 from hookline.cli.terminal import error_console
 from hookline.errors import ConfigError, HooklineError
 
@@ -39,6 +39,7 @@ app.command(rich_help_panel=OPERATE)(sources.sources)
 app.command(rich_help_panel=OPERATE)(keys.keys)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=OPERATE)
 app.add_typer(topics.app, name="topics", rich_help_panel=OPERATE)
+app.add_typer(log.app, name="log", rich_help_panel=OPERATE)
 app.add_typer(audit.app, name="audit", rich_help_panel=OPERATE)
 
 

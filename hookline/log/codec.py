@@ -20,6 +20,7 @@ from hookline.chain.events import (
     PushReceived,
     Quarantined,
     RedeliveryRequested,
+    SkipRequested,
 )
 from hookline.chain.ids import ChainId, decision_id
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
@@ -47,6 +48,7 @@ _WRITERS: dict[type[Event], tuple[Topic, str]] = {
     CallbackReceived: (Topic.CALLBACKS, "callbacks"),
     CancelRequested: (Topic.COMMANDS, "console"),
     RedeliveryRequested: (Topic.COMMANDS, "console"),
+    SkipRequested: (Topic.COMMANDS, "console"),
 }
 """Topic and only writer; all others are the dispatcher's decisions."""
 
@@ -155,7 +157,7 @@ def _event_id(event: Event) -> str:
     match event:
         case PushReceived():
             return event.push_id
-        case Fence() | CallbackReceived() | CancelRequested() | RedeliveryRequested():
+        case Fence() | CallbackReceived() | CancelRequested() | RedeliveryRequested() | SkipRequested():
             return str(uuid4())
         case _:
             return decision_id(event.chain_id, event.step, _attempt(event), type_of(event))
@@ -171,7 +173,7 @@ def _subject(event: Event, partition: int) -> str:
             return event.push_id
         case RedeliveryRequested():
             return str(ChainId(event.push_id, event.cause, event.plan.n, 0))
-        case Fence():
+        case Fence() | SkipRequested():
             return f"partition-{partition}"
         case _:
             return event.chain_id
@@ -181,7 +183,7 @@ def _key(event: Event) -> bytes | None:
     match event:
         case PushReceived() | RedeliveryRequested():
             return event.push_id.encode()
-        case Fence():
+        case Fence() | SkipRequested():
             return None
         case _:
             return event.chain_id[:36].encode()

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, Undecodable
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.skips import Skip, find_skip
 from hookline.log.snapshots import committed, read_checkpoint
 
 __all__ = ["OpenPartition", "read_open_chains"]
@@ -71,10 +72,15 @@ async def _read(
         if idle > IDLE_POLLS:
             raise LogUnavailable(f"partition {number} gave nothing to read from {reader.positions} to {ends}")
         read = 0
-        for record, valid in reader.read():
-            read += 1
-            if valid:
-                fold.fold(record.event, record.offset)
+        try:
+            for record, valid in reader.read():
+                read += 1
+                if valid:
+                    fold.fold(record.event, record.offset)
+        except Undecodable as stopped:
+            if await find_skip(cluster, stopped) is None:
+                raise
+            reader.skip(Skip(Topic(stopped.topic), stopped.offset))
         feed.settle(number)
         progress(read)
     unread = sum(max(0, end - at) for end, at in zip(ends, restored.positions, strict=True))

@@ -4,12 +4,14 @@ Pure: it is offered raw records and hands out decoded ones. Dispatcher, callback
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from hookline.chain.events import Event, Fence, PushReceived, RedeliveryRequested
+from hookline.chain.events import Event, Fence, PushReceived, RedeliveryRequested, SkipRequested
+from hookline.errors import Undecodable
 from hookline.log.codec import Record, decode
 from hookline.log.records import LOGS, Positions, RawRecord, Topic
+from hookline.log.skips import Skip, is_fence
 
 __all__ = ["HELD_LIMIT", "PartitionReader", "Read", "cause_of"]
 
@@ -30,7 +32,7 @@ class Read(NamedTuple):
 def cause_of(event: Event) -> tuple[Topic, int] | None:
     """Topic and offset of the record that must be read before this one."""
     match event:
-        case PushReceived() | Fence():
+        case PushReceived() | SkipRequested() | Fence():
             return None
         case RedeliveryRequested():
             return Topic.PUSHES, event.cause
@@ -49,11 +51,22 @@ class PartitionReader:
     any; None after starting somewhere in the middle: then the token of the first decision met is the offset of its Fence,
     and `rewind` asks for `deliveries` to be read again from there (rule 1 of section 4).
     deliveries_start: first offset there is; a Fence below it is gone, and its token is taken as it stands.
+    skips: records to pass over where they cannot be decoded (`hookline.log.skips`); `skip` adds one.
     """
 
-    def __init__(self, partition: int, positions: Positions, fence: int | None = -1, deliveries_start: int = 0) -> None:
+    def __init__(
+        self,
+        partition: int,
+        positions: Positions,
+        fence: int | None = -1,
+        deliveries_start: int = 0,
+        skips: Iterable[Skip] = (),
+    ) -> None:
         self.partition = partition
         self.fence = fence
+        self.skipped: set[Skip] = set()
+        """What was passed over."""
+        self._skips = set(skips)
         self.rewind: int | None = None
         self._deliveries_start = deliveries_start
         self._next = dict(zip(LOGS, positions, strict=True))
@@ -98,6 +111,10 @@ class PartitionReader:
                     moved = True
                     yield got
 
+    def skip(self, skip: Skip) -> None:
+        """Pass over that record, if it cannot be decoded and is no Fence."""
+        self._skips.add(skip)
+
     def rewound(self) -> None:
         """The consumer was sought to `rewind`."""
         self.rewind = None
@@ -106,9 +123,9 @@ class PartitionReader:
         queue = self._queues[topic]
         if not queue or (self.rewind is not None and topic is Topic.DELIVERIES):
             return None
-        record = self._head.get(topic)
+        record = self._decoded(topic)
         if record is None:
-            record = self._head[topic] = decode(queue[0])
+            return None
         cause = cause_of(record.event)
         if cause is not None and self._next[cause[0]] <= cause[1] and cause[0] is not topic:
             return None
@@ -118,6 +135,21 @@ class PartitionReader:
         del self._head[topic]
         self._next[topic] = record.offset + 1
         return Read(record, record.fence is None or record.fence == self.fence)
+
+    def _decoded(self, topic: Topic) -> Record | None:
+        """The next record of that log, behind those that are passed over. Raises Undecodable."""
+        queue = self._queues[topic]
+        while queue and topic not in self._head:
+            raw = queue[0]
+            try:
+                self._head[topic] = decode(raw)
+            except Undecodable:
+                if (skip := Skip(topic, raw.offset)) not in self._skips or is_fence(raw):
+                    raise
+                self.skipped.add(skip)
+                queue.popleft()
+                self._next[topic] = raw.offset + 1
+        return self._head.get(topic)
 
     def _judge(self, record: Record) -> bool:
         """Keep the fence in force; False where reading must first go back to it."""

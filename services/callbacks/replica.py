@@ -17,7 +17,8 @@ from hookline.log.cluster import Cluster, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Place, Positions
+from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.skips import LOOK_S, Skip, find_skip
 from hookline.log.snapshots import committed, read_checkpoint
 from services.callbacks.memory import EndedChains
 from services.callbacks.metrics import STOPPED, TAIL_LAG
@@ -53,6 +54,7 @@ class Replica:
         self._clock = clock
         self._ended = EndedChains(clock.monotonic)
         self._ends: SharedEnds | None = None
+        self._skips_at = 0.0
 
     @property
     def current(self) -> bool:
@@ -104,7 +106,8 @@ class Replica:
                 TAIL_LAG.labels(tail.partition).set(lag)
 
     async def _read_on(self) -> None:
-        """Restore what has not begun, then read; returns when it is time to look again for snapshots that were lost."""
+        """Restore what has not begun, then read; returns when it is time to look again for snapshots that were lost, and when
+        a partition goes on past a skipped record."""
         async with AsyncExitStack() as stack:
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
@@ -118,14 +121,18 @@ class Replica:
             stack.callback(self._forget_ends)
             self.trouble = None
             look_again_at = self._clock.monotonic() + LOST_RETRY_S
+            # One that goes on past a skipped record holds what was fetched before it stopped.
+            await self._advance(feed, self.tails)
             while self._clock.monotonic() < look_again_at or not any(tail.lost for tail in self.tails):
-                await self._poll(feed)
+                moved = [self.tails[partition] for partition in await feed.poll(POLL_S)]
+                self._came_round()
+                await self._advance(feed, moved)
+                if await self._pass_skipped():
+                    return
 
-    async def _poll(self, feed: Feed) -> None:
-        moved = [self.tails[partition] for partition in await feed.poll(POLL_S)]
-        self._came_round()
+    async def _advance(self, feed: Feed, tails: Iterable[Tail]) -> None:
         was_current = self.current
-        for tail in moved:
+        for tail in [tail for tail in tails if tail.reader is not None and tail.stopped is None]:
             await tail.advance()
             feed.settle(tail.partition)
             if tail.stopped is not None and tail.reader is not None:
@@ -133,6 +140,20 @@ class Replica:
                 self._say_stopped(tail.stopped)
         if self.current and not was_current:
             log.info("restored", partitions=len(self.tails))
+
+    async def _pass_skipped(self) -> bool:
+        """Let those go on that stopped at a record which an operator skipped; is there any? Raises LogUnavailable."""
+        if self._clock.monotonic() < self._skips_at:
+            return False
+        self._skips_at = self._clock.monotonic() + LOOK_S
+        gone_on = False
+        for tail in self.tails:
+            if (stopped := tail.stopped) is not None and (found := await find_skip(self._cluster, stopped)) is not None:
+                log.warning("record skipped", record=str(stopped), by=found.by, reason=found.reason)
+                STOPPED.remove(stopped.topic, stopped.partition)
+                tail.go_on(Skip(Topic(found.topic), found.offset))
+                gone_on = True
+        return gone_on
 
     # Restoring
 
@@ -197,6 +218,7 @@ class Replica:
         self.came_round_at = self._clock.monotonic()
 
     def _say_stopped(self, error: Undecodable) -> None:
+        self._skips_at = 0.0  # it may have been skipped long ago
         STOPPED.labels(error.topic, error.partition).set(error.offset)
         log.error(
             "partition stopped", topic=error.topic, partition=error.partition, offset=error.offset, reason=error.reason

@@ -6,6 +6,7 @@ from hookline.chain.state import Chain
 from hookline.errors import Unavailable, Undecodable
 from hookline.log.reader import PartitionReader
 from hookline.log.records import Positions, Topic
+from hookline.log.skips import Skip
 from hookline.log.snapshots import Restored
 from services.callbacks.memory import EndedChains, PartitionMemory
 
@@ -110,6 +111,12 @@ class Tail:
         for wait in self._waits:
             if not wait.reached.done():
                 wait.reached.set_exception(self._refusal())
+
+    def go_on(self, skip: Skip) -> None:
+        """Past the record that it stopped at, which an operator skipped."""
+        assert self.reader is not None, "only a record of the logs can be skipped"
+        self.reader.skip(skip)
+        self.stopped = None
 
     def _look(self) -> None:
         """Wake those who waited for what is read now."""

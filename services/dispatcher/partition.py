@@ -3,7 +3,7 @@
 PARKED      the group is rebalancing
 RESTORING   Fence acked -> commit -> its snapshot -> ends of the four logs -> fold until every cursor is there
 RUNNING     timers and POSTs
-STOPPED     at a record that this version cannot read (rule 7); only a new assignment or a new version goes on
+STOPPED     at a record that this version cannot read (rule 7); goes on when an operator skipped it, or with a new version
 """
 
 import asyncio
@@ -15,15 +15,16 @@ from uuid import UUID
 
 import structlog
 
-from hookline.chain.events import Fence
+from hookline.chain.events import Fence, SkipRequested
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
-from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, Undecodable
+from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, LogUnavailable, Undecodable
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.codec import encode
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Place, Positions
+from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.skips import LOOK_S, Skip, find_skip
 from hookline.log.snapshots import committed, read_checkpoint
 from hookline.log.writer import Writer
 from services.dispatcher import metrics
@@ -79,6 +80,7 @@ class Partition:
         self._checkpoints: Checkpoints | None = None
         self._ends: Positions | None = None
         self._must_leave = False
+        self._skips: set[Skip] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._began = 0.0
         self._assigned = asyncio.Event()
@@ -173,11 +175,10 @@ class Partition:
                 await self._assigned.wait()
                 await self._incarnation()
             except Undecodable as error:
-                self.state, self.detail = State.STOPPED, str(error)
-                metrics.STOPPED.inc()
-                log.error("partition stopped at a record that cannot be read", partition=self.number, reason=str(error))
+                self.state, self.detail = State.RESTORING, "looking whether the record was skipped"
                 await self._drop()
-                return
+                self._skips.add(await self._skipped(error))
+                pause_s = MIN_PAUSE_S
             except ForeignLog as error:
                 self._log.end(error)
                 return
@@ -193,6 +194,27 @@ class Partition:
                 await self._log.leave()
             await asyncio.sleep(pause_s * (0.5 + self._around.random.random()))
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    async def _skipped(self, stopped: Undecodable) -> Skip:
+        """Wait until an operator has skipped that record (it may have been long ago)."""
+        if (found := await self._find_skip(stopped)) is None:
+            self.state, self.detail = State.STOPPED, str(stopped)
+            log.error("partition stopped at a record that cannot be read", partition=self.number, reason=str(stopped))
+            metrics.STOPPED.inc()
+            try:
+                while found is None:
+                    await self._around.clock.sleep(LOOK_S)
+                    found = await self._find_skip(stopped)
+            finally:
+                metrics.STOPPED.dec()
+        log.warning("record skipped", record=str(stopped), by=found.by, reason=found.reason)
+        return Skip(Topic(found.topic), found.offset)
+
+    async def _find_skip(self, stopped: Undecodable) -> SkipRequested | None:
+        try:
+            return await find_skip(self._log.cluster, stopped)
+        except LogUnavailable:
+            return None  # it is looked for again
 
     def _report(self, error: Exception) -> None:
         cause = type(error).__name__
@@ -219,7 +241,7 @@ class Partition:
         ends = await self._log.offsets.ends(places)
         self._ends = Positions(*(ends[place] for place in places))
         self._reader = PartitionReader(
-            self.number, restored.positions, restored.fence, deliveries_start=restored.positions.deliveries
+            self.number, restored.positions, restored.fence, restored.positions.deliveries, self._skips
         )
         fold = PartitionFold(restored.chains.values(), restored.repeats, on_end=_count_end)
         self.worker = Worker(token, self._reader, fold, self._around, self._fail)

@@ -21,6 +21,7 @@ from hookline.errors import Undecodable
 from hookline.log.cluster import Cluster
 from hookline.log.ends import SharedEnds
 from hookline.log.records import Place, RawRecord, Topic
+from hookline.log.skips import find_skip
 from services.ingress.delivery import Push
 from services.ingress.repeats import Remembered
 
@@ -179,11 +180,22 @@ class DigestTail:
 
     async def _take(self, records: Sequence[RawRecord], positions: Mapping[Place, int]) -> None:
         """In the order of their times: what came together is of several partitions."""
-        for push in sorted(map(_seen, records), key=lambda push: push.received_at):
+        for push in sorted(await self._readable(records), key=lambda push: push.received_at):
             self.digests.see(push)
         self._positions = dict(positions)
         async with self._moved:
             self._moved.notify_all()
+
+    async def _readable(self, records: Sequence[RawRecord]) -> list[_Seen]:
+        """All but those that an operator skipped. Raises Undecodable, LogUnavailable."""
+        found = []
+        for raw in records:
+            try:
+                found.append(_seen(raw))
+            except Undecodable as stopped:
+                if await find_skip(self._cluster, stopped) is None:
+                    raise
+        return found
 
     def _stopped(self) -> None:
         self._ends = None

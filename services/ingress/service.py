@@ -10,6 +10,7 @@ from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Unavailable, Undecodable
 from hookline.log.cluster import Cluster
 from hookline.log.records import Topic
+from hookline.log.skips import LOOK_S, find_skip
 from hookline.log.table import PipelineTable
 from hookline.log.writer import Writer
 from hookline.settings import Settings
@@ -48,7 +49,7 @@ class Ingress:
         self._main: asyncio.Task[None] | None = None
         self._connecting = "connecting to Kafka"
         self._behind = "the pipelines are not read yet"
-        self._stopped_at = ""
+        self._stopped_at: list[str] = []
         self.app = ingress_app(_doors(settings, clock), lambda: self._intake, clock)
 
     async def start(self) -> None:
@@ -67,7 +68,8 @@ class Ingress:
         await self._writer.close()
 
     def ready(self) -> Status:
-        missing = self._connecting or self._stopped_at or self._behind
+        stopped = "; ".join(f"stopped at a record that cannot be read: {record}" for record in self._stopped_at)
+        missing = self._connecting or stopped or self._behind
         if not missing and not self._writer.ready:
             missing = "Kafka does not take records"
         return Status(not missing, missing or f"pipelines read to {self._table.position}")
@@ -102,7 +104,7 @@ class Ingress:
                 return partitions
 
     async def _tail(self, run: Callable[[], Awaitable[None]], name: str) -> None:
-        """Read a topic on, again and again; not past a record that cannot be read."""
+        """Read a topic on, again and again; past a record that cannot be read only when an operator skipped it."""
         while True:
             try:
                 await run()
@@ -110,10 +112,25 @@ class Ingress:
                 log.warning("a topic is read again", topic=name, reason=str(error))
                 await self._clock.sleep(PAUSE_S)
             except Undecodable as error:
-                # Started again it would stop there again: a newer version must read it.
-                self._stopped_at = f"stopped at a record that cannot be read: {error}"
-                log.error("a topic is read no further", topic=error.topic, offset=error.offset, reason=error.reason)
-                return
+                await self._skipped(error)
+
+    async def _skipped(self, stopped: Undecodable) -> None:
+        """Wait until an operator has skipped that record: read again before that, the topic stops there again."""
+        while not await self._is_skipped(stopped):
+            if str(stopped) not in self._stopped_at:
+                log.error(
+                    "a topic is read no further", topic=stopped.topic, offset=stopped.offset, reason=stopped.reason
+                )
+                self._stopped_at.append(str(stopped))
+            await self._clock.sleep(LOOK_S)
+        if str(stopped) in self._stopped_at:
+            self._stopped_at.remove(str(stopped))
+
+    async def _is_skipped(self, stopped: Undecodable) -> bool:
+        try:
+            return await find_skip(self._cluster, stopped) is not None
+        except LogUnavailable:
+            return False  # it is looked for again
 
     async def _watch(self) -> None:
         """Keep `ready` true to the log."""

@@ -24,6 +24,7 @@ WRITERS = {
 READERS = {
     **{topic: {"dispatcher", "callbacks", "console"} for topic in LOGS},
     Topic.PUSHES: {"ingress", "dispatcher", "callbacks", "console"},
+    Topic.COMMANDS: {"ingress", "dispatcher", "callbacks", "console"},  # ingress: which record of pushes was skipped
     Topic.PIPELINES: set(USERS),
     Topic.SNAPSHOTS: {"dispatcher", "callbacks"},
     Topic.QUARANTINE: set(),

@@ -5,9 +5,11 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from hookline.chain.events import HookDelivered
-from hookline.log.records import Topic
-from tests.integration.system import MASTER_KEY, Stand, System, until
+from hookline.log.records import Draft, Place, Topic
+from tests.integration.system import MASTER_KEY, SERVICES, Stand, System, until
 
 NEW_KEY = "k2:" + "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
 
@@ -45,3 +47,55 @@ async def test_keys_says_what_rests_on_an_old_one(stand: Stand, tmp_path: Path) 
         assert "missing" in said
         before = await hookline(system, "keys", "--since", "-1d", "--json", **rotated)
         assert json.loads(before[1])["tokens"]["steps"] == 0
+
+
+@pytest.mark.parametrize("topic", [Topic.PUSHES, Topic.COMMANDS])
+async def test_a_record_that_nobody_can_read_is_skipped_and_all_go_on(
+    stand: Stand, tmp_path: Path, topic: Topic
+) -> None:
+    """In `commands` the skip itself lies behind it. All four logs, in memory: tests/unit/log/test_skips.py."""
+    system = System(stand, tmp_path)
+    async with system.running():
+        await system.make_pipeline("build")
+        offset = await write_garbage(system, Place(topic, 0))
+        place = f"{topic}[0]@{offset}"
+        for service in ("dispatcher", "callbacks", "console"):
+            await until(lambda service=service: says(system, service, place))
+        code, said = await hookline(system, "log", "show", place)
+        assert code == 0
+        assert "cannot be read" in said
+        assert "geheim" not in said
+        code, said = await hookline(system, "log", "skip", place, "--reason", "a test wrote it", "--by", "ada", "--yes")
+        assert code == 0, said
+        await until(lambda: all_ready(system))
+        # Who starts later finds it, too.
+        await asyncio.gather(*(system.kill(service) for service in SERVICES))
+        await asyncio.gather(*(system.start(service) for service in SERVICES))
+        await until(lambda: all_ready(system))
+        for number in range(10):  # among them some for that partition
+            assert await system.push(f"v{number}") == 202
+        await until(lambda: len({webhook_id for _, webhook_id, _ in system.receiver.posts}) == 10)
+        code, said = await hookline(system, "audit", "verify", "--json")
+        assert code == 0, said
+        assert json.loads(said.splitlines()[-1])["figures"]["passed"]["skipped"] == 1
+        code, said = await hookline(system, "audit", "replay")
+        assert said.count("skipped by ada: a test wrote it") == 1
+
+
+async def write_garbage(system: System, place: Place) -> int:
+    producer = await system.cluster().producer()
+    try:
+        return await producer.append(Draft(place, None, b"geheim", {"ce_type": b"broken"}))
+    finally:
+        await producer.close()
+
+
+async def says(system: System, service: str, place: str) -> bool:
+    async with system.http.get(f"http://127.0.0.1:{system.ports[service] + 1000}/readyz") as answer:
+        return place in await answer.text()
+
+
+async def all_ready(system: System) -> bool:
+    ready = [await system.is_ready(service) for service in SERVICES]
+    stopped = [await says(system, service, "stopped") for service in SERVICES]
+    return all(ready) and not any(stopped)

@@ -46,7 +46,7 @@ class Progress:
             said.append(
                 f"read {done:,} records, {self.behind:,} to go" if self.behind else f"read all {done:,} records"
             )
-        said += [f"stopped for good: {error}" for error in self.stopped.values()]
+        said += [f"stopped: {error}" for error in self.stopped.values()]
         return "; ".join(said)
 
     def asks(self, ends: SharedEnds | None) -> None:
@@ -77,6 +77,11 @@ class Progress:
         """That partition is read no further."""
         self.stopped[error.partition] = error
         STOPPED.labels(error.partition).set(1)
+
+    def go_on(self, partition: int) -> None:
+        """Past the record that it stopped at."""
+        del self.stopped[partition]
+        STOPPED.labels(partition).set(0)
 
     def restart(self, doing: str) -> None:
         """The projection begins anew."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
-from hookline.chain.events import ChainEvent, Fence, PushReceived, RedeliveryRequested
+from hookline.chain.events import ChainEvent, Fence, PushReceived, RedeliveryRequested, SkipRequested
 from hookline.chain.fold import PartitionFold, Repeats
 from hookline.chain.payloads import pack_payload
 from hookline.chain.state import Chain
@@ -13,6 +13,7 @@ from hookline.errors import Undecodable
 from hookline.log.codec import Record, type_of
 from hookline.log.reader import PartitionReader, Read, cause_of
 from hookline.log.records import Topic
+from hookline.log.skips import Skip
 from services.console.readmodel.standing import Standing, standing
 
 __all__ = ["FENCED", "LATER", "PartitionProjection", "Row", "Rows"]
@@ -80,13 +81,18 @@ class PartitionProjection:
             self.stopped = error
         return reads
 
+    def go_on(self, skip: Skip) -> None:
+        """Past the record that it stopped at."""
+        self.reader.skip(skip)
+        self.stopped = None
+
     def missing(self, reads: Iterable[Read]) -> set[str]:
         """Ids of chains that these records are about and that were started by an earlier batch and are not held."""
         before = {Topic.PUSHES: self._causes_read.pushes, Topic.COMMANDS: self._causes_read.commands}
         return {
             event.chain_id
             for event in (read.record.event for read in reads)
-            if not isinstance(event, PushReceived | RedeliveryRequested | Fence)
+            if not isinstance(event, PushReceived | RedeliveryRequested | SkipRequested | Fence)
             and event.chain_id not in self._fold.chains
             and _was_read(event, before)
         }
@@ -103,7 +109,7 @@ class PartitionProjection:
                     self._push(record, event, rows)
                 case RedeliveryRequested() as event:
                     self._run(record, event, rows)
-                case Fence():
+                case Fence() | SkipRequested():
                     pass
                 case event:
                     self._event(record, event, valid, rows)

@@ -14,6 +14,8 @@ from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
 from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.skips import LOOK_S as SKIPS_S
+from hookline.log.skips import Skip, find_skip
 from services.console.readmodel.database import Database
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.progress import Progress
@@ -49,6 +51,7 @@ class Projector:
         self._database = database
         self._clock = clock
         self._look_at = 0.0
+        self._skips_at = 0.0
 
     async def run(self) -> None:
         """Waits out Kafka and the database. Raises ForeignLog and TopicsUnfit."""
@@ -101,7 +104,7 @@ class Projector:
         feed.assign(projection.reader for projection in model.projections.values())
         await self._note(model)
         while not (await self._looked() and await _in(thread, model.rebuild_asked)):
-            changed = await feed.poll(POLL_S)
+            changed = await feed.poll(POLL_S) | await self._pass_skipped(model, feed)
             while await _in(thread, model.project, changed):
                 await self._note(model)
             for partition in changed:
@@ -125,9 +128,29 @@ class Projector:
         await self.progress.moved(positions, lag_s)
         self.last_alive = self._clock.monotonic()
 
+    async def _pass_skipped(self, model: ReadModel, feed: Feed) -> set[int]:
+        """Of the partitions that are stopped, those that go on, since an operator skipped the record. Raises LogUnavailable."""
+        now = self._clock.monotonic()
+        going: set[int] = set()
+        if now < self._skips_at:
+            return going
+        self._skips_at = now + SKIPS_S
+        for partition, stopped in list(self.progress.stopped.items()):
+            if (found := await find_skip(self._cluster, stopped)) is not None:
+                log.warning(
+                    "record skipped", partition=partition, record=str(stopped), by=found.by, reason=found.reason
+                )
+                projection = model.projections[partition]
+                projection.go_on(Skip(Topic(found.topic), found.offset))
+                self.progress.go_on(partition)
+                feed.start(projection.reader)
+                going.add(partition)
+        return going
+
     def _stop_if_unreadable(self, model: ReadModel, partition: int, feed: Feed) -> None:
         error = model.projections[partition].stopped
         if error is not None:
+            self._skips_at = 0.0  # it may have been skipped long ago
             log.error(
                 "partition stopped", topic=error.topic, partition=partition, offset=error.offset, reason=error.reason
             )

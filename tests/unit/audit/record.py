@@ -1,4 +1,4 @@
-"""Records a history for tests/data/histories: `python -m tests.unit.audit.record NAME (--seed N | --world N | --from BUNDLE)`.
+"""Records a history for tests/data/histories: `python -m tests.unit.audit.record NAME (--seed N | --world N | --skips | --from BUNDLE)`.
 
 Writes NAME.hookline and, beside it, what it folds to today. Nothing is ever recorded over: a history that folds to another
 state than it did is what `test_histories` is there to find.
@@ -20,9 +20,11 @@ from hookline.audit.source import Source
 from hookline.audit.standing import standing
 from hookline.audit.story import Selection
 from hookline.audit.verify import verify
+from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.pipeline import LogId
 from hookline.log.codec import encode_setting
-from hookline.log.records import RawRecord
+from hookline.log.records import LOGS, RawRecord, Topic
+from tests.unit.audit.script import Script
 from tests.unit.audit.simulations import simulated
 from tests.unit.audit.sources import Records, of_logs
 from tests.unit.chain.histories import World
@@ -54,9 +56,32 @@ async def expected(path: Path) -> dict[str, Any]:
     }
 
 
+def skipped_log() -> Script:
+    """Chains around a record of each log that nobody can read, and that an operator let all pass over; one of them at the end."""
+    script = Script()
+    first = script.push(2)
+    for topic in LOGS:
+        bad = script.garbage(topic)
+        script.wait(60).skip(topic, bad)
+        script.fence()
+    script.deliver(first)
+    script.callback(first)
+    script.deliver(first, 2)
+    script.callback(first, 2)
+    script.complete(first, 2)
+    later = script.push()
+    script.deliver(later)
+    script.callback(later, state=Verdict.FAILURE)
+    script.halt(later, HaltReason.CALLBACK_FAILURE)
+    script.skip(Topic.DELIVERIES, script.garbage(Topic.DELIVERIES))
+    return script
+
+
 def made(options: argparse.Namespace) -> Records:
     if options.seed is not None:
         records = asyncio.run(simulated(options.seed))
+    elif options.skips:
+        records = skipped_log().records
     else:
         world = World(Random(options.world).randrange)
         world.run(400)
@@ -73,6 +98,9 @@ def main() -> None:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--seed", type=int, help="dispatchers under faults, from this seed")
     how.add_argument("--world", type=int, help="one partition of workers and zombies, from this seed")
+    how.add_argument(
+        "--skips", action="store_true", help="one partition in which an operator skipped a record of each log"
+    )
     how.add_argument("--from", type=Path, dest="source", help="a bundle of `hookline audit export`")
     options = parser.parse_args()
     path, beside = FOLDER / f"{options.name}.hookline", FOLDER / f"{options.name}.json"

@@ -15,12 +15,13 @@ from hookline.chain.events import (
     Plan,
     ReadTo,
     RedeliveryRequested,
+    SkipRequested,
     StepClosing,
     Verdict,
 )
 from hookline.chain.ids import ChainId
-from hookline.log.records import Topic
-from tests.unit.audit.sources import Records
+from hookline.log.records import Place, RawRecord, Topic
+from tests.unit.audit.sources import TAKEN_AT, Records
 from tests.unit.chain.logs import START, plan, push
 
 SECOND = 1_000
@@ -85,6 +86,17 @@ class Script:
     def cancel(self, chain: str) -> int:
         event = CancelRequested(cause=ChainId.parse(chain).cause, chain_id=chain, by="ada", requested_at=self.now)
         return self.records.append(event)
+
+    def garbage(self, topic: Topic, ce_type: bytes = b"hookline.Broken") -> int:
+        """A record that nobody can read."""
+        records, offset = self.records.of(topic), self.end(topic)
+        records.append(RawRecord(Place(topic, 0), offset, TAKEN_AT, None, b"\xff", {"ce_type": ce_type}))
+        return offset
+
+    def skip(self, topic: Topic, offset: int) -> int:
+        """Let every reader pass over that record."""
+        event = {"topic": topic.value, "offset": offset, "by": "ada", "requested_at": self.now, "reason": "cut off"}
+        return self.records.append(SkipRequested.model_validate(event))
 
     def callback(self, chain: str, step: int = 1, state: Verdict = Verdict.SUCCESS, **fields: Any) -> int:
         said = {

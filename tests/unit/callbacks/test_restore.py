@@ -4,8 +4,9 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from prometheus_client import generate_latest
 
-from hookline.chain.events import HaltReason
+from hookline.chain.events import HaltReason, SkipRequested
 from hookline.chain.ids import ChainId, partition_of
 from hookline.errors import ForeignLog
 from hookline.log.cluster import Commit
@@ -205,6 +206,26 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_and_only_that_on
         assert await replica.post(elsewhere, 1, "success") == 200
         assert await replica.post(elsewhere, 1, "failure") == 400
         assert f"deliveries[{partition}]@{offset}" in replica.replica.tails[partition].progress()
+
+
+async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_starts_later() -> None:
+    world = World()
+    chain = world.push()
+    partition = partition_of(chain.push_id, world.partitions)
+    async with world.replica() as replica:
+        tail = replica.replica.tails[partition]
+        bad = world.cluster.append(Draft(Place(Topic.CALLBACKS, partition), None, b"{}", {"ce_type": b"hookline.Bad"}))
+        await until(lambda: tail.stopped is not None)
+        assert await replica.post(chain, 1, "success") == 503
+        later = world.push(push_id=beside(chain, world))
+        world.append(SkipRequested(topic="callbacks", offset=bad, by="ada", requested_at=1, reason="x"), chain.push_id)
+        world.clock.ms += 6_000
+        await until(lambda: tail.stopped is None)
+        assert await replica.post(chain, 1, "success") == 200
+        assert await replica.post(later, 1, "failure") == 200
+        assert f'partition="{partition}",topic="callbacks"' not in generate_latest().decode()
+    async with world.replica() as replica:
+        assert await replica.post(chain, 1, "success") == 200
 
 
 async def test_callbacks_that_wait_when_a_partition_stops_are_told_at_once() -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, Verdict
+from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, SkipRequested, Verdict
 from hookline.chain.ids import ChainId
 from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.errors import AppendFailed
-from hookline.log.codec import decode
+from hookline.log.codec import decode, encode
 from hookline.log.records import Draft, Place, Topic
 from hookline.settings import Settings
 from tests.unit.console.histories import URL, plan, push
-from tests.unit.console.running import KEY, PARTITIONS, Running, running
+from tests.unit.console.running import KEY, PARTITIONS, Running, running, until
 
 HUB = "/v2/repositories/acme/app/webhook_pipeline"
 
@@ -307,6 +307,21 @@ async def test_a_stopped_partition_is_said_and_refused(console: Running) -> None
     assert f"commands[{place}]@0" in body["detail"]
     assert f"commands[{place}]@0" in console.projector.progress.detail()
     assert (await console.get(f"/api/chains/{chain}"))["uuid"] == str(chain)
+
+
+async def test_a_skipped_record_is_passed_over(console: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.console.readmodel.projector.SKIPS_S", 0.05)
+    chain = started(console)
+    await console.projected()
+    place = console.writing.place(chain.push_id)
+    bad = console.cluster.append(Draft(Place(Topic.PUSHES, place), b"k", b"{}", {"ce_type": b"hookline.Bad"}))
+    await until(lambda: place in console.projector.progress.stopped)
+    said = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
+    console.cluster.append(encode(said, place, now_ms=1))
+    await until(lambda: not console.projector.progress.stopped)
+    status, body = await console.call("POST", f"/api/chains/{chain}/run", {}, headers=keyed(console))
+    assert status == 202, body
+    await console.projected()
 
 
 async def test_without_kafka_reads_go_on_and_writes_are_503(console: Running) -> None:

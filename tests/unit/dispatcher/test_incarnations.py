@@ -11,6 +11,7 @@ from hookline.chain.events import (
     Fence,
     HookAttemptFailed,
     HookDelivered,
+    SkipRequested,
     StepClosing,
 )
 from hookline.chain.fold import PartitionFold
@@ -19,7 +20,9 @@ from hookline.log.codec import encode
 from hookline.log.faults import CommitFate, Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
+from hookline.log.skips import LOOK_S
 from hookline.log.snapshots import DISPATCHER_GROUP
+from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.sender import HookPost, Outcome
 from tests.unit.dispatcher.harness import DELIVERED, World, kill, plan, snapshots, until
@@ -200,6 +203,27 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_and_only_that() 
         assert "pushes[1]@1" in dispatcher.ready().detail
         world.push(plan(1), partition=0)
         await until(lambda: world.decisions(HookDelivered, partition=0))
+
+
+async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_starts_later(world: World) -> None:
+    async with world.running() as dispatcher:
+        bad = world.cluster.append(Draft(Place(Topic.PUSHES, 0), None, b"{}", {"ce_type": b"hookline.Broken"}))
+        world.push(plan(1))
+        await until(lambda: dispatcher._partitions[0].state is State.STOPPED)
+        assert metrics.STOPPED._value.get() == 1
+        assert not world.receivers.posts
+        said = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
+        world.append(said)
+
+        def goes_on() -> bool:
+            world.clock.advance(LOOK_S)
+            return bool(world.receivers.posts)
+
+        await until(goes_on)
+        assert metrics.STOPPED._value.get() == 0
+    world.push(plan(1))
+    async with world.running("b"):
+        await until(lambda: len(set(world.receivers.ids)) == 2)
 
 
 async def test_a_step_that_its_plan_does_not_have_stops_the_partition_too(world: World) -> None:

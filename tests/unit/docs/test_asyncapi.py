@@ -29,6 +29,7 @@ from hookline.chain.events import (
     Quarantined,
     ReadTo,
     RedeliveryRequested,
+    SkipRequested,
     StepClosing,
     Verdict,
 )
@@ -140,6 +141,7 @@ SAMPLES: dict[type[Event], Event] = {
         RedeliveryRequested(
             cause=7, push_id=PUSH, repository="acme/app", by="admin", requested_at=1, from_step=1, plan=PLAN, payload={}
         ),
+        SkipRequested(topic="pushes", offset=7, by="ada", requested_at=1, reason="cut off"),
         HookAttemptFailed.model_validate({**DECISION, **ATTEMPT, "error": AttemptError.DNS}),
         HookDelivered.model_validate({**DECISION, **ATTEMPT, "status": 200, "expires_at": 1}),
         StepClosing.model_validate(DECISION),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hookline.chain.events import PushReceived
+from hookline.chain.events import PushReceived, SkipRequested
 from hookline.chain.pipeline import Dedupe
 from hookline.errors import AppendFailed, Undecodable
 from hookline.log.codec import encode
@@ -244,6 +244,20 @@ async def test_a_record_of_a_newer_version_stops_it(ingress: Ingress) -> None:
         await reading
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_a_skipped_record_is_passed_over(ingress: Ingress) -> None:
+    ingress.set_pipeline(once())
+    await send(ingress, event(1))
+    bad = ingress.cluster.append(Draft(Place(Topic.PUSHES, 3), b"x", b"{}", {"ce_type": b"hookline.Bad"}))
+    said = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
+    ingress.cluster.append(encode(said, 3, now_ms=1))
+    tail = DigestTail(ingress.cluster, PARTITIONS)
+    reading = asyncio.create_task(tail.run())
+    async with tail.turn([Tag("r.example.com", "acme/app", "v1")]):
+        assert not reading.done()
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
 
 
 async def test_what_lies_below_the_horizon_is_not_read(ingress: Ingress) -> None:

@@ -14,7 +14,7 @@ Everyone checks all topics before it starts (describe), and reads the log's id i
   "dispatcher" (list "deliveries" "snapshots")
   "topics" (list "pipelines")) .service }}
 {{- $reads := get (dict
-  "ingress" (list "pipelines" "pushes")
+  "ingress" (list "pipelines" "pushes" "commands")
   "callbacks" (concat $logs (list "pipelines" "snapshots"))
   "console" (concat $logs (list "pipelines"))
   "dispatcher" (concat $logs (list "pipelines" "snapshots"))
