@@ -50,7 +50,7 @@ class Gates:
             task.add_done_callback(self._tasks.discard)
 
     async def ended(self, number: int) -> None:
-        """Until the last callback of that push's chain is answered. Raises BenchFailed."""
+        """Until every callback of that push's chain is answered. Raises BenchFailed."""
         await asyncio.wait_for(self._end(number), GIVE_UP_S)
 
     async def _call_back(self, number: int, step: int, body: bytes) -> None:
@@ -66,7 +66,7 @@ class Gates:
             self._end(number).set_exception(error)
             return
         self.answered[number, step] = time.perf_counter()
-        if step == STEPS:
+        if all((number, one) in self.answered for one in range(1, STEPS + 1)):  # a step's answer may overtake another's
             self._end(number).set_result(None)
 
     def _end(self, number: int) -> asyncio.Future[None]:

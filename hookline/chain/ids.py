@@ -1,10 +1,14 @@
 """Names of things: push, chain, webhook and event ids, and the one function that places a push in a partition (design section 1)."""
 
 import hashlib
+import re
 from typing import NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
-__all__ = ["ChainId", "decision_id", "partition_of", "push_id", "webhook_id"]
+__all__ = ["ChainId", "decision_id", "partition_of", "push_id", "uuid_bytes", "uuid_text", "webhook_id"]
+
+_NUMBER = "(0|[1-9][0-9]*)"
+_CHAIN_ID = re.compile(f"([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})-{_NUMBER}-{_NUMBER}-{_NUMBER}")
 
 
 class ChainId(NamedTuple):
@@ -30,18 +34,16 @@ class ChainId(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "ChainId":
         """Raises ValueError for anything that `str` did not make."""
-        push, offset, n, run = text.rsplit("-", 3)
-        made = cls(str(UUID(push)), int(offset), int(n), int(run))
-        if str(made) != text:
+        if (found := _CHAIN_ID.fullmatch(text)) is None:
             raise ValueError(f"not a chain id: {text[:100]!r}")
-        return made
+        push, offset, n, run = found.groups()
+        return cls(push, int(offset), int(n), int(run))
 
 
 def push_id(log_id: UUID, source: str, producer_id: str | None, body: bytes) -> str:
     """UUIDv5 in the namespace `log_id` of the source and the producer's event id, or of the body where it has none."""
-    if producer_id is not None:
-        return str(uuid5(log_id, f"{source}\nid\n{producer_id}"))
-    return str(uuid5(log_id, f"{source}\nsha256\n{hashlib.sha256(body).hexdigest()}"))
+    told = f"id\n{producer_id}" if producer_id is not None else f"sha256\n{hashlib.sha256(body).hexdigest()}"
+    return _uuid5(log_id.bytes, f"{source}\n{told}")
 
 
 def partition_of(push: str, partitions: int) -> int:
@@ -56,7 +58,23 @@ def webhook_id(chain_id: str, step: int) -> str:
 
 def decision_id(chain_id: str, step: int, attempt: int | None, event_type: str) -> str:
     """`ce_id` of a decision: one written twice shows as such. The fold never uses it."""
-    name = f"{chain_id}\n{step}\n{attempt or 0}\n{event_type}"
-    # `uuid5` in its namespace, in a third of its time: two a hook are made.
-    digest = hashlib.sha1(bytes.fromhex(chain_id[:36].replace("-", "")) + name.encode(), usedforsecurity=False).digest()
-    return str(UUID(bytes=digest[:16], version=5))
+    return _uuid5(uuid_bytes(chain_id[:36]), f"{chain_id}\n{step}\n{attempt or 0}\n{event_type}")
+
+
+def uuid_bytes(text: str) -> bytes:
+    """`UUID(text).bytes` of a text that is one, in a fifth of its time."""
+    return bytes.fromhex(text.replace("-", ""))
+
+
+def uuid_text(data: bytes | bytearray) -> str:
+    """`str(UUID(bytes=data))`, in a fifth of its time."""
+    digits = data.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _uuid5(namespace: bytes, name: str) -> str:
+    """`str(uuid5(UUID(bytes=namespace), name))`, in a third of its time: every push and every decision has one."""
+    digest = bytearray(hashlib.sha1(namespace + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50  # version 5
+    digest[8] = digest[8] & 0x3F | 0x80  # RFC 9562's variant
+    return uuid_text(digest)

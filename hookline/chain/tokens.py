@@ -10,9 +10,8 @@ import hmac
 from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote
-from uuid import UUID
 
-from hookline.chain.ids import ChainId
+from hookline.chain.ids import ChainId, uuid_bytes, uuid_text
 from hookline.chain.keys import KeyRing
 from hookline.errors import TokenError
 
@@ -41,7 +40,7 @@ def sign_token(keys: KeyRing, token: CallbackToken, repository: str) -> str:
         (
             bytes((VERSION, len(key_id))),
             key_id,
-            bytes.fromhex(push.replace("-", "")),
+            uuid_bytes(push),
             *map(_varint, (offset, n, run, token.step)),
             token.expires_at.to_bytes(EXPIRY_BYTES, "big"),
         )
@@ -78,7 +77,7 @@ def callback_path(repository: str, token: str) -> str:
 
 
 def _parse(body: bytes, at: int) -> CallbackToken:
-    push = str(UUID(bytes=body[at : at + 16]))
+    push = uuid_text(body[at : at + 16])
     at += 16
     numbers = []
     for _ in range(4):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookline.chain.ids import ChainId, decision_id, partition_of, push_id, webhook_id
+from hookline.chain.ids import ChainId, decision_id, partition_of, push_id, uuid_bytes, uuid_text, webhook_id
 from tests.unit.chain.logs import LOG_ID
 
 PUSH = "6b8f3a52-1111-5222-8333-444455556666"
@@ -114,3 +114,14 @@ def test_decision_id_vectors() -> None:
         decision_id(chain, 2, 3, "hookline.HookAttemptFailed.v1"),
     }
     assert len(others | {delivered}) == 5
+
+
+@given(st.uuids(), st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.binary())
+def test_names_are_version_5_uuids(namespace: UUID, told: str, body: bytes) -> None:
+    assert push_id(namespace, "s", told, body) == str(uuid5(namespace, f"s\nid\n{told}"))
+    assert decision_id(f"{namespace}-1-0-0", 1, 2, "t") == str(uuid5(namespace, f"{namespace}-1-0-0\n1\n2\nt"))
+
+
+@given(st.uuids())
+def test_uuids_to_bytes_and_back(made: UUID) -> None:
+    assert (uuid_text(made.bytes), uuid_bytes(str(made))) == (str(made), made.bytes)
