@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hookline.chain.events import HookDelivered
+from hookline.chain.events import ChainHalted, HookDelivered
 from hookline.log.records import Draft, Place, Topic
 from tests.integration.system import MASTER_KEY, SERVICES, Stand, System, until
 
@@ -26,7 +26,7 @@ async def hookline(system: System, *arguments: str, **settings: str) -> tuple[in
     return process.returncode, (out or err).decode()
 
 
-async def test_keys_says_what_rests_on_an_old_one(stand: Stand, tmp_path: Path) -> None:
+async def test_what_rests_on_an_old_key_and_what_is_open_is_said(stand: Stand, tmp_path: Path) -> None:
     rotated = {"HOOKLINE_MASTER_KEYS": f"{NEW_KEY},{MASTER_KEY}"}
     system = System(stand, tmp_path)
     async with system.running():
@@ -45,8 +45,17 @@ async def test_keys_says_what_rests_on_an_old_one(stand: Stand, tmp_path: Path) 
         assert code == 1
         assert "k1" in said
         assert "missing" in said
+        code, said = await hookline(system, "topics", "drain", "--status", "--json")
+        assert code == 1
+        assert (json.loads(said)["open_chains"], json.loads(said)["tokens"]) == (1, 1)
         before = await hookline(system, "keys", "--since", "-1d", "--json", **rotated)
         assert json.loads(before[1])["tokens"]["steps"] == 0
+        (_, _, body) = system.receiver.of("build")[0]
+        assert await system.call_back(body, "failure") == (200, '"OK"')
+        await until(lambda: system.records(Topic.DELIVERIES, ChainHalted))
+        code, said = await hookline(system, "topics", "drain", "--status")
+        assert code == 0
+        assert "drained: nothing is open" in said
 
 
 @pytest.mark.parametrize("topic", [Topic.PUSHES, Topic.COMMANDS])
