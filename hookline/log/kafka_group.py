@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.structs import OffsetAndMetadata
@@ -28,10 +27,8 @@ from hookline.log.records import LOGS, Place, RawRecord, Topic
 
 __all__ = ["KafkaGroup"]
 
-log = structlog.get_logger()
-
-SETTLE_S = 65.0
-"""How long a rebalance waits for what is under way; above the longest timeout of a hook."""
+SETTLE_S = 68.0
+"""How long a rebalance waits for its listener at most; above what the dispatcher gives itself."""
 REBALANCE_MS = 70_000
 """A member that has not joined a new generation by then is out."""
 TELL_S = 1.0
@@ -209,7 +206,7 @@ class KafkaGroup:
             async with asyncio.timeout(SETTLE_S):
                 await self._listener.settled()
         except TimeoutError:
-            log.warning("a rebalance goes on with work under way: the next owner repeats it", after_s=SETTLE_S)
+            pass  # the listener has said what is left
         except Exception as error:  # noqa: BLE001 - as in `_tell`
             self._error = error
         finally:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from random import Random
 from uuid import UUID, uuid4
@@ -123,13 +123,17 @@ class Dispatcher:
         for partition in self._partitions.values():
             partition.begin_drain()
         if self._loop is not None and not self._loop.done():
-            try:
-                async with asyncio.timeout(MAX_TIMEOUT_S + DRAIN_EXTRA_S):
-                    await asyncio.gather(*(p.drained() for p in self._partitions.values()), return_exceptions=True)
-            except TimeoutError:
-                log.warning("stopped with hooks in flight: the next owner repeats them under the same webhook-id")
+            await self._in_time(partition.drained() for partition in self._partitions.values())
             self._loop.cancel()
             await asyncio.wait({self._loop})
+
+    async def _in_time(self, ends: Iterable[Coroutine[None, None, None]]) -> None:
+        """Wait for all, for a little longer than the longest timeout of a hook. What fails has ended, too."""
+        try:
+            async with asyncio.timeout(MAX_TIMEOUT_S + DRAIN_EXTRA_S):
+                await asyncio.gather(*ends, return_exceptions=True)
+        except TimeoutError:
+            log.warning("given up with hooks in flight: the next owner repeats them under the same webhook-id")
 
     # ---- GroupListener
 
@@ -139,7 +143,7 @@ class Dispatcher:
 
     async def settled(self) -> None:
         """A POST that is open now would be repeated by the next owner, who cannot know of it."""
-        await asyncio.gather(*(partition.settled() for partition in self._partitions.values()))
+        await self._in_time(partition.settled() for partition in self._partitions.values())
 
     def assigned(self, partitions: frozenset[int]) -> None:
         self._assigned_once = True
