@@ -72,6 +72,8 @@ class SecuredBroker:
                 "listener.name.mutual.ssl.client.auth": "required",
                 "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
                 "super.users": "User:ANONYMOUS",
+                # Nobody kills this one: on a busy machine it need not be taken for dead after 1.5 s.
+                "broker.session.timeout.ms": "18000",
             },
             format_arguments=[
                 word

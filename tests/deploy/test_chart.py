@@ -107,6 +107,18 @@ def test_a_service_is_given_its_own_secrets_only(service: str) -> None:
     assert environment["HOOKLINE_KAFKA_PASSWORD"]["secretKeyRef"]["name"] == f"hookline-{service}"
 
 
+def test_only_ingress_is_told_where_a_generic_push_has_what() -> None:
+    expressions = {
+        "HOOKLINE_GENERIC_REPOSITORY": "image.name",
+        "HOOKLINE_GENERIC_PUSHED_AT": "time",
+        "HOOKLINE_GENERIC_WHEN": "event == 'push'",
+    }
+    for service in SERVICES:
+        environment = rendered("full").environment(service)
+        told = {name: value for name, value in environment.items() if name.startswith("HOOKLINE_GENERIC_")}
+        assert told == (expressions if service == "ingress" else {})
+
+
 def test_no_replicas_where_an_autoscaler_owns_them() -> None:
     with_scalers, without = rendered("full"), rendered("minimal")
 

@@ -88,7 +88,9 @@ def test_strimzis_topics_are_those_that_topics_create_makes(topic: Topic) -> Non
     assert spec["topicName"] == f"hookline.{topic}"
     assert spec["partitions"] == partitions_of(topic, 24)
     assert spec["replicas"] == 3
-    assert {key: str(value) for key, value in spec["config"].items()} == config_of(topic, 3)
+    assert {key: str(value) for key, value in spec["config"].items()} == config_of(
+        topic, 3, keep_ms=str(90 * 86_400_000)
+    )
 
 
 def test_strimzis_topics_outlive_the_release() -> None:

@@ -19,6 +19,7 @@ HOOKLINE_KAFKA_KEY_FILE: /etc/hookline/kafka-user/tls.key
 HOOKLINE_TOPIC_PREFIX: {{ .Values.topics.prefix | quote }}
 HOOKLINE_PARTITIONS: {{ .Values.topics.partitions | quote }}
 HOOKLINE_REPLICATION: {{ .Values.topics.replicas | quote }}
+HOOKLINE_RETENTION_DAYS: {{ .Values.topics.retentionDays | quote }}
 {{- range $name, $value := .Values.settings }}
 {{ $name }}: {{ $value | toString | quote }}
 {{- end }}

@@ -41,6 +41,12 @@ capabilities:
 - name: HOOKLINE_INGRESS_SECRETS_FILE
   value: /etc/hookline/sources/sources.toml
 {{- end }}
+{{- range $field, $expression := .ctx.Values.ingress.generic }}
+{{- if $expression }}
+- name: HOOKLINE_GENERIC_{{ $field | snakecase | upper }}
+  value: {{ $expression | quote }}
+{{- end }}
+{{- end }}
 {{- else }}
 {{- include "hookline.secretEnv" (dict "secret" $secret "key" "HOOKLINE_MASTER_KEYS") }}
 {{- end }}
