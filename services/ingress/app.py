@@ -1,6 +1,6 @@
 """The HTTP of ingress: `POST /events/{source}` (design section 6). Never 3xx: a registry would count it as delivered."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -125,11 +125,11 @@ def _unauthorized() -> web.Response:
     return answer
 
 
-def ingress_app(doors: Iterable[Door], intake: Callable[[], Intake | None], clock: Clock) -> web.Application:
-    """`intake`: None as long as there is no connection to Kafka."""
+def ingress_app(doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock) -> web.Application:
+    """`doors`: by source, looked up for each request; `intake`: None as long as there is no connection to Kafka."""
     app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
     app[COMPRESSED_BODIES] = True
-    handler = _Handler({door.source.name: door for door in doors}, intake, clock)
+    handler = _Handler(doors, intake, clock)
     app.router.add_post("/events/{source}", handler.receive)
     app.router.add_options("/events/{source}", handler.shake_hands)
     return app

@@ -18,7 +18,7 @@ from services.ingress.credentials import Credentials
 from services.ingress.issuers import GOOGLE, GOOGLE_KEYS, Issuer, key_source
 from services.ingress.source import Source
 
-__all__ = ["read_credentials"]
+__all__ = ["read_credentials", "version_of"]
 
 SETTING = "HOOKLINE_INGRESS_SECRETS_FILE"
 ISSUER_KEYS = frozenset({"audience", "email", "issuer", "jwks"})
@@ -31,6 +31,15 @@ def read_credentials(settings: Settings, sources: Mapping[str, Source], clock: C
     if unknown := own.keys() - sources.keys():
         raise ConfigError(f"{SETTING}: {', '.join(sorted(unknown))}: no such source; there are: {', '.join(sources)}")
     return {name: _credentials(source, tokens, own.get(name, []), clock) for name, source in sources.items()}
+
+
+def version_of(path: str) -> object:
+    """Another value once the file was written anew, or replaced (as Kubernetes does with a mounted Secret); None without one."""
+    try:
+        found = Path(path).stat() if path else None
+    except OSError:
+        return None
+    return found and (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _read(path: str) -> dict[str, object]:

@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable, Unavailable, Undecodable
+from hookline.errors import ConfigError, LogUnavailable, Unavailable, Undecodable
 from hookline.log.cluster import Cluster
 from hookline.log.records import Topic
 from hookline.log.skips import LOOK_S, find_skip
@@ -18,7 +18,7 @@ from hookline.web.health import Status
 from services.ingress.app import Door, ingress_app
 from services.ingress.digests import DigestTail
 from services.ingress.intake import Intake
-from services.ingress.secret_file import read_credentials
+from services.ingress.secret_file import read_credentials, version_of
 from services.ingress.sources import discover
 
 __all__ = ["Ingress"]
@@ -30,6 +30,8 @@ PAUSE_S = 0.5
 WATCH_S = 1.0
 """Between two looks at whether the table is at the end of `pipelines`."""
 CAUGHT_UP_S = 3.0
+SECRETS_S = 5.0
+"""Between two looks at whether the secrets file has changed."""
 
 
 class Ingress:
@@ -40,6 +42,7 @@ class Ingress:
     def __init__(
         self, settings: Settings, clock: Clock, cluster: Cluster, check_log: Callable[[], Awaitable[UUID]]
     ) -> None:
+        self._settings = settings
         self._clock = clock
         self._cluster = cluster
         self._check_log = check_log
@@ -50,7 +53,9 @@ class Ingress:
         self._connecting = "connecting to Kafka"
         self._behind = "the pipelines are not read yet"
         self._stopped_at: list[str] = []
-        self.app = ingress_app(_doors(settings, clock), lambda: self._intake, clock)
+        self._secrets_version = version_of(settings.ingress_secrets_file)
+        self._doors = _doors(settings, clock)
+        self.app = ingress_app(self._doors, lambda: self._intake, clock)
 
     async def start(self) -> None:
         self._main = asyncio.create_task(self._run())
@@ -88,6 +93,7 @@ class Ingress:
             loops.create_task(self._tail(self._table.run, "pipelines"))
             loops.create_task(self._tail(digests.run, "pushes"))
             loops.create_task(self._watch())
+            loops.create_task(self._follow_secrets())
 
     async def _connect(self) -> int:
         """The partitions of `pushes`, as soon as Kafka says. Raises TopicsUnfit."""
@@ -144,13 +150,31 @@ class Ingress:
                 self._behind = ""
                 await self._clock.sleep(WATCH_S)
 
+    async def _follow_secrets(self) -> None:
+        """Take a changed secrets file in, so that rotation needs no restart; one that is wrong changes nothing."""
+        seen = self._secrets_version
+        while True:
+            await self._clock.sleep(SECRETS_S)
+            before, seen = seen, version_of(self._settings.ingress_secrets_file)
+            if seen == self._secrets_version or seen != before:  # as it was, or perhaps still being written
+                continue
+            self._secrets_version = seen
+            try:
+                self._doors.update(_doors(self._settings, self._clock))
+            except ConfigError as error:
+                log.error(
+                    "the secrets file changed and is not taken: what was read before stays good", reason=str(error)
+                )
+            else:
+                log.info("the secrets file changed: its credentials count from now on")
 
-def _doors(settings: Settings, clock: Clock) -> list[Door]:
+
+def _doors(settings: Settings, clock: Clock) -> dict[str, Door]:
     """One for each source. Raises ConfigError."""
     sources = discover(settings)
     credentials = read_credentials(settings, sources, clock)
-    doors = [Door(source, credentials[name], settings.insecure_ingress) for name, source in sources.items()]
-    closed = [door.source.name for door in doors if not door.source.can_verify(door.credentials)]
+    doors = {name: Door(source, credentials[name], settings.insecure_ingress) for name, source in sources.items()}
+    closed = [name for name, door in doors.items() if not door.source.can_verify(door.credentials)]
     if settings.insecure_ingress and closed:
         log.warning("HOOKLINE_INSECURE_INGRESS: open to anyone who can reach them", sources=closed)
     elif len(closed) == len(doors):

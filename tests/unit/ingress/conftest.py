@@ -148,10 +148,10 @@ async def running(
     table, appender = PipelineTable(cluster), ProducerAppender(cluster)
     digests = DigestTail(cluster, PARTITIONS)
     intake = Intake(table, digests, appender, PARTITIONS, answer_s=answer_s)
-    doors = [
-        Door(source, credentials(name, tokens, secrets, issuers), is_open)
+    doors = {
+        name: Door(source, credentials(name, tokens, secrets, issuers), is_open)
         for name, source in discover(settings).items()
-    ]
+    }
     app = ingress_app(doors, lambda: intake, clock)
     tails = [asyncio.create_task(table.run()), asyncio.create_task(digests.run())]
     runner = app_runner(app, drain_s=1)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -44,6 +45,15 @@ class Running:
                 assert int(answer.headers["Retry-After"]) >= 1
             return answer.status
 
+    async def harbor(self, secret: str) -> int:
+        async with self.client.post("/events/harbor", data="{}", headers={"Authorization": secret}) as answer:
+            return answer.status
+
+    async def until_harbor(self, secret: str, status: int) -> None:
+        async with asyncio.timeout(10):
+            while await self.harbor(secret) != status:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
     async def until(self, ready: bool, said: str = "") -> None:
         """Wait until readiness says so."""
         async with asyncio.timeout(10):
@@ -52,12 +62,15 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(cluster: MemoryCluster, check: Callable[[], Awaitable[UUID]] | None = None) -> AsyncIterator[Running]:
+async def serving(
+    cluster: MemoryCluster, check: Callable[[], Awaitable[UUID]] | None = None, *, secrets_file: str = ""
+) -> AsyncIterator[Running]:
     async def check_log() -> UUID:
         await cluster.partitions(PIPELINES.topic)
         return LOG_ID
 
-    service = Ingress(Settings(ingress_tokens=(TOKEN,)), QuickClock(), cluster, check or check_log)
+    settings = Settings(ingress_tokens=(TOKEN,), ingress_secrets_file=secrets_file)
+    service = Ingress(settings, QuickClock(), cluster, check or check_log)
     await service.start()
     runner = app_runner(service.app, drain_s=1)
     await runner.setup()
@@ -150,3 +163,32 @@ async def test_without_a_credential_it_says_so_once() -> None:
     with capture_logs() as lines:
         Ingress(Settings(ingress_tokens=()), QuickClock(), MemoryCluster(), lambda: asyncio.sleep(0, LOG_ID))
     assert "HOOKLINE_INGRESS_TOKENS" in lines[0]["event"]
+
+
+async def test_a_changed_secrets_file_counts_without_a_restart(cluster: MemoryCluster, tmp_path: Path) -> None:
+    file = tmp_path / "secrets.toml"
+    file.write_text('harbor = ["first"]')
+
+    def replace(text: str) -> None:
+        (tmp_path / "new").write_text(text)
+        (tmp_path / "new").replace(file)  # as Kubernetes does: another file takes its place
+
+    async with serving(cluster, secrets_file=str(file)) as it:
+        await it.until(True)
+        assert await it.harbor("first") == 202
+        assert await it.harbor("second") == 401
+        replace('harbor = ["second", "first"]')
+        await it.until_harbor("second", 202)
+        assert await it.harbor("first") == 202
+        for wrong in ("harbor = [", 'harbour = ["third"]', None):
+            with capture_logs() as said:
+                replace(wrong) if wrong else file.unlink()
+                async with asyncio.timeout(10):
+                    while not any(line["log_level"] == "error" for line in said):  # noqa: ASYNC110
+                        await asyncio.sleep(0.005)
+            assert "stays good" in str(said)
+            assert "third" not in str(said)
+            assert await it.harbor("second") == 202
+        replace('harbor = ["second"]')
+        await it.until_harbor("first", 401)
+        assert await it.harbor("second") == 202
