@@ -45,8 +45,12 @@ MS = 1_000_000
 FITTED = ("seconds", "seconds_from_log", "callbacks_seconds", "callbacks_seconds_from_log")
 
 
+SETTLED_S = 3.0
+"""After this a service that has become ready has given back what reading took (`hookline/web/memory.py`)."""
+
+
 class Grown(NamedTuple):
-    """What starting one process took: seconds until it was ready, and its PSS then."""
+    """What starting one process took: seconds until it was ready, and its PSS once it has settled."""
 
     ready_s: float
     memory: int
@@ -124,6 +128,7 @@ async def restart(on: Stage, name: str) -> Grown:
     if name in on.processes:
         await on.stop(name)  # a dispatcher takes a last checkpoint
     ready_s = await on.start(name)
+    await asyncio.sleep(SETTLED_S)
     return Grown(ready_s, on.memory(name))
 
 

@@ -238,7 +238,7 @@ RULES = (
     ),
     rule(
         "callbacks answers without having read deliveries to the end",
-        Edit(GATE, "        await tail.reach(Topic.DELIVERIES, ends[Place(Topic.DELIVERIES, tail.partition)])\n", ""),
+        Edit(GATE, "        await tail.reach(Topic.DELIVERIES, ends[deliveries])\n", ""),
         tests="unit/callbacks/test_rows_of_the_log.py",
     ),
     rule(
