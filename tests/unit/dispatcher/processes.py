@@ -83,6 +83,7 @@ class Process:
         self.loses: Callable[[str], bool] = lambda said: False
         """Does that append get no answer, and land when its sender has long given up?"""
         self._buried = False
+        self._ending: asyncio.Task[None] | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._groups: list[MemoryGroup] = []
         self._cluster = world.cluster
@@ -111,6 +112,16 @@ class Process:
         self.stopped = False
         self._free()
 
+    def terminate(self) -> None:
+        """SIGTERM: it finishes what it has begun, leaves the group, and is gone."""
+
+        async def end() -> None:
+            await self.dispatcher.stop()
+            self.dead = True
+
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(end())
+
     def expire(self) -> None:
         """Its session with the group is over; if it lives, it learns so at its next poll."""
         for group in self._groups:
@@ -125,6 +136,8 @@ class Process:
         self.expire()
         for waiting in self._waiting:
             waiting.cancel()
+        if self._ending is not None:
+            self._ending.cancel()
         if (loop := self.dispatcher._loop) is not None:
             loop.cancel()
             await asyncio.wait({loop})

@@ -68,6 +68,7 @@ class Play:
         outcome = self.random.choice(self.outcomes)
         for _ in range(self.random.randint(0, 30)):
             await asyncio.sleep(0)
+        await asyncio.sleep(self.random.choice((0, 0, 0.5)))
         return outcome
 
     async def start(self, kill_at: Callable[[int, str], bool] = lambda number, point: False) -> Process:
@@ -107,6 +108,7 @@ class Play:
             process.wake()
             if process.dead:
                 process.expire()
+        await asyncio.sleep(1)  # those that are ending get to it
         if all(process.dead for process in self.processes):
             await self.start()
         for _ in range(100):
@@ -220,6 +222,17 @@ class Machine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 5))
     def kill(self, number: int) -> None:
         self._one(number).kill()
+
+    @precondition(lambda self: self.play.processes)
+    @rule(number=st.integers(0, 5), meanwhile_s=st.sampled_from([0, 3, 20]))
+    def terminate(self, number: int, meanwhile_s: int) -> None:
+        """It ends in order; timers may be overdue before it has."""
+
+        async def now() -> None:
+            self._one(number).terminate()
+
+        self.play.run(now())
+        self.play.world.clock.advance(meanwhile_s)
 
     @precondition(lambda self: self.play.processes)
     @rule(number=st.integers(0, 5), expired=st.booleans())
