@@ -30,6 +30,7 @@ def rule(broken: str, *edits: Edit, tests: str) -> Rule:
 
 
 READER, SNAPSHOTS, KAFKA_GROUP = "hookline/log/reader.py", "hookline/log/snapshots.py", "hookline/log/kafka_group.py"
+KAFKA_CONSUMER = "hookline/log/kafka_consumer.py"
 FOLD, DECIDE, STATE = "hookline/chain/fold.py", "hookline/chain/decide.py", "hookline/chain/state.py"
 IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
 WORKER, PARTITION = "services/dispatcher/worker.py", "services/dispatcher/partition.py"
@@ -188,6 +189,17 @@ RULES = (
             "            list(map(asyncio.ensure_future, [self._appender.append(record.draft) for record in some]))",
         ),
         tests="unit/ingress/test_http.py",
+    ),
+    # ---- the poll loop
+    rule(
+        "a poll with no time to wait holds up everything else",
+        Edit(KAFKA_CONSUMER, "    await asyncio.sleep(0)\n", ""),
+        tests="contract/test_consumer.py::test_polls_without_time_to_wait_let_others_run[kafka]",
+    ),
+    rule(
+        "a timer that nobody acts on keeps the poll loop turning",
+        Edit(WORKER, "return self.timers.next_due if self._running else None", "return self.timers.next_due"),
+        tests=f"{TIMING}::test_a_timer_that_is_overdue_while_a_dispatcher_drains_wakes_nobody",
     ),
     # ---- a POST
     rule(
