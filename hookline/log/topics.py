@@ -160,7 +160,11 @@ async def _make(
         for t in missing
     ]
     async with _admin(cluster) as admin:
-        for text, code, why in (await admin.create_topics(new)).topic_errors:
+        try:
+            answer = await admin.create_topics(new)
+        except AttributeError:  # aiokafka, where no broker is registered at this moment: it asks None for its address
+            raise LogUnavailable("topics: no broker leads the cluster at this moment") from None
+        for text, code, why in answer.topic_errors:
             error = for_code(code)
             # Someone else made it meanwhile: the check before each start tells whether it fits.
             if error not in (NoError, TopicAlreadyExistsError):

@@ -187,3 +187,15 @@ async def test_without_brokers_they_are_unavailable_and_not_unfit(ask: Callable[
     nobody = KafkaCluster(f"127.0.0.1:{free_broker_port()}", "x.", client_id="t")
     with pytest.raises(LogUnavailable):
         await ask(nobody)  # type: ignore[misc]
+
+
+async def test_a_cluster_that_nobody_leads_is_unavailable(bare: KafkaCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that was too slow for its own session is out of the cluster for a moment, and answers all the same."""
+
+    async def nobody(self: AIOKafkaAdminClient, *arguments: object) -> None:
+        self._client.cluster.controller = None  # as the answer says then
+        await self._send_request_to_node(self._client.cluster.controller.nodeId, None)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", nobody)
+    with pytest.raises(LogUnavailable, match="no broker leads the cluster"):
+        await create_topics(bare, partitions=1)
