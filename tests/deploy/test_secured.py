@@ -1,6 +1,7 @@
 """The chart's ACLs and its ways to Kafka, proven on a real broker: each service does its work as a user of its own, and cannot do another's."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from tests.deploy.authority import Authority
 from tests.deploy.conftest import Rendered, rendered
 from tests.deploy.secured import USERS, Pods, SecuredBroker, password
 from tests.deploy.test_kafka import WRITERS
-from tests.integration.system import TOKEN, until
+from tests.deploy.test_monitoring import expressions, metric_of
+from tests.integration.system import SERVICES, TOKEN, until
+
+METRIC = re.compile(r"hookline_\w+")
 
 WAYS = {
     "scram-sha-512": (),
@@ -56,6 +60,8 @@ async def test_each_service_does_its_own_work_and_no_others(broker: SecuredBroke
         await until(lambda: pods_history(pods, 2))
         assert await broken_body(pods) == 202
         assert [len(await pods.raw(topic)) for topic in (Topic.COMMANDS, Topic.QUARANTINE)] == [1, 1]
+        exported = await metrics(pods)
+        assert {metric_of(name) for text in expressions() for name in METRIC.findall(text)} <= exported
 
         for user in USERS:
             others = [topic for topic in Topic if user not in WRITERS[topic]]
@@ -96,6 +102,15 @@ async def test_why_no_broker_lets_us_in_is_said_in_a_sentence(
     assert said.startswith("hookline: ")
     assert said.count("\n") == 1, said
     assert all(word in said for word in (*words, broker.servers[pods.way])), said
+
+
+async def metrics(pods: Pods) -> set[str]:
+    """What the four services export, by name."""
+    found: set[str] = set()
+    for service in SERVICES:
+        async with pods.http.get(f"http://127.0.0.1:{pods.ports[service] + 1000}/metrics") as answer:
+            found.update(re.findall(r"^# TYPE (\w+) ", await answer.text(), re.M))
+    return found
 
 
 async def run_to_its_end(pods: Pods, runs: int) -> None:

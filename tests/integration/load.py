@@ -22,7 +22,7 @@ PAUSE_S = 0.05
 class Load:
     """`pushed`: the tags whose push was accepted; `answers`: how often each service answered what (or broke off)."""
 
-    def __init__(self, system: System, *, registries: int = 3, receivers: int = 4, slow_s: float = 2.0) -> None:
+    def __init__(self, system: System, *, registries: int = 2, receivers: int = 4, slow_s: float = 2.0) -> None:
         """slow_s: how long a receiver takes at times; else it is a tenth of a second."""
         self.pushed: set[str] = set()
         self.answers: Counter[tuple[str, int | str]] = Counter()

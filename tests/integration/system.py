@@ -41,7 +41,7 @@ PASSWORD = "let-me-in"
 MASTER_KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 
 
-async def until(check: Callable[[], Awaitable[T] | T], within_s: float = 30.0, pause_s: float = 0.02) -> T:
+async def until(check: Callable[[], Awaitable[T] | T], within_s: float = 60.0, pause_s: float = 0.02) -> T:
     """Wait for a condition, with a deadline; what it gave."""
     deadline = time.monotonic() + within_s
     while True:
