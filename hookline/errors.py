@@ -19,6 +19,7 @@
       Invalid               what a client sent cannot be accepted; `errors` says which field and why
       Unreadable            what a producer delivered cannot be read: it goes to quarantine, with the reason
       Unavailable           cannot answer safely now: 503 with Retry-After
+        KeyMissing          a master key that something rests on is not in HOOKLINE_MASTER_KEYS
       TooMany               more requests than one client may send: 429 with Retry-After
       TokenError            a callback token that we did not sign, or not for this repository
 
@@ -37,6 +38,7 @@ __all__ = [
     "ForeignLog",
     "HooklineError",
     "Invalid",
+    "KeyMissing",
     "LogError",
     "LogUnavailable",
     "ProcessFailed",
@@ -142,6 +144,14 @@ class Unavailable(HooklineError):
     def __init__(self, detail: str, retry_after_s: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class KeyMissing(Unavailable):
+    """A hook's secret, a session or a token rests on a master key that is not here: the operator must put it back."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the master key {key_id} is not in HOOKLINE_MASTER_KEYS: put it back (`hookline keys`)", 60)
+        self.key_id = key_id
 
 
 class TooMany(HooklineError):

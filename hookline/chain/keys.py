@@ -12,7 +12,7 @@ from functools import lru_cache
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hookline.errors import ConfigError
+from hookline.errors import ConfigError, KeyMissing
 
 __all__ = ["KeyRing"]
 
@@ -62,17 +62,19 @@ class KeyRing:
         return cls(keys)
 
     def _derive_now(self, key_id: str, purpose: str, length: int) -> bytes:
+        if key_id not in self._keys:
+            raise KeyMissing(key_id)
         return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose.encode()).derive(self._keys[key_id])
 
     def callback_key(self, key_id: str) -> bytes:
-        """Signs callback tokens. Raises KeyError for a key id that is not here."""
+        """Signs callback tokens. Raises KeyMissing for a key id that is not here."""
         return self._derive(key_id, "hookline callback token", KEY_BYTES)
 
     def hook_secret(self, key_id: str, hook_id: str, version: int) -> str:
-        """A hook's Standard Webhooks secret, `whsec_...`. Raises KeyError for a key id that is not here."""
+        """A hook's Standard Webhooks secret, `whsec_...`. Raises KeyMissing for a key id that is not here."""
         secret = self._derive(key_id, f"hookline hook secret\n{hook_id}\n{version}", SECRET_BYTES)
         return "whsec_" + base64.b64encode(secret).decode()
 
     def session_key(self, key_id: str) -> bytes:
-        """Signs the console's session tokens. Raises KeyError for a key id that is not here."""
+        """Signs the console's session tokens. Raises KeyMissing for a key id that is not here."""
         return self._derive(key_id, "hookline console session", KEY_BYTES)

@@ -18,7 +18,7 @@ import structlog
 from hookline.chain.events import Fence, SkipRequested
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
-from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, LogUnavailable, Undecodable
+from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, KeyMissing, LogUnavailable, Undecodable
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.codec import encode
 from hookline.log.feed import Feed
@@ -183,7 +183,7 @@ class Partition:
                 self._log.end(error)
                 return
             except Exception as error:  # noqa: BLE001 - crash only (rule 5): whatever it was, the log has the truth
-                if self.state is State.RUNNING:
+                if self.state is State.RUNNING and not isinstance(error, KeyMissing):  # which only an operator mends
                     pause_s = MIN_PAUSE_S
                 self._report(error)
                 self._must_leave |= isinstance(error, CommitRefused)

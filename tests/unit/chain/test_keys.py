@@ -8,7 +8,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from hookline.chain.keys import KeyRing
-from hookline.errors import ConfigError
+from hookline.errors import ConfigError, KeyMissing
 
 KEY = bytes(range(32))
 TEXT = base64.b64encode(KEY).decode()
@@ -45,10 +45,10 @@ def test_a_new_first_key_changes_no_secret() -> None:
     assert more.hook_secret("k1", "hook-1", 1) == KEYS.hook_secret("k1", "hook-1", 1)
 
 
-def test_a_key_that_is_not_here_is_a_key_error() -> None:
+def test_a_key_that_is_not_here_is_missing() -> None:
     assert "k3" not in KEYS
     for derive in (KEYS.callback_key, KEYS.session_key, lambda key: KEYS.hook_secret(key, "hook-1", 1)):
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyMissing):
             derive("k3")
 
 

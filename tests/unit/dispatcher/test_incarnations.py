@@ -16,6 +16,7 @@ from hookline.chain.events import (
 )
 from hookline.chain.fold import PartitionFold
 from hookline.chain.packer import ChainPacker
+from hookline.errors import KeyMissing
 from hookline.log.codec import encode
 from hookline.log.faults import CommitFate, Faults
 from hookline.log.memory import MemoryCluster
@@ -224,6 +225,23 @@ async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_star
     world.push(plan(1))
     async with world.running("b"):
         await until(lambda: len(set(world.receivers.ids)) == 2)
+
+
+async def test_a_master_key_that_is_missing_is_said_in_words(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the restores that it costs come ever later, up to 5 s apart."""
+
+    def answer(post: HookPost) -> Outcome:
+        raise KeyMissing("k0")
+
+    world.receivers.answer = answer
+    before = metrics.INCARNATIONS.labels("KeyMissing")._value.get()
+    async with world.running() as dispatcher:
+        world.push(plan(1))
+        await until(lambda: metrics.INCARNATIONS.labels("KeyMissing")._value.get() > before)
+        await until(lambda: "KeyMissing" in dispatcher.ready().detail)
+    said = capsys.readouterr()
+    assert "the master key k0 is not in HOOKLINE_MASTER_KEYS" in said.out + said.err
+    assert "Traceback" not in said.out + said.err
 
 
 async def test_a_step_that_its_plan_does_not_have_stops_the_partition_too(world: World) -> None:
