@@ -119,6 +119,12 @@ def test_only_ingress_is_told_where_a_generic_push_has_what() -> None:
         assert told == (expressions if service == "ingress" else {})
 
 
+def test_a_console_may_take_its_time_to_read_the_logs_anew() -> None:
+    deadlines = {s: rendered("full").workload(s)["spec"].get("progressDeadlineSeconds") for s in SERVICES}
+
+    assert deadlines == {"ingress": None, "callbacks": None, "dispatcher": None, "console": 3600}
+
+
 def test_no_replicas_where_an_autoscaler_owns_them() -> None:
     with_scalers, without = rendered("full"), rendered("minimal")
 
