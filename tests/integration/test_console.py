@@ -235,7 +235,7 @@ async def test_a_chain_over_kill_and_rebuild(place: Place) -> None:
             assert (rebuilt.returncode, rebuilt.stderr.splitlines()[-1]) == (0, "rebuilt: 6 records read")
             assert [console.get(path) for path in (f"{HUB}ci/history/", f"/api/chains/{chain}", "/api/pushes")] == seen
             assert console.call("DELETE", f"{HUB}ci/?cancel=true") == (204, None)
-            assert console.get(f"/api/chains/{second['chain_id']}")["cancel_requested"] is True
+            wait_until(lambda: console.get(f"/api/chains/{second['chain_id']}")["cancel_requested"])
             assert console.end(signal.SIGTERM) == 0
     finally:
         await producer.close()
