@@ -15,7 +15,7 @@ from tests.integration.system import TOKEN, System
 
 __all__ = ["Load"]
 
-PAUSE_S = 0.05
+PAUSE_S = 0.1
 """Between two requests of a client, so that the services are busy and not swamped."""
 
 

@@ -38,20 +38,20 @@ async def test_dispatchers_come_and_go_under_load(stand: Stand, tmp_path: Path, 
     system = System(stand, tmp_path, partitions=4)
     async with Kube(system, named_dispatchers=named).running(ingress=1, callbacks=1, console=1, dispatcher=1) as kube:
         await system.make_pipeline("one", "two")
-        async with Load(system, slow_s=6.0).running(users=0) as load:
+        async with Load(system, slow_s=5.5).running(users=0) as load:
             for count in (3, 1):
                 before = len(system.receiver.posts)
-                await until(lambda before=before: len(system.receiver.posts) > before + 50)
+                await until(lambda before=before: len(system.receiver.posts) > before + 20)
                 await kube.scale("dispatcher", count)
             after = len(system.receiver.posts)
-            await until(lambda: len(system.receiver.posts) > after + 50)
+            await until(lambda: len(system.receiver.posts) > after + 20)
             await all_is_well(system, load)
 
 
 async def all_is_well(system: System, load: Load) -> None:
     """Every push that was accepted has its chain run to the end, by one POST a step."""
     await load.end()
-    await until(lambda: ended(system, ChainCompleted, len(load.pushed)), within_s=60, pause_s=1)
+    await until(lambda: ended(system, ChainCompleted, len(load.pushed)), within_s=60, pause_s=2)
     assert not await ended(system, ChainHalted, 1)
     for service, fine in FINE.items():
         seen = {what: count for (name, what), count in load.answers.items() if name == service}
