@@ -130,7 +130,7 @@ class Cluster(Protocol):
     async def producer(self) -> Producer: ...
 
     async def consumer(self, gather_ms: int = 0) -> Consumer:
-        """gather_ms: how long records may wait in a broker for others, so that a busy log is read in fewer, larger pieces."""
+        """gather_ms: how long a poll that follows another waits for more, so that a busy log is read in fewer, larger pieces."""
 
     async def group(self, group: str, listener: GroupListener) -> Group: ...
 

@@ -18,20 +18,18 @@ POLL_RECORDS = 4_000
 """Most records of one poll: what the event loop converts in one go."""
 WAIT_MS = 100
 """How long a broker waits for the first record; also how long a seek or a resume may wait behind a fetch under way."""
-GATHER_BYTES = 1024 * 1024
-"""So much is answered at once, however long records might be gathered."""
 GRACE_S = 0.2
 """How much later than asked a poll may return."""
 
 
-def make_consumer(connection: Connection, gather_ms: int = 0, **options: object) -> AIOKafkaConsumer:
+def make_consumer(connection: Connection, **options: object) -> AIOKafkaConsumer:
     """An aiokafka consumer as all of ours are: nothing is committed, sought or skipped by itself."""
     return AIOKafkaConsumer(
         **connection.options(),
         enable_auto_commit=False,
         auto_offset_reset="none",
-        fetch_min_bytes=GATHER_BYTES if gather_ms else 1,
-        fetch_max_wait_ms=gather_ms or WAIT_MS,
+        fetch_min_bytes=1,
+        fetch_max_wait_ms=WAIT_MS,
         max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
         fetch_max_bytes=4 * MAX_RECORD_BYTES,
         max_poll_records=POLL_RECORDS,
@@ -82,8 +80,13 @@ class KafkaConsumer:
 
     def __init__(self, connection: Connection, gather_ms: int = 0) -> None:
         self._connection = connection
-        self._consumer = make_consumer(connection, gather_ms)
+        self._consumer = make_consumer(connection)
         self._places: dict[TopicPartition, Place] = {}
+        # Gathered here and not by the broker (fetch.min.bytes): a fetch that waits there is looked at again, over all its
+        # partitions, at each append to one of them.
+        self._gather_s = gather_ms / 1000
+        self._next_at = 0.0
+        """When the next poll may begin (monotonic seconds)."""
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
@@ -109,7 +112,13 @@ class KafkaConsumer:
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable."""
-        return await poll_records(self._consumer, lambda: self._places, timeout_s)
+        if (left_s := min(self._next_at - time.monotonic(), timeout_s)) > 0:
+            await asyncio.sleep(left_s)
+            timeout_s -= left_s
+        fetched = await poll_records(self._consumer, lambda: self._places, timeout_s)
+        if fetched:
+            self._next_at = time.monotonic() + self._gather_s
+        return fetched
 
     async def close(self) -> None:
         await abandon_consumer(self._consumer)
