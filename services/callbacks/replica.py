@@ -29,7 +29,7 @@ __all__ = ["Replica"]
 log = structlog.get_logger()
 
 POLL_S = 1.0
-GATHER_MS = 25
+GATHER_MS = 5
 """How much longer an answer may wait for what it must read, so that a busy log is not read record by record."""
 RETRY_S = 0.5
 """Seconds between two tries while Kafka does not answer."""
