@@ -17,7 +17,7 @@ from hookline.chain.events import (
     RedeliveryRequested,
     Verdict,
 )
-from hookline.chain.ids import partition_of
+from hookline.chain.ids import partition_of, push_of
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
 from hookline.log.reader import Read
@@ -151,7 +151,7 @@ class PartitionJudge:
         """The event's chain, if it can be judged; what cannot be is counted or found."""
         chain = self._history.chains.get(event.chain_id)
         if chain is None:
-            if not self._judge_partition(record, event.chain_id[:36]):
+            if not self._judge_partition(record, push_of(event.chain_id)):
                 pass
             elif self._history.is_forgotten(event):
                 self.counts["unjudged"] += 1

@@ -5,8 +5,9 @@ import re
 from typing import NamedTuple
 from uuid import UUID
 
-__all__ = ["ChainId", "decision_id", "partition_of", "push_id", "uuid_bytes", "uuid_text", "webhook_id"]
+__all__ = ["ChainId", "decision_id", "partition_of", "push_id", "push_of", "uuid_bytes", "uuid_text", "webhook_id"]
 
+UUID_LENGTH = 36
 _NUMBER = "(0|[1-9][0-9]*)"
 _CHAIN_ID = re.compile(f"([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})-{_NUMBER}-{_NUMBER}-{_NUMBER}")
 
@@ -51,6 +52,11 @@ def partition_of(push: str, partitions: int) -> int:
     return int(push[:8], 16) % partitions
 
 
+def push_of(chain_id: str) -> str:
+    """The push_id that a chain id begins with, without reading the rest."""
+    return chain_id[:UUID_LENGTH]
+
+
 def webhook_id(chain_id: str, step: int) -> str:
     """The Standard Webhooks `webhook-id`: the same over all attempts of a step."""
     return f"{chain_id}-{step}"
@@ -58,7 +64,7 @@ def webhook_id(chain_id: str, step: int) -> str:
 
 def decision_id(chain_id: str, step: int, attempt: int | None, event_type: str) -> str:
     """`ce_id` of a decision: one written twice shows as such. The fold never uses it."""
-    return _uuid5(uuid_bytes(chain_id[:36]), f"{chain_id}\n{step}\n{attempt or 0}\n{event_type}")
+    return _uuid5(uuid_bytes(push_of(chain_id)), f"{chain_id}\n{step}\n{attempt or 0}\n{event_type}")
 
 
 def uuid_bytes(text: str) -> bytes:

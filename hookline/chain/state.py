@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from hookline.chain.events import HaltReason, Plan, Verdict
+from hookline.chain.ids import push_of
 
 __all__ = ["PENDING", "UNCAUSED", "Chain", "Closing", "Ending", "FirstVerdict", "StepState"]
 
-UUID_LENGTH = 36
 UNCAUSED = frozenset(
     {HaltReason.CALLBACK_TIMEOUT, HaltReason.DELIVERY_FAILED, HaltReason.GONE, HaltReason.BLOCKED_ADDRESS}
 )
@@ -70,7 +70,7 @@ class Chain(NamedTuple):
 
     @property
     def push_id(self) -> str:
-        return self.id[:UUID_LENGTH]  # not a field: a restored process may hold a million chains
+        return push_of(self.id)  # not a field: a restored process may hold a million chains
 
     def step(self, number: int) -> StepState:
         return self.steps[number - 1]

@@ -22,7 +22,7 @@ from hookline.chain.events import (
     RedeliveryRequested,
     SkipRequested,
 )
-from hookline.chain.ids import ChainId, decision_id
+from hookline.chain.ids import ChainId, decision_id, push_of
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Undecodable
 from hookline.log.records import Draft, Place, RawRecord, Topic
@@ -186,4 +186,4 @@ def _key(event: Event) -> bytes | None:
         case Fence() | SkipRequested():
             return None
         case _:
-            return event.chain_id[:36].encode()
+            return push_of(event.chain_id).encode()

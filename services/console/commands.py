@@ -5,7 +5,7 @@ from collections.abc import Callable
 from uuid import UUID, uuid5
 
 from hookline.chain.events import CancelRequested, RedeliveryRequested
-from hookline.chain.ids import ChainId
+from hookline.chain.ids import ChainId, push_of
 from hookline.clock import Clock
 from hookline.errors import Invalid
 from hookline.log.codec import encode
@@ -40,7 +40,7 @@ class Commands:
             return None
         found = await asyncio.to_thread(self._history.chain, chain_id)
         if found is None:
-            await self._progress.caught_up_on(chain_id[:36])
+            await self._progress.caught_up_on(push_of(chain_id))
             found = await asyncio.to_thread(self._history.chain, chain_id)
         return found
 
