@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from hookline.errors import LogUnavailable
 from hookline.log.records import Place, Topic
 
 __all__ = [
@@ -29,9 +31,10 @@ __all__ = [
     "abandon_client",
     "abandon_consumer",
     "abandon_producer",
+    "check_member",
     "commit_once",
-    "fetching_ended",
     "membership",
+    "polling",
     "sends_of",
 ]
 
@@ -182,9 +185,18 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None] | None]) -> None:
             task.exception()  # seen
 
 
-def fetching_ended(consumer: AIOKafkaConsumer) -> bool:
-    """True when the task that fetches has died of an error: `getmany` does not look, and would say "nothing new" for ever."""
-    return consumer._fetcher is None or consumer._fetcher._fetch_task.done()
+def check_member(consumer: AIOKafkaConsumer) -> None:
+    """Raises LogUnavailable where it cannot be a member any more, as `getmany` would."""
+    try:
+        consumer._coordinator.check_errors()
+    except KafkaError as error:
+        raise LogUnavailable(f"cannot be a member of {consumer._group_id}: {error!r}") from error
+
+
+def polling(consumer: AIOKafkaConsumer) -> AbstractContextManager[None]:
+    """While it is entered, or was lately, the member counts as one that works; one that does not leaves its group."""
+    context: AbstractContextManager[None] = consumer._subscription.fetch_context()
+    return context
 
 
 class Membership(NamedTuple):

@@ -1,124 +1,279 @@
-"""Reads over aiokafka, from places and offsets that it is told."""
+"""Reads places from the offsets that it is told, over Kafka's Fetch.
+
+aiokafka's own consumer names every place in each fetch, makes several objects of a record, and knows committed offsets,
+resets and deserializers, none of which a log reader wants. Connections, metadata, protocol and record batches are aiokafka's.
+"""
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, NoOffsetForPartitionError
+from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.fetch import FetchResponse_v11
 
 from hookline.errors import LogUnavailable
-from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_consumer, fetching_ended
+from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_client
+from hookline.log.kafka_cursor import Cursor, Pace
+from hookline.log.kafka_session import Fetch, FetchSession
 from hookline.log.kafka_start import started
-from hookline.log.records import MAX_RECORD_BYTES, Place, RawRecord
+from hookline.log.records import Place, RawRecord, Topic
 
-__all__ = ["KafkaConsumer", "make_consumer", "poll_records"]
+__all__ = ["KafkaConsumer"]
 
 POLL_RECORDS = 4_000
 """Most records of one poll: what the event loop converts in one go."""
-WAIT_MS = 100
-"""How long a broker waits for the first record; also how long a seek or a resume may wait behind a fetch under way."""
-GRACE_S = 0.2
-"""How much later than asked a poll may return."""
+AGAIN_S = 0.1
+"""After an error that time mends: how long until a broker is asked again."""
 
 
-def make_consumer(connection: Connection, **options: object) -> AIOKafkaConsumer:
-    """An aiokafka consumer as all of ours are: nothing is committed, sought or skipped by itself."""
-    return AIOKafkaConsumer(
-        **connection.options(),
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        fetch_min_bytes=1,
-        fetch_max_wait_ms=WAIT_MS,
-        max_partition_fetch_bytes=2 * MAX_RECORD_BYTES,
-        fetch_max_bytes=4 * MAX_RECORD_BYTES,
-        max_poll_records=POLL_RECORDS,
-        **options,
-    )
+class _Lane:
+    """What is fetched of one broker at one pace: a session, and its fetch under way."""
 
-
-async def poll_records(
-    consumer: AIOKafkaConsumer, places: Callable[[], Mapping[TopicPartition, Place]], timeout_s: float
-) -> dict[Place, Sequence[RawRecord]]:
-    """Records of those places; empty after `timeout_s` without any. Raises LogUnavailable.
-
-    `places` is asked after each fetch: a group may give us some in the middle of a poll, and what is fetched of a place
-    that is not known is lost.
-    """
-    # `getmany` returns without a turn of the event loop where there is something, or no time to wait: a loop of polls would hold it.
-    await asyncio.sleep(0)
-    if fetching_ended(consumer):
-        raise LogUnavailable("the consumer has stopped fetching")
-    deadline = time.monotonic() + timeout_s
-    try:
-        # `getmany` waits for a rebalance under way without a timeout of its own. Cancelled there it loses nothing.
-        async with asyncio.timeout(timeout_s + GRACE_S):
-            while True:
-                left_ms = max(0, round((deadline - time.monotonic()) * 1000))
-                try:
-                    fetched = await consumer.getmany(timeout_ms=left_ms)
-                except NoOffsetForPartitionError:
-                    continue  # a place that the group gave us and nobody has sought yet
-                current = places()
-                known = {place: records for tp, records in fetched.items() if (place := current.get(tp)) is not None}
-                if known or not left_ms:
-                    return {place: _raw(place, records) for place, records in known.items()}
-    except TimeoutError:
-        return {}
-    except ConsumerStoppedError:
-        raise LogUnavailable("this consumer is closed") from None
-    except KAFKA_TROUBLE as error:
-        raise LogUnavailable(f"cannot read on: {error!r}") from error
-
-
-def _raw(place: Place, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[RawRecord]:
-    return [RawRecord(place, r.offset, r.timestamp, r.key, r.value, dict(r.headers)) for r in records]
+    def __init__(self, node: int, pace: Pace, session: FetchSession) -> None:
+        self.node = node
+        self.pace = pace
+        self.session = session
+        self.fetching: asyncio.Task[None] | None = None
 
 
 class KafkaConsumer:
-    """`hookline.log.cluster.Consumer` without a group."""
+    """`hookline.log.cluster.Consumer`, without a group. The next fetch goes out while the records of one are worked on.
 
-    def __init__(self, connection: Connection, gather_ms: int = 0) -> None:
+    gather_ms: a fetch begins so much later than what one brought was handed out, except for the topics `at_once`. Here and
+    not by the broker (`min_bytes`): that looks at all places of a waiting fetch again at each append to one of them.
+    """
+
+    def __init__(self, connection: Connection, gather_ms: int = 0, at_once: Iterable[Topic] = ()) -> None:
         self._connection = connection
-        self._consumer = make_consumer(connection)
-        self._places: dict[TopicPartition, Place] = {}
-        # Gathered here and not by the broker (fetch.min.bytes): a fetch that waits there is looked at again, over all its
-        # partitions, at each append to one of them.
-        self._gather_s = gather_ms / 1000
-        self._next_at = 0.0
-        """When the next poll may begin (monotonic seconds)."""
+        self._client = AIOKafkaClient(**connection.options())
+        self._gathered = Pace(gather_ms, ConnectionGroup.DEFAULT)
+        self._paces = dict.fromkeys(at_once, Pace(0, ConnectionGroup.COORDINATION))
+        self._cursors: dict[TopicPartition, Cursor] = {}
+        self._lanes: dict[tuple[int, Pace], _Lane] = {}
+        self._ready: dict[TopicPartition, Cursor] = {}
+        """Those that have something fetched, or an error."""
+        self._news = asyncio.Event()
+        """Set by whatever a waiting poll should look at."""
+        self._asked_leaders_at = 0.0
+        self._bug: Exception | None = None
+        self._closed = False
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
-        await started(self._connection, self._consumer.start, self.close, "consumer")
+        await started(self._connection, self._client.bootstrap, self.close, "consumer")
+        self._client.cluster.add_listener(lambda _: self._find_leaders())
 
     def assign(self, positions: Mapping[Place, int]) -> None:
-        self._places = {self._connection.of(place): place for place in positions}
-        self._consumer.assign(list(self._places))
-        for place, offset in positions.items():
-            self._consumer.seek(self._connection.of(place), offset)
+        """Read exactly these."""
+        self._replace([self._cursor(place, offset, paused=False) for place, offset in positions.items()])
+
+    def hold(self, places: Iterable[Place]) -> None:
+        """Have exactly these, all paused, until each is sought and resumed."""
+        self._replace([self._cursor(place, 0, paused=True) for place in places])
 
     def seek(self, place: Place, offset: int) -> None:
-        if (tp := self._connection.of(place)) in self._places:
-            self._consumer.seek(tp, offset)
+        tp = self._connection.of(place)
+        if (cursor := self._cursors.get(tp)) is not None:
+            cursor.seek(offset)
+            self._ready.pop(tp, None)
+            self._touch(tp, cursor)
 
     def pause(self, place: Place) -> None:
-        if (tp := self._connection.of(place)) in self._places:
-            self._consumer.pause(tp)
+        self._set_paused(place, True)
 
     def resume(self, place: Place) -> None:
-        if (tp := self._connection.of(place)) in self._places:
-            self._consumer.resume(tp)
+        self._set_paused(place, False)
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable."""
-        if (left_s := min(self._next_at - time.monotonic(), timeout_s)) > 0:
-            await asyncio.sleep(left_s)
-            timeout_s -= left_s
-        fetched = await poll_records(self._consumer, lambda: self._places, timeout_s)
-        if fetched:
-            self._next_at = time.monotonic() + self._gather_s
-        return fetched
+        # A loop of polls that always find something, or have no time to wait, would hold the event loop.
+        await asyncio.sleep(0)
+        until = time.monotonic() + timeout_s
+        while True:
+            self._check()
+            self._news.clear()
+            taken = self._take()
+            again_at = self._fetch()
+            if taken:
+                return taken
+            left_s = min(until, again_at) - time.monotonic()
+            if left_s > 0:
+                await self._told_within(left_s)
+            elif until <= again_at:
+                return {}
 
     async def close(self) -> None:
-        await abandon_consumer(self._consumer)
+        self._closed = True
+        self._news.set()
+        fetching = [lane.fetching for lane in self._lanes.values() if lane.fetching is not None]
+        for task in fetching:
+            task.cancel()
+        if fetching:
+            await asyncio.wait(fetching)
+        await abandon_client(self._client)
+
+    # ---- handing out
+
+    def _check(self) -> None:
+        if self._closed:
+            raise LogUnavailable("this consumer is closed")
+        if self._bug is not None:
+            raise self._bug
+
+    def _take(self) -> dict[Place, list[RawRecord]]:
+        """Up to POLL_RECORDS of what is fetched. Raises LogUnavailable where there is nothing but an error."""
+        taken: dict[Place, list[RawRecord]] = {}
+        room = POLL_RECORDS
+        for tp, cursor in list(self._ready.items()):
+            if cursor.paused or not room:
+                continue
+            if cursor.fetched is not None and (records := self._some(cursor, cursor.fetched, room)):
+                taken[cursor.place] = records
+                room -= len(records)
+                cursor.pace.begin()
+            if cursor.fetched is None and cursor.error is None:
+                del self._ready[tp]
+                self._touch(tp, cursor)
+        if not taken:
+            self._raise_error()
+        return taken
+
+    @staticmethod
+    def _some(cursor: Cursor, fetched: Iterator[RawRecord], most: int) -> list[RawRecord]:
+        records: list[RawRecord] = []
+        try:
+            for record in fetched:
+                records.append(record)
+                if len(records) == most:
+                    return records
+        except KafkaError as error:
+            cursor.error = error
+        cursor.fetched = None
+        return records
+
+    def _raise_error(self) -> None:
+        for tp, cursor in self._ready.items():
+            if cursor.error is not None and not cursor.paused:
+                error = cursor.error
+                self.seek(cursor.place, cursor.position)  # asked for again, should anybody poll on
+                raise LogUnavailable(f"cannot read on in {tp.topic}[{tp.partition}]: {error!r}") from error
+
+    async def _told_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    # ---- fetching
+
+    def _fetch(self) -> float:
+        """Ask each broker that has nothing to answer, unless what it brought is not handed out yet.
+
+        When a pace lets the next begin: monotonic seconds, infinite where none is waited for.
+        """
+        if any(cursor.leader is None for cursor in self._cursors.values()):
+            self._ask_leaders()
+        unread = {cursor.pace for cursor in self._ready.values() if not cursor.paused}
+        now, again_at = time.monotonic(), math.inf
+        for lane in self._lanes.values():
+            if lane.fetching is not None or lane.pace in unread:
+                continue
+            if lane.pace.next_at > now:
+                again_at = min(again_at, lane.pace.next_at)
+            elif (fetch := lane.session.next_fetch()) is not None:
+                lane.fetching = asyncio.create_task(self._run(lane, fetch))
+        return again_at
+
+    async def _run(self, lane: _Lane, fetch: Fetch) -> None:
+        mends = False
+        try:
+            answer = await self._client.send(lane.node, fetch, group=lane.pace.connection)
+            mends = self._take_answer(lane.session, answer)
+        except KAFKA_TROUBLE:
+            lane.session.begin_anew()
+            mends = True
+        except Exception as error:  # noqa: BLE001 - the next poll raises it
+            self._bug = error
+        try:
+            if mends:
+                self._ask_leaders()
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            lane.fetching = None
+            self._news.set()
+
+    def _take_answer(self, session: FetchSession, answer: FetchResponse_v11) -> bool:
+        """True where something is wrong that time mends."""
+        mends = False
+        for topic, partitions in answer.topics if not answer.error_code else ():
+            for partition, code, _, _, _, _, _, data in partitions:
+                tp = TopicPartition(topic, partition)
+                cursor = self._cursors.get(tp)
+                if cursor is None or cursor.paused or cursor.position != session.told(tp):
+                    continue  # it was taken away, or sought, meanwhile
+                if not code:
+                    if data:
+                        cursor.fetched, self._ready[tp] = cursor.unpack(data), cursor
+                elif (error := for_code(code)()).retriable:
+                    mends = True
+                else:
+                    cursor.error, self._ready[tp] = error, cursor
+        return not session.answered(answer) or mends
+
+    # ---- what is read, and where
+
+    def _cursor(self, place: Place, position: int, paused: bool) -> Cursor:
+        return Cursor(place, position, self._paces.get(place.topic, self._gathered), paused)
+
+    def _replace(self, cursors: Iterable[Cursor]) -> None:
+        before, self._cursors = self._cursors, {self._connection.of(cursor.place): cursor for cursor in cursors}
+        self._ready.clear()
+        for tp, cursor in before.items():
+            self._touch(tp, cursor)
+        if self._cursors:
+            self._client.set_topics({tp.topic for tp in self._cursors})
+        self._find_leaders()
+
+    def _set_paused(self, place: Place, paused: bool) -> None:
+        tp = self._connection.of(place)
+        if (cursor := self._cursors.get(tp)) is not None and cursor.paused is not paused:
+            cursor.paused = paused
+            self._touch(tp, cursor)
+
+    def _find_leaders(self) -> None:
+        """At each news about the cluster."""
+        for tp, cursor in self._cursors.items():
+            node = self._client.cluster.leader_for_partition(tp)
+            leader = None if node is None or node == -1 else int(node)
+            if leader != cursor.leader:
+                self._touch(tp, cursor)
+                cursor.leader = leader
+                self._touch(tp, cursor)
+
+    def _ask_leaders(self) -> None:
+        if (now := time.monotonic()) - self._asked_leaders_at >= AGAIN_S:
+            self._asked_leaders_at = now
+            self._client.force_metadata_update()
+
+    def _touch(self, tp: TopicPartition, cursor: Cursor) -> None:
+        """Its position, or whether it is read, has changed: its broker is told with the next fetch."""
+        if cursor.leader is not None:
+            self._lane(cursor.leader, cursor.pace).session.touch(tp)
+            self._news.set()
+
+    def _lane(self, node: int, pace: Pace) -> _Lane:
+        if (lane := self._lanes.get((node, pace))) is None:
+            session = FetchSession(lambda tp: self._position(tp, node))
+            lane = self._lanes[node, pace] = _Lane(node, pace, session)
+        return lane
+
+    def _position(self, tp: TopicPartition, node: int) -> int | None:
+        """Where it is read from next at that broker; None where it is not."""
+        cursor = self._cursors.get(tp)
+        if cursor is None or cursor.leader != node or cursor.paused or tp in self._ready:
+            return None
+        return cursor.position

@@ -1,6 +1,7 @@
 """A member of a consumer group over aiokafka: the four logs, range-assigned, so that partition p of all four is one member's.
 
-A life as a member is one aiokafka consumer. Leaving ends it; the next poll joins anew, with a new member id.
+A life as a member is one aiokafka consumer, which reads nothing: all it has is paused, and read by a `KafkaConsumer`.
+Leaving ends it; the next poll joins anew, with a new member id.
 """
 
 import asyncio
@@ -18,10 +19,12 @@ from hookline.log.kafka_client import (
     Connection,
     Membership,
     abandon_consumer,
+    check_member,
     commit_once,
     membership,
+    polling,
 )
-from hookline.log.kafka_consumer import make_consumer, poll_records
+from hookline.log.kafka_consumer import KafkaConsumer
 from hookline.log.kafka_start import started
 from hookline.log.records import LOGS, Place, RawRecord, Topic
 
@@ -34,6 +37,9 @@ REBALANCE_MS = 70_000
 TELL_S = 1.0
 """How long a rebalance waits for the next poll, to be told from within it."""
 COMMIT_S = 5.0
+GATHER_MS = 10
+"""Pushes and verdicts are read at once: hooks wait for them. Nothing waits for a read-back or a command by milliseconds, and
+a fetch costs a broker something for each place that it names."""
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -61,12 +67,13 @@ class KafkaGroup:
         self._listener = listener
         self._instance_id = instance_id
         self._session_timeout_ms = session_timeout_ms
+        self._reader = KafkaConsumer(connection, GATHER_MS, at_once=(Topic.PUSHES, Topic.CALLBACKS))
         self._consumer: AIOKafkaConsumer | None = None
         self._under: Membership | None = None
         """What commits are sent under; None while nothing is assigned."""
         self._parting: asyncio.Task[None] | None = None
         """While the group, or `leave`, waits for the listener to settle."""
-        self._places: dict[TopicPartition, Place] = {}
+        self._places: frozenset[Place] = frozenset()
         self._polling = asyncio.Event()
         self._closed = False
         self._error: Exception | None = None
@@ -74,12 +81,19 @@ class KafkaGroup:
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
-        await self._join()
+        await self._reader.start()
+        try:
+            await self._join()
+        except BaseException:
+            await self._reader.close()
+            raise
 
     async def _join(self) -> AIOKafkaConsumer:
         """A new member. Raises LogUnavailable."""
-        consumer = make_consumer(
-            self._connection,
+        consumer = AIOKafkaConsumer(
+            **self._connection.options(),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
             group_id=f"{self._connection.topic_prefix}{self._group}",
             group_instance_id=self._instance_id or None,
             session_timeout_ms=self._session_timeout_ms,
@@ -105,16 +119,13 @@ class KafkaGroup:
         raise TypeError("the places of a group's member come from the group")
 
     def seek(self, place: Place, offset: int) -> None:
-        if (consumer := self._consumer_of(place)) is not None:
-            consumer.seek(self._connection.of(place), offset)
+        self._reader.seek(place, offset)
 
     def pause(self, place: Place) -> None:
-        if (consumer := self._consumer_of(place)) is not None:
-            consumer.pause(self._connection.of(place))
+        self._reader.pause(place)
 
     def resume(self, place: Place) -> None:
-        if (consumer := self._consumer_of(place)) is not None:
-            consumer.resume(self._connection.of(place))
+        self._reader.resume(place)
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable, and what the listener raised."""
@@ -124,7 +135,9 @@ class KafkaGroup:
             return {}
         self._polling.set()
         try:
-            fetched = await poll_records(consumer, lambda: self._places, timeout_s)
+            check_member(consumer)
+            with polling(consumer):
+                fetched = await self._reader.poll(timeout_s)
         except LogUnavailable:
             if consumer is self._consumer:
                 raise
@@ -139,11 +152,7 @@ class KafkaGroup:
     async def commit(self, commits: Mapping[Place, Commit]) -> None:
         """Raises CommitRefused."""
         consumer, under = self._consumer, self._under
-        if (
-            consumer is None
-            or under is None
-            or any(self._connection.of(place) not in self._places for place in commits)
-        ):
+        if consumer is None or under is None or not commits.keys() <= self._places:
             raise CommitRefused("not ours: the group is rebalancing, or has given it to another member")
         offsets = {self._connection.of(place): OffsetAndMetadata(*commit) for place, commit in commits.items()}
         try:
@@ -167,6 +176,7 @@ class KafkaGroup:
         self._closed = True
         consumer, self._consumer = self._consumer, None
         self._forget()
+        await self._reader.close()
         if consumer is not None:
             await abandon_consumer(consumer)
 
@@ -177,7 +187,7 @@ class KafkaGroup:
             await self._part()
 
     async def on_assigned(self, consumer: AIOKafkaConsumer, assigned: frozenset[TopicPartition]) -> None:
-        """Hold everything before anything is awaited: records reach `getmany` while this still runs."""
+        """Pause everything before anything is awaited: aiokafka would begin to fetch it."""
         for tp in assigned:
             consumer.pause(tp)
             consumer.seek(tp, 0)  # any position: with none aiokafka asks for the committed one, over and over
@@ -189,7 +199,8 @@ class KafkaGroup:
         partitions = frozenset(
             p for p in {tp.partition for tp in assigned} if all(self._of(t, p) in assigned for t in LOGS)
         )
-        self._places = {self._of(t, p): Place(t, p) for p in partitions for t in LOGS}
+        self._places = frozenset(Place(t, p) for p in partitions for t in LOGS)
+        self._reader.hold(self._places)
         self._under = under
         self._tell(lambda: self._listener.assigned(partitions))
 
@@ -214,7 +225,8 @@ class KafkaGroup:
             self._parting = None
 
     def _forget(self) -> None:
-        self._places, self._under = {}, None
+        self._places, self._under = frozenset(), None
+        self._reader.assign({})
 
     def _tell(self, say: Callable[[], None]) -> None:
         try:
@@ -229,6 +241,3 @@ class KafkaGroup:
 
     def _of(self, topic: Topic, partition: int) -> TopicPartition:
         return self._connection.of(Place(topic, partition))
-
-    def _consumer_of(self, place: Place) -> AIOKafkaConsumer | None:
-        return self._consumer if self._connection.of(place) in self._places else None

@@ -30,7 +30,7 @@ def rule(broken: str, *edits: Edit, tests: str) -> Rule:
 
 
 READER, SNAPSHOTS, KAFKA_GROUP = "hookline/log/reader.py", "hookline/log/snapshots.py", "hookline/log/kafka_group.py"
-KAFKA_CONSUMER = "hookline/log/kafka_consumer.py"
+KAFKA_CONSUMER, KAFKA_SESSION = "hookline/log/kafka_consumer.py", "hookline/log/kafka_session.py"
 FOLD, DECIDE, STATE = "hookline/chain/fold.py", "hookline/chain/decide.py", "hookline/chain/state.py"
 IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
 WORKER, PARTITION = "services/dispatcher/worker.py", "services/dispatcher/partition.py"
@@ -193,8 +193,18 @@ RULES = (
     # ---- the poll loop
     rule(
         "a poll with no time to wait holds up everything else",
-        Edit(KAFKA_CONSUMER, "    await asyncio.sleep(0)\n", ""),
+        Edit(KAFKA_CONSUMER, "        await asyncio.sleep(0)\n", ""),
         tests="contract/test_consumer.py::test_polls_without_time_to_wait_let_others_run[kafka]",
+    ),
+    rule(
+        "a broker is not told where a place was sought to",
+        Edit(KAFKA_SESSION, "        elif self._told.get(tp) != position:", "        elif tp not in self._told:"),
+        tests="unit/log/test_kafka_session.py",
+    ),
+    rule(
+        "an answer for a place that was sought meanwhile counts",
+        Edit(KAFKA_CONSUMER, " or cursor.position != session.told(tp):", ":"),
+        tests="contract/test_kafka_consumer.py",
     ),
     rule(
         "a timer that nobody acts on keeps the poll loop turning",

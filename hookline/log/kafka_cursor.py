@@ -1,0 +1,57 @@
+"""Where one place is read, and how often: what a `KafkaConsumer` knows about each of its places."""
+
+import time
+from collections.abc import Iterator
+
+from aiokafka.client import ConnectionGroup
+from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.record.memory_records import MemoryRecords
+
+from hookline.log.records import Place, RawRecord
+
+__all__ = ["Cursor", "Pace"]
+
+
+class Pace:
+    """How soon a fetch may follow one that brought something, and on which connection: a fetch holds its connection."""
+
+    def __init__(self, gather_ms: int, connection: ConnectionGroup) -> None:
+        self.connection = connection
+        self.next_at = 0.0
+        """Monotonic seconds."""
+        self._gather_s = gather_ms / 1000
+
+    def begin(self) -> None:
+        self.next_at = time.monotonic() + self._gather_s
+
+
+class Cursor:
+    """One place: where it is read from next, and what is fetched and not handed out yet."""
+
+    def __init__(self, place: Place, position: int, pace: Pace, paused: bool) -> None:
+        self.place = place
+        self.position = position
+        self.pace = pace
+        self.paused = paused
+        self.leader: int | None = None
+        self.fetched: Iterator[RawRecord] | None = None
+        self.error: KafkaError | None = None
+
+    def seek(self, offset: int) -> None:
+        self.position, self.fetched, self.error = offset, None, None
+
+    def unpack(self, data: bytes) -> Iterator[RawRecord]:
+        """Its records, moving the position past each as it is taken. Raises CorruptRecordException."""
+        batches = MemoryRecords(data)
+        while batches.has_next():
+            batch = batches.next_batch()
+            if not batch.validate_crc():
+                raise CorruptRecordException(f"a batch of {self.place} has a wrong CRC")
+            if not batch.is_control_batch:
+                for record in batch:
+                    if record.offset >= self.position:  # a batch comes whole, also where it is read from its middle
+                        self.position = record.offset + 1
+                        yield RawRecord(
+                            self.place, record.offset, record.timestamp, record.key, record.value, dict(record.headers)
+                        )
+            self.position = batch.next_offset  # past records that compaction took out, too
