@@ -4,9 +4,10 @@ Readers hand events out in causal order and without void decisions (`hookline.lo
 unknown chain is about one that ended and was forgotten: it is dropped.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from heapq import heappop, heappush
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from sys import intern
+from types import MappingProxyType
 from weakref import WeakValueDictionary
 
 from hookline.chain.events import (
@@ -35,6 +36,8 @@ from hookline.errors import Unfoldable
 __all__ = ["PartitionFold", "Repeats", "apply", "rerun", "start"]
 
 GONE = 410
+RESTORED = -1
+"""In the place of a length of window, for all that a snapshot held."""
 
 
 def start(event: PushReceived, offset: int, *, keep_payload: bool = True) -> Iterator[Chain]:
@@ -125,22 +128,39 @@ class Repeats:
         self.until = until if until is not None else {}
         """push_id to the end of its window, Unix ms."""
         self.clock = clock
-        self._ends = [(end, push) for push, end in self.until.items()]
-        self._ends.sort()
+        self._ends: dict[int, _Ends] = {RESTORED: _Ends(self.until)}
+        """By length of window, seconds: among those of one length ends come in order."""
 
     def see(self, event: PushReceived) -> bool:
         """Take a PushReceived in; True if it repeats one whose window is still open."""
         self.clock = max(self.clock, event.received_at)
-        while self._ends and self._ends[0][0] <= self.clock:
-            end, push = heappop(self._ends)
-            if self.until.get(push) == end:
-                del self.until[push]
+        for ends in self._ends.values():
+            for end, push in ends.pop_passed(self.clock):
+                if self.until.get(push) == end:
+                    del self.until[push]
         known = self.until.get(event.push_id)
         end = self.clock + event.dedupe_window_s * 1000
         if known is None or end > known:
             self.until[event.push_id] = end
-            heappush(self._ends, (end, event.push_id))
+            self._ends.setdefault(event.dedupe_window_s, _Ends()).append(end, event.push_id)
         return known is not None
+
+
+class _Ends:
+    """Windows by their end. Two queues and no pairs: a process may know a million pushes."""
+
+    def __init__(self, until: Mapping[str, int] = MappingProxyType({})) -> None:
+        self._pushes = deque(sorted(until, key=lambda push: until[push]))
+        self._at = deque(until[push] for push in self._pushes)
+
+    def append(self, end: int, push: str) -> None:
+        """The latest so far."""
+        self._at.append(end)
+        self._pushes.append(push)
+
+    def pop_passed(self, now: int) -> Iterator[tuple[int, str]]:
+        while self._at and self._at[0] <= now:
+            yield self._at.popleft(), self._pushes.popleft()
 
 
 class PartitionFold:

@@ -86,7 +86,7 @@ class Worker:
         self.token = token
         self.reader = reader
         self.fold = fold
-        self.timers = Timers()
+        self.timers = Timers(fold.chains)
         self.events_read = 0
         """Since the incarnation began."""
         self._around = around
@@ -166,7 +166,6 @@ class Worker:
     def _look_at(self, chain_id: str) -> None:
         chain = self.fold.chains.get(chain_id)
         if chain is None:
-            self.timers.drop(chain_id)
             self._seals.pop(chain_id, None)
             return
         action = decide(chain, self._around.clock.now_ms())

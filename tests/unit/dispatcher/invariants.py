@@ -170,10 +170,11 @@ def _nothing_forgotten(worker: Worker) -> list[str]:
     if not worker._running:
         return []
     found = []
+    timed = {chain_id for _, chain_id in worker.timers._heap}
     for chain in worker.fold.chains.values():
         waits = isinstance(action := decide(chain, worker._around.clock.now_ms()), Wait)
         under_way = chain.id in worker._touched or chain.id in worker._seals or chain.id in worker._unread._of_chain
         posting = (chain.id, action.step) in worker._posting
-        if not (under_way or posting or chain.id in worker.timers._due):
+        if not (under_way or posting or chain.id in timed):
             found.append(f"I8: {chain.id} {'waits' if waits else action} and nothing will look at it again")
     return found

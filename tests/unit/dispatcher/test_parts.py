@@ -57,24 +57,36 @@ def test_the_oldest_wait_is_told() -> None:
     assert slots.oldest_wait_s == 10.0
 
 
-def test_setting_a_timer_again_moves_it() -> None:
-    timers = Timers()
-    timers.set("a", 10)
+def test_a_timer_is_never_too_late_and_none_is_lost() -> None:
+    timers = Timers({"a", "b"})
     timers.set("b", 20)
     timers.set("a", 30)
-    assert list(timers.pop_due(20)) == ["b"]
+    timers.set("a", 10)
+    assert timers.next_due == 10
+    assert list(timers.pop_due(20)) == ["a", "b"]
     assert list(timers.pop_due(30)) == ["a"]
-    timers.set("a", 40)
-    timers.drop("a")
-    assert list(timers.pop_due(99)) == []
+    assert timers.next_due is None
 
 
-def test_overtaken_timers_do_not_fill_memory() -> None:
-    timers = Timers()
-    for due in range(100_000):
+def test_timers_that_are_not_needed_do_not_fill_memory() -> None:
+    chains = {"a", "b"}
+    timers = Timers(chains)
+    timers.set("b", 5)
+    for due in range(100_000, 10, -1):
         timers.set("a", due)
-    assert len(timers._heap) <= SLACK + 3
-    assert list(timers.pop_due(99_999)) == ["a"]
+    assert len(timers._heap) <= 2 * len(chains) + SLACK
+    assert timers.next_due == 5
+    assert set(timers.pop_due(11)) == {"a", "b"}
+
+
+def test_timers_of_chains_that_are_over_are_thrown_out() -> None:
+    chains = {"over", "open"}
+    timers = Timers(chains)
+    timers.set("over", 1)
+    chains.remove("over")
+    for due in range(2, 2 * SLACK):
+        timers.set("open", due)
+    assert list(timers.pop_due(2)) == ["open"]
 
 
 def test_an_event_of_a_step_blocks_that_step_alone_a_closing_or_terminal_one_its_chain() -> None:
