@@ -7,6 +7,7 @@ resets and deserializers, none of which a log reader wants. Connections, metadat
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from aiokafka import TopicPartition
@@ -25,6 +26,8 @@ __all__ = ["KafkaConsumer"]
 
 POLL_RECORDS = 4_000
 """Most records of one poll: what the event loop converts in one go."""
+BUSY_MS = 5
+"""How long a busy log that is read at once is left alone."""
 AGAIN_S = 0.1
 """After an error that time mends: how long until a broker is asked again."""
 
@@ -49,8 +52,8 @@ class KafkaConsumer:
     def __init__(self, connection: Connection, gather_ms: int = 0, at_once: Iterable[Topic] = ()) -> None:
         self._connection = connection
         self._client = AIOKafkaClient(**connection.options())
-        self._gathered = Pace(gather_ms, ConnectionGroup.DEFAULT)
-        self._paces = dict.fromkeys(at_once, Pace(0, ConnectionGroup.COORDINATION))
+        self._gathered = Pace(ConnectionGroup.DEFAULT, gather_ms)
+        self._paces = dict.fromkeys(at_once, Pace(ConnectionGroup.COORDINATION, 0, BUSY_MS))
         self._cursors: dict[TopicPartition, Cursor] = {}
         self._lanes: dict[tuple[int, Pace], _Lane] = {}
         self._ready: dict[TopicPartition, Cursor] = {}
@@ -126,17 +129,19 @@ class KafkaConsumer:
     def _take(self) -> dict[Place, list[RawRecord]]:
         """Up to POLL_RECORDS of what is fetched. Raises LogUnavailable where there is nothing but an error."""
         taken: dict[Place, list[RawRecord]] = {}
-        room = POLL_RECORDS
+        room, brought = POLL_RECORDS, Counter[Pace]()
         for tp, cursor in list(self._ready.items()):
             if cursor.paused or not room:
                 continue
             if cursor.fetched is not None and (records := self._some(cursor, cursor.fetched, room)):
                 taken[cursor.place] = records
                 room -= len(records)
-                cursor.pace.begin()
+                brought[cursor.pace] += len(records)
             if cursor.fetched is None and cursor.error is None:
                 del self._ready[tp]
                 self._touch(tp, cursor)
+        for pace, count in brought.items():
+            pace.begin(count)
         if not taken:
             self._raise_error()
         return taken

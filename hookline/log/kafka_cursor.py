@@ -12,17 +12,27 @@ from hookline.log.records import Place, RawRecord
 __all__ = ["Cursor", "Pace"]
 
 
-class Pace:
-    """How soon a fetch may follow one that brought something, and on which connection: a fetch holds its connection."""
+FEW_RECORDS = 3
+"""A fetch that brings more shows a busy log."""
 
-    def __init__(self, gather_ms: int, connection: ConnectionGroup) -> None:
+
+class Pace:
+    """How soon a fetch may follow one that brought something, and on which connection: a fetch holds its connection.
+
+    gather_ms: how long after it; busy_ms: how long at least after one that brought more than a few records, so that a busy
+    log is read in fewer, larger pieces.
+    """
+
+    def __init__(self, connection: ConnectionGroup, gather_ms: int, busy_ms: int = 0) -> None:
         self.connection = connection
         self.next_at = 0.0
         """Monotonic seconds."""
         self._gather_s = gather_ms / 1000
+        self._busy_s = max(gather_ms, busy_ms) / 1000
 
-    def begin(self) -> None:
-        self.next_at = time.monotonic() + self._gather_s
+    def begin(self, records: int) -> None:
+        """So many were handed out just now."""
+        self.next_at = time.monotonic() + (self._busy_s if records > FEW_RECORDS else self._gather_s)
 
 
 class Cursor:

@@ -21,7 +21,7 @@ def batch(first: int, *values: bytes) -> bytes:
 
 
 def cursor(position: int) -> Cursor:
-    return Cursor(HERE, position, Pace(0, ConnectionGroup.DEFAULT), paused=False)
+    return Cursor(HERE, position, Pace(ConnectionGroup.DEFAULT, 0), paused=False)
 
 
 def test_records_come_whole_and_move_the_position_one_by_one() -> None:
