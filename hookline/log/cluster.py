@@ -64,6 +64,9 @@ class Consumer(Protocol):
 
     def resume(self, place: Place) -> None: ...
 
+    def hurry(self) -> None:
+        """Somebody waits for what comes next: gather less, until something comes."""
+
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Records of assigned places that are not paused, in order by place; empty after `timeout_s` without any.
 
@@ -130,7 +133,7 @@ class Cluster(Protocol):
     async def producer(self) -> Producer: ...
 
     async def consumer(self, gather_ms: int = 0) -> Consumer:
-        """gather_ms: how long a poll that follows another waits for more, so that a busy log is read in fewer, larger pieces."""
+        """gather_ms: how long after what it has read it waits for more, so that a log is read in fewer, larger pieces."""
 
     async def group(self, group: str, listener: GroupListener) -> Group: ...
 

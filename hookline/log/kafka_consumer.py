@@ -90,6 +90,10 @@ class KafkaConsumer:
     def resume(self, place: Place) -> None:
         self._set_paused(place, False)
 
+    def hurry(self) -> None:
+        self._gathered.hurry()
+        self._news.set()
+
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable."""
         # A loop of polls that always find something, or have no time to wait, would hold the event loop.

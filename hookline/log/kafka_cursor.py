@@ -15,6 +15,9 @@ __all__ = ["Cursor", "Pace"]
 FEW_RECORDS = 3
 """A fetch that brings more shows a busy log."""
 
+HURRY_S = 0.008
+"""How long after what it brought a fetch follows that somebody waits for: there may be many who wait, each for another."""
+
 
 class Pace:
     """How soon a fetch may follow one that brought something, and on which connection: a fetch holds its connection.
@@ -27,12 +30,18 @@ class Pace:
         self.connection = connection
         self.next_at = 0.0
         """Monotonic seconds."""
+        self._begun_at = 0.0
         self._gather_s = gather_ms / 1000
         self._busy_s = max(gather_ms, busy_ms) / 1000
 
     def begin(self, records: int) -> None:
         """So many were handed out just now."""
-        self.next_at = time.monotonic() + (self._busy_s if records > FEW_RECORDS else self._gather_s)
+        self._begun_at = time.monotonic()
+        self.next_at = self._begun_at + (self._busy_s if records > FEW_RECORDS else self._gather_s)
+
+    def hurry(self) -> None:
+        """The next one is waited for."""
+        self.next_at = min(self.next_at, self._begun_at + HURRY_S)
 
 
 class Cursor:

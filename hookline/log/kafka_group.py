@@ -127,6 +127,9 @@ class KafkaGroup:
     def resume(self, place: Place) -> None:
         self._reader.resume(place)
 
+    def hurry(self) -> None:
+        self._reader.hurry()
+
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable, and what the listener raised."""
         if self._closed:

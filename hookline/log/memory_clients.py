@@ -137,6 +137,9 @@ class MemoryConsumer:
         self._paused.discard(place)
         self._changed.set()
 
+    def hurry(self) -> None:
+        """It never gathers."""
+
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable where an offset is out of range."""
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ import structlog
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, SnapshotLost, Unavailable, Undecodable
-from hookline.log.cluster import Cluster, Offsets
+from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
@@ -29,8 +29,8 @@ __all__ = ["Replica"]
 log = structlog.get_logger()
 
 POLL_S = 1.0
-GATHER_MS = 5
-"""How much longer an answer may wait for what it must read, so that a busy log is not read record by record."""
+GATHER_MS = 50
+"""While no answer waits for it, nothing is lost by reading the logs in larger pieces."""
 RETRY_S = 0.5
 """Seconds between two tries while Kafka does not answer."""
 LOST_RETRY_S = 2.0
@@ -44,7 +44,7 @@ class Replica:
     """`run` and `watch_lag` until cancelled; everything else may be called meanwhile."""
 
     def __init__(self, cluster: Cluster, partitions: int, log_id: UUID, clock: Clock) -> None:
-        self.tails = tuple(map(Tail, range(partitions)))
+        self.tails = tuple(Tail(partition, self._hurry) for partition in range(partitions))
         self.came_round_at = clock.monotonic()
         """When a poll was last completed, or tried: its liveness (seconds of that clock)."""
         self.trouble: str | None = None
@@ -54,6 +54,7 @@ class Replica:
         self._clock = clock
         self._ended = EndedChains(clock.monotonic)
         self._ends: SharedEnds | None = None
+        self._consumer: Consumer | None = None
         self._skips_at = 0.0
 
     @property
@@ -117,8 +118,9 @@ class Replica:
             await self._aim(offsets)
             feed = Feed(consumer)
             feed.assign(self._readers())
+            self._consumer = consumer
             self._ends = SharedEnds(offsets, [Place(topic, tail.partition) for tail in self.tails for topic in LOGS])
-            stack.callback(self._forget_ends)
+            stack.callback(self._forget)
             self.trouble = None
             look_again_at = self._clock.monotonic() + LOST_RETRY_S
             # One that goes on past a skipped record holds what was fetched before it stopped.
@@ -127,6 +129,8 @@ class Replica:
                 moved = [self.tails[partition] for partition in await feed.poll(POLL_S)]
                 self._came_round()
                 await self._advance(feed, moved)
+                if any(tail.awaited for tail in self.tails):
+                    consumer.hurry()
                 if await self._pass_skipped():
                     return
 
@@ -211,8 +215,12 @@ class Replica:
     def _readers(self) -> list[PartitionReader]:
         return [tail.reader for tail in self.tails if tail.reader is not None and tail.stopped is None]
 
-    def _forget_ends(self) -> None:
-        self._ends = None
+    def _forget(self) -> None:
+        self._ends = self._consumer = None
+
+    def _hurry(self) -> None:
+        if self._consumer is not None:
+            self._consumer.hurry()
 
     def _came_round(self) -> None:
         self.came_round_at = self._clock.monotonic()

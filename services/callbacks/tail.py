@@ -1,6 +1,7 @@
 """One partition as a replica of callbacks reads it: from the dispatcher's snapshot on, always behind the logs' ends by a little."""
 
 import asyncio
+from collections.abc import Callable
 
 from hookline.chain.state import Chain
 from hookline.errors import Unavailable, Undecodable
@@ -33,7 +34,8 @@ class Tail:
     Positions are those of what was folded, so whoever waits for one finds everything below it in `chain`.
     """
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, hurry: Callable[[], None] = lambda: None) -> None:
+        """hurry: called when somebody begins to wait for what is not read."""
         self.partition = partition
         self.reader: PartitionReader | None = None
         self.stopped: Undecodable | None = None
@@ -46,6 +48,12 @@ class Tail:
         self._began = Positions()
         self._goal: Positions | None = None
         self._waits: set[_Wait] = set()
+        self._hurry = hurry
+
+    @property
+    def awaited(self) -> bool:
+        """Does somebody wait for it to read on?"""
+        return bool(self._waits)
 
     @property
     def positions(self) -> Positions:
@@ -144,6 +152,7 @@ class Tail:
             return
         wait = _Wait(topic, offset)
         self._waits.add(wait)
+        self._hurry()
         try:
             await wait.reached
         finally:
