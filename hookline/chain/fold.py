@@ -46,7 +46,6 @@ def start(event: PushReceived, offset: int, *, keep_payload: bool = True) -> Ite
     for plan in event.plans:
         yield Chain(
             id=str(ChainId(event.push_id, offset, plan.n, 0)),
-            cause=offset,
             repository=intern(event.repository),
             first_step=1,
             plan=plan,
@@ -59,7 +58,6 @@ def rerun(event: RedeliveryRequested, offset: int, *, keep_payload: bool = True)
     """The run that this request starts; it never reopens a chain."""
     return Chain(
         id=str(ChainId(event.push_id, event.cause, event.plan.n, offset + 1)),
-        cause=offset,
         repository=intern(event.repository),
         first_step=event.from_step,
         plan=event.plan,

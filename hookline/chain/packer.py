@@ -11,11 +11,11 @@ A record's layout (version 1): [version, plans, payloads, chains, windows]
 from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
 from typing import Any, TypeAlias
-from uuid import UUID
 
 import msgpack
 
 from hookline.chain.events import HaltReason, Plan, Verdict
+from hookline.chain.ids import uuid_bytes, uuid_text
 from hookline.chain.state import PENDING, Chain, Closing, FirstVerdict, StepState
 
 __all__ = ["ChainPacker", "ChainUnpacker"]
@@ -36,7 +36,7 @@ class ChainPacker:
         yield from self._chains(chains)
         items = list(windows.items())
         for at in range(0, len(items), WINDOWS_PER_RECORD):
-            part = [(UUID(push).bytes, end) for push, end in items[at : at + WINDOWS_PER_RECORD]]
+            part = [(uuid_bytes(push), end) for push, end in items[at : at + WINDOWS_PER_RECORD]]
             yield msgpack.packb([VERSION, [], [], [], part])
 
     def _chains(self, chains: Iterable[Chain]) -> Iterator[bytes]:
@@ -85,7 +85,7 @@ class ChainUnpacker:
             chain = _unpack_chain(packed, plans, payloads)
             self.chains[chain.id] = chain
         for push, end in windows:
-            self.windows[str(UUID(bytes=push))] = end
+            self.windows[uuid_text(push)] = end
 
     def _plan(self, text: bytes) -> Plan:
         if (plan := self._plans.get(text)) is None:
@@ -99,9 +99,9 @@ def _pack_chain(chain: Chain, plan: int, payload: int) -> _Packed:
 
 
 def _unpack_chain(packed: _Packed, plans: list[Plan], payloads: list[bytes]) -> Chain:
-    chain_id, cause, repository, first_step, plan, payload, steps, cancelled = packed
+    chain_id, _, repository, first_step, plan, payload, steps, cancelled = packed
     states = tuple(PENDING if state is None else _unpack_step(state) for state in steps)
-    return Chain(chain_id, cause, intern(repository), first_step, plans[plan], payloads[payload], states, cancelled)
+    return Chain(chain_id, intern(repository), first_step, plans[plan], payloads[payload], states, cancelled)
 
 
 def _unpack_step(packed: _Packed) -> StepState:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from hookline.chain.events import HaltReason, Plan, Verdict
-from hookline.chain.ids import push_of
+from hookline.chain.ids import ChainId, push_of
 
 __all__ = ["PENDING", "UNCAUSED", "Chain", "Closing", "Ending", "FirstVerdict", "StepState"]
 
@@ -58,7 +58,6 @@ class Chain(NamedTuple):
     """One run of one plan for one push. `steps` has one state for each hook of the plan."""
 
     id: str
-    cause: int
     repository: str
     first_step: int
     plan: Plan
@@ -68,9 +67,16 @@ class Chain(NamedTuple):
     cancelled: bool = False
     ending: Ending | None = None
 
+    # Not fields, since the id holds them: a restored process may hold a million chains.
+
     @property
     def push_id(self) -> str:
-        return push_of(self.id)  # not a field: a restored process may hold a million chains
+        return push_of(self.id)
+
+    @property
+    def cause(self) -> int:
+        """Offset of what started it: in `pushes`, for a later run in `commands`."""
+        return ChainId.parse(self.id).cause
 
     def step(self, number: int) -> StepState:
         return self.steps[number - 1]

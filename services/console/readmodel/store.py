@@ -7,7 +7,6 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from hookline.chain.events import EVENTS, ChainEvent, Plan
 from hookline.chain.fold import apply
-from hookline.chain.ids import ChainId
 from hookline.chain.state import PENDING, Chain
 from hookline.log.records import Positions
 from services.console.readmodel.projection import PartitionProjection, Row, Rows
@@ -79,9 +78,9 @@ def load_chains(connection: Connection, ids: Iterable[str]) -> dict[str, Chain]:
 
 def fresh_chain(chain_id: str, repository: str, first_step: int, plan_json: str) -> Chain:
     """The chain as its cause started it (the payload is left out)."""
-    made, plan = ChainId.parse(chain_id), Plan.model_validate_json(plan_json)
+    plan = Plan.model_validate_json(plan_json)
     steps = (PENDING,) * len(plan.hooks)
-    return Chain(chain_id, made.cause, repository, first_step, plan, b"", steps)
+    return Chain(chain_id, repository, first_step, plan, b"", steps)
 
 
 def event_of(event_type: str, json: str) -> ChainEvent:

@@ -114,7 +114,7 @@ def with_one_that_ended(chains: dict[str, Chain]) -> dict[str, Chain]:
     chain = next(iter(chains.values()))
     push_id = chain_of_push("p1")
     name = f"{push_id}-0-0-0"
-    return chains | {name: chain._replace(id=name, cause=0)}
+    return chains | {name: chain._replace(id=name)}
 
 
 def chain_of_push(name: str) -> str:

@@ -22,7 +22,6 @@ def closing(reason: HaltReason, state: StepState = PENDING) -> StepState:
 def chain(*steps: StepState, final: bool = True, cancelled: bool = False, first_step: int = 1) -> Chain:
     return Chain(
         id="c",
-        cause=0,
         repository="acme/app",
         first_step=first_step,
         plan=plan(len(steps), expect_final_callback=final),

@@ -16,7 +16,7 @@ def chain(*steps: StepState, keys: tuple[str, ...] = ()) -> Chain:
     if keys:
         hooks = tuple(hook.model_copy(update={"key": key}) for hook, key in zip(made.hooks, keys, strict=True))
         made = made.model_copy(update={"hooks": hooks})
-    return Chain("c", 0, "acme/app", 1, made, b"", steps)
+    return Chain("c", "acme/app", 1, made, b"", steps)
 
 
 def pipeline(*keys: str) -> Pipeline:

@@ -18,7 +18,7 @@ NONE: tuple[int, ...] = ()
 
 def chain(*steps: StepState, repository: str = "acme/app", deadline_s: int = 100) -> Chain:
     made = plan(len(steps), deadline_s=deadline_s, delays_s=NONE)
-    return Chain("c", 0, repository, 1, made, b"", steps)
+    return Chain("c", repository, 1, made, b"", steps)
 
 
 def partition(*chains: Chain, unread: int = 0) -> OpenPartition:
