@@ -64,7 +64,7 @@ def definition(node: Node, folder: Path, cluster_id: str) -> Definition:
         command=("sh", "-e", "-c", _SCRIPT),
         environment={
             "CLUSTER_ID": cluster_id,
-            "KAFKA_HEAP_OPTS": "-Xms96m -Xmn64m -Xmx384m",
+            "KAFKA_HEAP_OPTS": "-Xms160m -Xmn80m -Xmx384m",
             "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError",
             "KAFKA_LOG4J_OPTS": f"-Dlog4j2.configurationFile={INSIDE}/log4j2.properties -Dhookline.log={INSIDE}/kafka.log",
             "LOG_DIR": "/tmp",

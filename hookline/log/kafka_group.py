@@ -37,7 +37,7 @@ REBALANCE_MS = 70_000
 TELL_S = 1.0
 """How long a rebalance waits for the next poll, to be told from within it."""
 COMMIT_S = 5.0
-GATHER_MS = 10
+GATHER_MS = 25
 """Pushes and verdicts are read at once: hooks wait for them. Nothing waits for a read-back or a command by milliseconds, and
 a fetch costs a broker something for each place that it names."""
 
