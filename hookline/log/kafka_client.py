@@ -151,8 +151,6 @@ async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
     if fetcher is not None:
         fetcher._closed = True
         tasks += [fetcher._fetch_task, *fetcher._pending_tasks]
-        for waiter in fetcher._fetch_waiters:  # a `getmany` under way
-            fetcher._notify(waiter)
     await _cancelled(tasks)
     await abandon_client(consumer._client)
 

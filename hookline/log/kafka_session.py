@@ -74,7 +74,10 @@ class FetchSession:
         return Fetch(self._id, self._epoch, wanted, forgotten)
 
     def answered(self, answer: FetchResponse_v11) -> bool:
-        """True where the answer counts: the session goes on. Raises nothing; a broker that gives no session is asked for all again."""
+        """True where the answer counts. After an error, and where the broker gives no session, all is asked for again.
+
+        Its records are to be looked at before: afterwards `told` may know nothing of them.
+        """
         if answer.error_code or answer.session_id == NO_SESSION:
             self.begin_anew()
             return not answer.error_code

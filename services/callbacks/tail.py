@@ -34,7 +34,7 @@ class Tail:
     Positions are those of what was folded, so whoever waits for one finds everything below it in `chain`.
     """
 
-    def __init__(self, partition: int, hurry: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, partition: int, hurry: Callable[[], None]) -> None:
         """hurry: called when somebody begins to wait for what is not read."""
         self.partition = partition
         self.reader: PartitionReader | None = None
