@@ -6,24 +6,23 @@ from dataclasses import dataclass
 
 from hookline.errors import BrokerError
 
-__all__ = ["CONTROLLER_OFFSET", "JVM_FLAGS", "LOOPBACK", "Membership", "Node", "render", "server_properties"]
+__all__ = ["CONTROLLER_OFFSET", "HEAP_FLAGS", "JVM_FLAGS", "LOOPBACK", "Membership", "Node", "render", "server_properties"]
 
 LOOPBACK = "127.0.0.1"
 CONTROLLER_OFFSET = 1000
 """The controller listens on the broker's port plus this."""
 
+HEAP_FLAGS = ("-Xms160m", "-Xmn80m", "-Xmx384m")
+"""Half of what it starts with is for young objects, and there is room for old ones: with less the collector stopped everything
+for 10 to 20 ms three times a second at 200 pushes a second, and for 60 ms now and then."""
+
 JVM_FLAGS = (
-    "-Xms160m",
-    "-Xmn80m",
-    "-Xmx384m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
 )
-"""Up in 2 s with 220 MB; a broker out of memory dies, so that whoever runs it starts it again. Half of the heap is for young
-objects, and there is room for old ones: with less the collector stopped everything for 10 to 20 ms three times a second at 200
-pushes a second, and for 60 ms now and then."""
+"""Up in 2 s with 220 MB; a broker out of memory dies, so that whoever runs it starts it again."""
 
 
 @dataclass(frozen=True)

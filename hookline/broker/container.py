@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from hookline.broker.config import LOOPBACK, Node, render, server_properties
+from hookline.broker.config import HEAP_FLAGS, JVM_FLAGS, LOOPBACK, Node, render, server_properties
 from hookline.broker.folder import DataFolder
 from hookline.broker.jars import KAFKA_VERSION
 from hookline.broker.probe import check_ports, wait_for_answer
@@ -64,8 +64,8 @@ def definition(node: Node, folder: Path, cluster_id: str) -> Definition:
         command=("sh", "-e", "-c", _SCRIPT),
         environment={
             "CLUSTER_ID": cluster_id,
-            "KAFKA_HEAP_OPTS": "-Xms160m -Xmn80m -Xmx384m",
-            "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError",
+            "KAFKA_HEAP_OPTS": " ".join(HEAP_FLAGS),
+            "KAFKA_JVM_PERFORMANCE_OPTS": " ".join(JVM_FLAGS),
             "KAFKA_LOG4J_OPTS": f"-Dlog4j2.configurationFile={INSIDE}/log4j2.properties -Dhookline.log={INSIDE}/kafka.log",
             "LOG_DIR": "/tmp",
         },

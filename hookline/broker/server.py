@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hookline.broker.config import JVM_FLAGS, Membership, Node, render, server_properties
+from hookline.broker.config import HEAP_FLAGS, JVM_FLAGS, Membership, Node, render, server_properties
 from hookline.broker.folder import CHOOSE_ANOTHER, DataFolder, process_is_gone
 from hookline.broker.jars import KAFKA_VERSION, Jars, cache_dir
 from hookline.broker.java import find_java
@@ -138,7 +138,7 @@ class EmbeddedBroker:
     def _java(self, java: Path) -> list[str]:
         log4j2 = str(files("hookline.broker").joinpath("log4j2.properties"))
         settings = (f"-Dlog4j2.configurationFile={log4j2}", f"-Dhookline.log={self._folder.log}")
-        return [str(java), *JVM_FLAGS, *settings, "-cp", self._jars.class_path()]
+        return [str(java), *HEAP_FLAGS, *JVM_FLAGS, *settings, "-cp", self._jars.class_path()]
 
     def _write_properties(self, data: str) -> None:
         properties = server_properties(self._node, self._membership.nodes, self._extra, data=data)

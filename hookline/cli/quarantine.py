@@ -21,13 +21,12 @@ from hookline.cli.topics import unreachable
 from hookline.errors import ConfigError, LogUnavailable, Undecodable
 from hookline.log.kafka import kafka_cluster
 from hookline.log.records import Place, RawRecord, Topic
+from hookline.log.scan import scan
 from hookline.settings import Settings, load_settings
 
 __all__ = ["Kept", "app", "verdict_of"]
 
 QUARANTINE = Place(Topic.QUARANTINE, 0)
-POLL_S = 1.0
-IDLE_POLLS = 10
 RETRY_S = 10.0
 OURS = frozenset({"user-agent"})
 """Kept headers that are not sent again."""
@@ -216,29 +215,7 @@ def _read(settings: Settings) -> list[Kept]:
 
 
 async def _read_topic(settings: Settings) -> list[Kept]:
-    cluster = kafka_cluster(settings, "quarantine")
-    offsets = await cluster.offsets()
-    try:
-        consumer = await cluster.consumer()
-        try:
-            start, end = (
-                (await offsets.starts([QUARANTINE]))[QUARANTINE],
-                (await offsets.ends([QUARANTINE]))[QUARANTINE],
-            )
-            consumer.assign({QUARANTINE: start})
-            found: list[Kept] = []
-            idle = 0
-            while (found[-1].offset + 1 if found else start) < end:
-                records = (await consumer.poll(POLL_S)).get(QUARANTINE, ())
-                idle = 0 if records else idle + 1
-                if idle > IDLE_POLLS:
-                    raise LogUnavailable("the quarantine gave no record")
-                found += [_kept(raw) for raw in records]
-            return found
-        finally:
-            await consumer.close()
-    finally:
-        await offsets.close()
+    return [_kept(raw) async for raw in scan(kafka_cluster(settings, "quarantine"), QUARANTINE)]
 
 
 def _kept(raw: RawRecord) -> Kept:

@@ -21,8 +21,9 @@ from hookline.log.fitness import CO_PARTITIONED, Topics, TopicState, config_of, 
 from hookline.log.kafka import KafkaCluster
 from hookline.log.kafka_client import KAFKA_TROUBLE, abandon_admin
 from hookline.log.kafka_start import started
-from hookline.log.records import LOGS, Place, RawRecord, Topic
+from hookline.log.records import LOGS, Place, Topic
 from hookline.log.retention import retention_ms
+from hookline.log.scan import scan
 
 __all__ = [
     "check_topics",
@@ -36,8 +37,6 @@ PIPELINES = Place(Topic.PIPELINES, 0)
 
 ASK_S = 15.0
 """Seconds that Kafka may take to answer, or for new topics to get their leaders."""
-READ_S = 30.0
-"""Seconds without a record after which reading `pipelines` is given up."""
 OF_TOPIC = 1
 """Where a setting in DescribeConfigs comes from: it was given to the topic itself."""
 
@@ -112,20 +111,7 @@ async def read_log_id(cluster: Cluster) -> UUID | None:
 
 async def _read_pipelines(cluster: Cluster) -> tuple[UUID | None, list[Pipeline]]:
     """The log's id and the pipelines as they stand. Raises Undecodable, LogUnavailable."""
-    async with contextlib.AsyncExitStack() as stack:
-        offsets = await cluster.offsets()
-        stack.push_async_callback(offsets.close)
-        consumer = await cluster.consumer()
-        stack.push_async_callback(consumer.close)
-        position, end = (await offsets.starts([PIPELINES]))[PIPELINES], (await offsets.ends([PIPELINES]))[PIPELINES]
-        consumer.assign({PIPELINES: position})
-        latest: dict[bytes | None, RawRecord] = {}
-        while position < end:
-            records = (await consumer.poll(READ_S)).get(PIPELINES, ())
-            if not records:
-                raise LogUnavailable(f"pipelines gave nothing to read from {position} to {end}")
-            latest |= {raw.key: raw for raw in records}
-            position = records[-1].offset + 1
+    latest = {raw.key: raw async for raw in scan(cluster, PIPELINES)}
     found = latest.pop(LOG_ID_KEY, None)
     pipelines = [decode_setting(raw, Pipeline) for raw in latest.values() if raw.value is not None]
     return None if found is None else decode_setting(found, LogId).log_id, pipelines
