@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from hookline.errors import BrokerError
 
-__all__ = ["CONTROLLER_OFFSET", "HEAP_FLAGS", "JVM_FLAGS", "LOOPBACK", "Membership", "Node", "render", "server_properties"]
+__all__ = [
+    "CONTROLLER_OFFSET",
+    "HEAP_FLAGS",
+    "JVM_FLAGS",
+    "LOOPBACK",
+    "Membership",
+    "Node",
+    "render",
+    "server_properties",
+]
 
 LOOPBACK = "127.0.0.1"
 CONTROLLER_OFFSET = 1000

@@ -1,18 +1,15 @@
 """`hookline audit`: replay, state, verify, export. They read and nothing else: nothing is produced, committed or sent (I12)."""
 
 import asyncio
-import gc
 import json
 import os
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import typer
 
 from hookline.audit.bundle_file import BundleSource
-from hookline.audit.cluster import open_cluster
 from hookline.audit.export import export as write_bundle
 from hookline.audit.findings import Finding
 from hookline.audit.jobs import Jobs, jobs_for
@@ -20,21 +17,12 @@ from hookline.audit.lines import as_fields
 from hookline.audit.replay import Left, Run
 from hookline.audit.replay import replay as read_story
 from hookline.audit.replay import stood as read_state
-from hookline.audit.source import Origin, Source
-from hookline.audit.story import Selection
-from hookline.audit.times import parse_time
+from hookline.audit.source import Source
 from hookline.audit.verify import Figures
 from hookline.audit.verify import verify as judge
-from hookline.chain.ids import ChainId
+from hookline.cli.audit_log import collect_seldom, on_log, open_log, open_rows, origin_of, selection_of
 from hookline.cli.audit_view import AuditView, stood_fields
-from hookline.cli.topics import unreachable
-from hookline.clock import SystemClock
-from hookline.errors import BundleBroken, ConfigError, LogUnavailable
-from hookline.log.kafka import kafka_cluster
-from hookline.settings import load_settings
-
-if TYPE_CHECKING:
-    from hookline.audit.console import ConsoleRows
+from hookline.errors import BundleBroken, ConfigError
 
 __all__ = ["app"]
 
@@ -86,7 +74,7 @@ def replay(
     """
 
     async def tell(log: Source, view: AuditView) -> None:
-        selection = _selection(log, repository, chain, push, since, until)
+        selection = selection_of(log, repository, chain, push, since, until)
         run = Run()
         async for told in read_story(log, selection, run, view.progress):
             if not as_json:
@@ -95,7 +83,7 @@ def replay(
                 view.line(json.dumps(as_fields(told)))
         view.close_run(run)
 
-    _run(source, tell)
+    on_log(source, tell)
 
 
 @app.command()
@@ -118,7 +106,7 @@ def state(
     """
 
     async def show(log: Source, view: AuditView) -> None:
-        selection = _selection(log, repository, chain, push, None, at)
+        selection = selection_of(log, repository, chain, push, None, at)
         run = Run()
         async for chains in read_state(log, selection, run, view.progress):
             wanted = [stood for stood in chains if not (only_open and stood.chain.ending)]
@@ -130,7 +118,7 @@ def state(
         view.stood([], last=True)
         view.close_run(run)
 
-    _run(source, show)
+    on_log(source, show)
 
 
 class Judged(NamedTuple):
@@ -174,7 +162,7 @@ def verify(
     """
     if seal is not None and source is None:
         raise ConfigError("--seal is the seal of a file: give it with --input")
-    origin = asyncio.run(_origin(source))
+    origin = asyncio.run(origin_of(source))
     count = jobs or jobs_for(origin)
     all_figures, seals = Figures(), set[str]()
 
@@ -241,86 +229,19 @@ def export(
         view.exported(file, last, hash_of_last)
         view.close_with(last.records)
 
-    _run(source, write)
-
-
-def _run(path: Path | None, work: Callable[[Source, AuditView], Awaitable[None]]) -> None:
-    _collect_seldom()
-    asyncio.run(_work(path, work))
-
-
-def _collect_seldom() -> None:
-    """A log is millions of small objects that come and go by themselves: the collector would only look at what stays."""
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 1_000)
-
-
-async def _work(path: Path | None, work: Callable[[Source, AuditView], Awaitable[None]]) -> None:
-    log = await _open(path)
-    try:
-        with AuditView(len(log.origin)) as view:
-            await work(log, view)
-    finally:
-        await log.close()
-
-
-async def _origin(path: Path | None) -> Origin:
-    log = await _open(path)
-    await log.close()
-    return log.origin
+    on_log(source, write)
 
 
 async def _judge(
     path: Path | None, console: str | None, only: Collection[int] | None, say: Callable[[Said], None], *, settled: bool
 ) -> None:
     """One job's share."""
-    _collect_seldom()
+    collect_seldom()
     # Before the log's ends are taken: what the database has read lies below them.
-    with _open_console(console) as rows:
-        log = await _open(path)
+    with open_rows(console) as rows:
+        log = await open_log(path)
         try:
             figures = await judge(log, say, console=rows, settled=settled, only=only, progress=say)
         finally:
             await log.close()
     say(Judged(figures, log.seal if isinstance(log, BundleSource) else ""))
-
-
-async def _open(path: Path | None) -> Source:
-    """Raises ConfigError, BundleBroken, LogUnavailable, TopicsUnfit."""
-    if path is not None:
-        return BundleSource(path)
-    settings = load_settings()
-    try:
-        return await open_cluster(kafka_cluster(settings, "audit"), settings.topic_prefix, SystemClock())
-    except LogUnavailable as error:
-        raise LogUnavailable(unreachable(settings, error)) from None
-
-
-def _open_console(url: str | None) -> "AbstractContextManager[ConsoleRows | None]":
-    """Raises ConfigError, Unavailable."""
-    if url is None:
-        return nullcontext()
-    try:
-        from hookline.audit.console import open_console
-    except ModuleNotFoundError:
-        raise ConfigError("--console needs SQLAlchemy: install hookline[console]") from None
-    return open_console(url)
-
-
-def _selection(
-    log: Source, repository: str | None, chain: str | None, push: str | None, since: str | None, until: str | None
-) -> Selection:
-    """Raises ConfigError for what is no time or no chain's id."""
-    now = log.origin.taken_at
-    try:
-        if chain is not None:
-            ChainId.parse(chain)
-        if push is not None:
-            ChainId.parse(f"{push}-0-0-0")
-    except ValueError:
-        raise ConfigError(f"{chain or push} is no id of a {'chain' if chain else 'push'}") from None
-    try:
-        times = [None if text is None else parse_time(text, now) for text in (since, until)]
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    return Selection(chain, push, repository, *times)

@@ -8,10 +8,7 @@ STOPPED     at a record that this version cannot read (rule 7); goes on when an 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID
 
 import structlog
 
@@ -19,19 +16,17 @@ from hookline.chain.events import Fence, SkipRequested
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, KeyMissing, LogUnavailable, Undecodable
-from hookline.log.cluster import Cluster, Offsets
 from hookline.log.codec import encode
-from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Place, Positions, Topic
 from hookline.log.skips import LOOK_S, Skip, find_skip
 from hookline.log.snapshots import committed, read_checkpoint
-from hookline.log.writer import Writer
 from services.dispatcher import metrics
-from services.dispatcher.checkpoint import Checkpoints, CommitRequest
+from services.dispatcher.checkpoint import Checkpoints
+from services.dispatcher.transport import Transport
 from services.dispatcher.worker import Surroundings, Worker
 
-__all__ = ["Log", "Partition", "State"]
+__all__ = ["Partition", "State"]
 
 log = structlog.get_logger()
 
@@ -47,34 +42,15 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True)
-class Log:
-    """The transport that all partitions of a process share."""
-
-    cluster: Cluster
-    offsets: Offsets
-    writer: Writer
-    feed: Feed
-    log_id: UUID
-    owner: str
-    """Who we are, in Fences."""
-    commit: CommitRequest
-    leave: Callable[[], Awaitable[None]]
-    """After a refused or unanswered commit: leave the group and join anew (rule 3)."""
-    end: Callable[[Exception], None]
-    """Ends the process: what a restore would not mend."""
-    checkpoint_events: int
-
-
 class Partition:
     """Lives from its assignment until `close`. The poll loop calls `on_data` after each poll that brought something."""
 
-    def __init__(self, number: int, transport: Log, around: Surroundings) -> None:
+    def __init__(self, number: int, transport: Transport, around: Surroundings) -> None:
         self.number = number
         self.state = State.RESTORING
         self.detail = "waiting for its turn"
         self.worker: Worker | None = None
-        self._log = transport
+        self._transport = transport
         self._around = around
         self._reader: PartitionReader | None = None
         self._checkpoints: Checkpoints | None = None
@@ -98,7 +74,7 @@ class Partition:
         try:
             for read in self._reader.read():
                 self.worker.take(read)
-            self._log.feed.settle(self.number)
+            self._transport.feed.settle(self.number)
             self._advance()
         except Exception as error:  # noqa: BLE001 - crash only: `_live` restores from the log
             self._fail(error)
@@ -126,7 +102,7 @@ class Partition:
         """Assigned again. Goes on once `deliveries` was read to its end: a Fence above ours there ends the incarnation."""
         self._assigned.set()
         if self._reader is not None:
-            self._log.feed.start(self._reader)
+            self._transport.feed.start(self._reader)
         if self.state is State.PARKED:
             self.state, self.detail, self._ends = State.RESTORING, "reading on after a rebalance", None
             self._spawn_ends()
@@ -180,7 +156,7 @@ class Partition:
                 self._skips.add(await self._skipped(error))
                 pause_s = MIN_PAUSE_S
             except ForeignLog as error:
-                self._log.end(error)
+                self._transport.end(error)
                 return
             except Exception as error:  # noqa: BLE001 - crash only (rule 5): whatever it was, the log has the truth
                 if self.state is State.RUNNING and not isinstance(error, KeyMissing):  # which only an operator mends
@@ -191,7 +167,7 @@ class Partition:
             await self._drop()
             if self._must_leave:
                 self._must_leave = False
-                await self._log.leave()
+                await self._transport.leave()
             await asyncio.sleep(pause_s * (0.5 + self._around.random.random()))
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
@@ -212,7 +188,7 @@ class Partition:
 
     async def _find_skip(self, stopped: Undecodable) -> SkipRequested | None:
         try:
-            return await find_skip(self._log.cluster, stopped)
+            return await find_skip(self._transport.cluster, stopped)
         except LogUnavailable:
             return None  # it is looked for again
 
@@ -230,37 +206,34 @@ class Partition:
         self._failed = asyncio.get_running_loop().create_future()
         self._began = self._around.clock.monotonic()
         token = await self._fence()
-        places = [Place(topic, self.number) for topic in LOGS]
-        checkpoint = await committed(self._log.offsets, self.number, self._log.log_id)
+        checkpoint = await committed(self._transport.offsets, self.number, self._transport.log_id)
         if checkpoint is not None and checkpoint.fence > token:
             raise Fenced(f"partition {self.number}: the commit names fence {checkpoint.fence}, above our token {token}")
         self.detail = "reading its snapshot"
         restored = await read_checkpoint(
-            self._log.cluster, self._log.offsets, self.number, checkpoint, progress=self._progress
+            self._transport.cluster, self._transport.offsets, self.number, checkpoint, progress=self._progress
         )
-        ends = await self._log.offsets.ends(places)
-        self._ends = Positions(*(ends[place] for place in places))
+        self._ends = await self._ends_now()
         self._reader = PartitionReader(
             self.number, restored.positions, restored.fence, restored.positions.deliveries, self._skips
         )
         fold = PartitionFold(restored.chains.values(), restored.repeats, on_end=_count_end)
         self.worker = Worker(token, self._reader, fold, self._around, self._fail)
         self._checkpoints = Checkpoints(
-            self.number, self._log.writer, self._log.offsets, self._log.commit, self._log.log_id,
-            self.worker, self._around.clock, self._fail, previous=restored.snapshot, min_events=self._log.checkpoint_events,
+            self.number, self._transport.writer, self._transport.offsets, self._transport.commit, self._transport.log_id,
+            self.worker, self._around.clock, self._fail, previous=restored.snapshot, min_events=self._transport.checkpoint_events,
         )  # fmt: skip
         if self._assigned.is_set():
-            self._log.feed.start(self._reader)
+            self._transport.feed.start(self._reader)
         self._advance()
         await self._failed
 
     async def _fence(self) -> int:
         self.state, self.detail = State.RESTORING, "taking the partition"
         now = self._around.clock.now_ms()
+        fence = Fence(owner=self._transport.owner, fenced_at=now)
         async with self._fencing:
-            return await self._log.writer.append(
-                encode(Fence(owner=self._log.owner, fenced_at=now), self.number, now_ms=now)
-            )
+            return await self._transport.writer.append(encode(fence, self.number, now_ms=now))
 
     def _progress(self, records: int) -> None:
         self.detail = f"reading its snapshot: {records} records"
@@ -286,15 +259,18 @@ class Partition:
         metrics.RESTORE_SECONDS.observe(seconds)
         log.info("running", partition=self.number, open_chains=len(worker.fold.chains), seconds=round(seconds, 3))
 
+    async def _ends_now(self) -> Positions:
+        places = [Place(topic, self.number) for topic in LOGS]
+        ends = await self._transport.offsets.ends(places)
+        return Positions(*(ends[place] for place in places))
+
     def _spawn_ends(self) -> None:
         async def ask() -> None:
-            places = [Place(topic, self.number) for topic in LOGS]
             try:
-                ends = await self._log.offsets.ends(places)
+                self._ends = await self._ends_now()
             except Exception as error:  # noqa: BLE001 - crash only
                 self._fail(error)
             else:
-                self._ends = Positions(*(ends[place] for place in places))
                 self.on_data()
 
         self._ends_task = asyncio.create_task(ask())
@@ -308,7 +284,7 @@ class Partition:
 
     def _stop_reading(self) -> None:
         if self._reader is not None:
-            self._log.feed.stop(self._reader)
+            self._transport.feed.stop(self._reader)
 
     async def _drop(self) -> None:
         """Forget worker, memory and token."""

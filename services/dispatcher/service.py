@@ -26,8 +26,9 @@ from hookline.settings import Settings
 from hookline.web.health import Status
 from services.dispatcher import metrics
 from services.dispatcher.checkpoint import MIN_EVENTS
-from services.dispatcher.partition import Log, Partition, State
+from services.dispatcher.partition import Partition, State
 from services.dispatcher.slots import Slots
+from services.dispatcher.transport import Transport
 from services.dispatcher.worker import HookSender, Surroundings
 
 __all__ = ["Dispatcher", "Pace"]
@@ -153,7 +154,7 @@ class Dispatcher:
             if number in self._partitions:
                 self._partitions[number].unpark()
             elif not self._draining:  # else it is the next owner's, once we have left
-                self._partitions[number] = Partition(number, self._log, self._around)
+                self._partitions[number] = Partition(number, self._transport, self._around)
 
     def _close(self, partition: Partition) -> None:
         task = asyncio.create_task(partition.close())
@@ -188,7 +189,7 @@ class Dispatcher:
             group = await self._cluster.group(DISPATCHER_GROUP, self)
             stack.push_async_callback(group.close)
             feed = Feed(group)
-            self._log = Log(
+            self._transport = Transport(
                 self._cluster,
                 offsets,
                 writer,

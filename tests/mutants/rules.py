@@ -51,11 +51,15 @@ RULES = (
     rule(
         "a later Fence of one's own is ignored",
         Edit(WORKER, "if record.offset > self.token:", "if record.offset > self.token and event.owner != self.owner:"),
-        Edit(PARTITION, "            self.number, self._log.writer,", "            self._own(), self._log.writer,"),
+        Edit(
+            PARTITION,
+            "            self.number, self._transport.writer,",
+            "            self._own(), self._transport.writer,",
+        ),
         Edit(
             PARTITION,
             "    def _progress(self, records: int)",
-            "    def _own(self) -> int:\n        self.worker.owner = self._log.owner\n        return self.number\n\n"
+            "    def _own(self) -> int:\n        self.worker.owner = self._transport.owner\n        return self.number\n\n"
             "    def _progress(self, records: int)",
         ),
         tests=f"{INCARNATIONS}::test_a_fence_above_the_token_ends_the_incarnation_and_a_new_one_restores",
@@ -116,19 +120,12 @@ RULES = (
         Edit(
             PARTITION,
             "token = await self._fence()\n",
-            "early = await self._early_ends()\n        token = await self._fence()\n",
+            "early = await self._ends_now()\n        token = await self._fence()\n",
         ),
         Edit(
             PARTITION,
-            "        ends = await self._log.offsets.ends(places)\n        self._ends",
-            "        ends = early\n        self._ends",
-        ),
-        Edit(
-            PARTITION,
-            "    def _progress(self, records: int)",
-            "    async def _early_ends(self) -> dict[Place, int]:\n"
-            "        return await self._log.offsets.ends([Place(topic, self.number) for topic in LOGS])\n\n"
-            "    def _progress(self, records: int)",
+            "self._ends = await self._ends_now()\n        self._reader",
+            "self._ends = early\n        self._reader",
         ),
         tests=TIMING,
     ),

@@ -64,6 +64,18 @@ class Receivers:
         assert isinstance(got, Outcome)
         return got
 
+    def hold(self, held: Callable[[HookPost], bool] = lambda post: True) -> asyncio.Event:
+        """From now on answer those that are `held` only once the event that this gives is set, and all others at once."""
+        answered = asyncio.Event()
+
+        async def answer(post: HookPost) -> Outcome:
+            if held(post):
+                await answered.wait()
+            return DELIVERED
+
+        self.answer = answer
+        return answered
+
     async def close(self) -> None: ...
 
     @property

@@ -15,9 +15,8 @@ from hookline.log.faults import Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
-from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import DELIVERED, World, plan, until
+from tests.unit.dispatcher.harness import World, plan, until
 from tests.unit.dispatcher.test_incarnations import fold_of, packed
 
 PUSHES, DELIVERIES = Place(Topic.PUSHES, 0), Place(Topic.DELIVERIES, 0)
@@ -77,7 +76,7 @@ async def some_polls(world: World) -> None:
 
 async def stop_polling(world: World, dispatcher: Dispatcher) -> None:
     """As a process that is stopped; what it has begun goes on."""
-    dispatcher._log.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
+    dispatcher._transport.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
     await asyncio.sleep(2 * world.pace.poll_s)
 
 
@@ -122,18 +121,13 @@ async def test_a_commit_has_the_positions_of_its_snapshots_instant(world: World,
 
 async def test_the_ends_of_a_restore_are_taken_after_its_fence(world: World, cluster: Gated) -> None:
     """Scenario ends: what the owner before could still write below our Fence is read before anything is POSTed."""
-    answered = asyncio.Event()
-
-    async def answer(post: HookPost) -> Outcome:
-        await answered.wait()
-        return DELIVERED
+    answered = world.receivers.hold()
 
     async def first_let_the_other_write(draft: Draft) -> None:
         if kind(draft) == "Fence":
             answered.set()
             await until(lambda: world.decisions(HookDelivered))
 
-    world.receivers.answer = answer
     async with world.running("a") as zombie:
         world.push(plan(1))
         await until(lambda: world.receivers.posts)
@@ -161,7 +155,7 @@ async def test_nothing_is_posted_before_a_restore_has_read_what_is_there(world: 
 async def test_a_decision_counts_when_it_is_read_back_and_not_at_its_ack(world: World, cluster: Gated) -> None:
     """Scenario ack-fold: between the two another one's Fence may have made it void."""
     async with world.running("a") as dispatcher:
-        consumer = dispatcher._log.feed._consumer
+        consumer = dispatcher._transport.feed._consumer
         consumer.pause(DELIVERIES)
         world.push(plan(1))
         await until(lambda: world.decisions(HookDelivered))
@@ -191,13 +185,7 @@ async def test_a_decision_that_is_not_acked_ends_the_incarnation(world: World, c
 
 async def test_no_post_begins_long_after_the_last_poll(world: World) -> None:
     """Rule 6: a process that was stopped may have lost its partitions."""
-    answered = asyncio.Event()
-
-    async def answer(post: HookPost) -> Outcome:
-        await answered.wait()
-        return DELIVERED
-
-    world.receivers.answer = answer
+    answered = world.receivers.hold()
     async with world.running("a") as dispatcher:
         for _ in range(33):
             world.push(plan(1))
@@ -256,14 +244,7 @@ async def test_a_post_that_is_called_off_before_it_began_gives_its_place_back(wo
 
 async def test_a_timer_that_is_overdue_while_a_dispatcher_drains_wakes_nobody(world: World) -> None:
     """Nothing is decided any more then: the poll loop turned round and round, and nothing else in its process did."""
-    answered = asyncio.Event()
-
-    async def answer(post: HookPost) -> Outcome:
-        if len(world.receivers.posts) > 1:
-            await answered.wait()
-        return DELIVERED
-
-    world.receivers.answer = answer
+    answered = world.receivers.hold(lambda post: len(world.receivers.posts) > 1)
     dispatcher = world.dispatcher("a")
     await dispatcher.start()
     await until(lambda: dispatcher.ready().ok)

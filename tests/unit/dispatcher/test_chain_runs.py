@@ -207,14 +207,7 @@ async def test_every_plan_of_a_push_is_a_chain_of_its_own(world: World) -> None:
 
 
 async def test_a_slow_receiver_holds_up_nobody_else(world: World) -> None:
-    forever = asyncio.Event()
-
-    async def answer(post: HookPost) -> Outcome:
-        if post.hook.name == "1":
-            await forever.wait()
-        return DELIVERED
-
-    world.receivers.answer = answer
+    forever = world.receivers.hold(lambda post: post.hook.name == "1")
     slow, quick = plan(1, n=0), plan(2, n=1).model_copy(update={"hooks": plan(2).hooks[1:]})
     async with world.running():
         for _ in range(40):  # more than one host may hold at once

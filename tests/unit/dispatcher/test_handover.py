@@ -8,9 +8,8 @@ import pytest
 from hookline.chain.events import Fence, HookDelivered
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Topic
-from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import DELIVERED, World, until
+from tests.unit.dispatcher.harness import World, until
 
 TURNS = 50
 
@@ -23,14 +22,7 @@ def world() -> World:
 @pytest.fixture
 def answered(world: World) -> asyncio.Event:
     """Set: receivers answer."""
-    answered = asyncio.Event()
-
-    async def answer(post: HookPost) -> Outcome:
-        await answered.wait()
-        return DELIVERED
-
-    world.receivers.answer = answer
-    return answered
+    return world.receivers.hold()
 
 
 async def stays_open(task: "asyncio.Task[None]") -> bool:
@@ -107,7 +99,7 @@ def fences_of(world: World, partition: int) -> list[object]:
 
 def hold(dispatcher: Dispatcher, landed: asyncio.Event) -> None:
     """Every append of that dispatcher, until it may land."""
-    writer = dispatcher._log.writer
+    writer = dispatcher._transport.writer
     append: Callable[[Draft], object] = writer.append
 
     async def held(draft: Draft) -> int:

@@ -51,13 +51,7 @@ def fold_of(dispatcher) -> PartitionFold:  # type: ignore[no-untyped-def]
 
 
 async def test_a_crash_between_post_and_event_repeats_under_the_same_id(world: World) -> None:
-    forever = asyncio.Event()
-
-    async def hang(post: HookPost) -> Outcome:
-        await forever.wait()
-        return DELIVERED
-
-    world.receivers.answer = hang
+    world.receivers.hold()
     async with world.running("a"):
         world.push(plan(1))
         await until(lambda: world.receivers.posts)
@@ -133,20 +127,13 @@ async def test_a_commit_whose_fence_is_above_the_token_stops_the_restore(world: 
 
 async def test_a_zombie_decides_nothing_that_counts(world: World) -> None:
     """Another member takes the partition; what the first still appends is void (I10)."""
-    slow = asyncio.Event()
-
-    async def answer(post: HookPost) -> Outcome:
-        if len(world.receivers.posts) == 1:
-            await slow.wait()
-        return DELIVERED
-
-    world.receivers.answer = answer
+    slow = world.receivers.hold(lambda post: len(world.receivers.posts) == 1)
     async with world.running("a") as zombie:
         world.push(plan(1))
         await until(lambda: world.receivers.posts)
         chain_id = world.only_chain()
         # As a process that was stopped: it polls no more, but its POST goes on.
-        zombie._log.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
+        zombie._transport.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
         await asyncio.sleep(2 * world.pace.poll_s)
         for member in list(world.cluster.membership(DISPATCHER_GROUP)._members):
             world.cluster.membership(DISPATCHER_GROUP).leave(member)
@@ -286,13 +273,7 @@ async def test_two_dispatchers_share_the_partitions_and_the_rest_moves_when_one_
 
 
 async def test_sigterm_lets_open_posts_end_and_begins_no_other(world: World) -> None:
-    answered = asyncio.Event()
-
-    async def answer(post: HookPost) -> Outcome:
-        await answered.wait()
-        return DELIVERED
-
-    world.receivers.answer = answer
+    answered = world.receivers.hold()
     dispatcher = world.dispatcher("a")
     await dispatcher.start()
     await until(lambda: dispatcher.ready().ok)
@@ -314,26 +295,20 @@ async def test_no_halt_before_callbacks_was_read_to_its_end_as_it_stood_after_th
         world.push(plan(1, deadline_s=60))
         await until(lambda: world.decisions(HookDelivered))
         behind = Place(Topic.CALLBACKS, 0)
-        dispatcher._log.feed._consumer.pause(behind)
+        dispatcher._transport.feed._consumer.pause(behind)
         world.verdict(world.only_chain())
         world.clock.advance(60)
         await until(lambda: world.decisions(StepClosing))
         await asyncio.sleep(20 * world.pace.poll_s)
         assert not world.decisions(ChainHalted)
-        dispatcher._log.feed._consumer.resume(behind)
+        dispatcher._transport.feed._consumer.resume(behind)
         await until(lambda: world.decisions(ChainCompleted))
 
 
 @pytest.mark.parametrize("meanwhile", ["cancel", "verdict"])
 async def test_a_post_that_waits_for_a_place_is_looked_at_again_before_it_begins(world: World, meanwhile: str) -> None:
     """Cancelled; or judged already, since a zombie had POSTed it: nobody needs it any more."""
-    answered = asyncio.Event()
-
-    async def answer(post: HookPost) -> Outcome:
-        await answered.wait()
-        return DELIVERED
-
-    world.receivers.answer = answer
+    answered = world.receivers.hold()
     async with world.running("a") as dispatcher:
         for _ in range(32):
             world.push(plan(1))
