@@ -23,7 +23,7 @@ from bench import open as open_loop
 from bench.amounts import FULL, MILLION, QUICK, Amounts
 from bench.failure import BenchFailed
 from bench.figures import Figures, nested
-from bench.systems import System, floor_system, hookline_system
+from bench.systems import System, design_system, floor_system, hookline_system
 from bench.table import show
 from bench.targets import missing
 from hookline.errors import HooklineError
@@ -59,16 +59,26 @@ def of_hookline(measure: Callable[[Amounts], Awaitable[Figures]]) -> Part:
     return Part(lambda amounts, _: measure(amounts))
 
 
+async def closed_by_design(amounts: Amounts) -> Figures:
+    """What the events of the design cost on this stack, with none of its promises (`bench.design`)."""
+    found = await closed.measure(amounts, design_system)
+    return {f"design.{key.removeprefix('closed.')}": figure for key, figure in found.items()}
+
+
 PARTS = {
     "harness": of_hookline(harness.measure),
     "open": of_both(open_loop.measure),
     "closed": of_both(closed.measure),
+    "design": of_hookline(closed_by_design),
     "chains": of_hookline(chains.measure),
     "restore": Part(restore.measure),
     "neighbours": of_hookline(neighbours.measure),
     "scale": of_hookline(scale.measure),
     "idle": of_both(idle.measure),
 }
+
+MEASURED = {"harness": "generator straight to receiver", "design": "the design's floor"}
+"""What is measured where it is not Hookline."""
 
 
 class Found:
@@ -106,7 +116,7 @@ async def measure(name: str, amounts: Amounts, found: Found, say: Say, *, floor:
     if part.floor is not None and floor:
         say(f"{name}: the floor")
         found.floor |= await part.floor(amounts)
-    say(f"{name}: Hookline" if name != "harness" else "harness: generator straight to receiver")
+    say(f"{name}: {MEASURED.get(name, 'Hookline')}")
     figures = await part.hookline(amounts, say)
     if lacking := missing(name, figures):
         raise BenchFailed(f"it gave no {', '.join(lacking)}")

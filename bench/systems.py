@@ -1,16 +1,16 @@
-"""The two systems that are measured alike: Hookline with all its services, and the floor."""
+"""The systems that are measured alike: Hookline with all its services, the floor, and the design's floor."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
-from bench import floor
+from bench import design, floor
 from bench.console import make_pipeline, seconds_until_shown
 from bench.stage import SERVICES, Stage, stage
 
-__all__ = ["System", "floor_system", "hookline_stage", "hookline_system", "settled"]
+__all__ = ["System", "design_system", "floor_system", "hookline_stage", "hookline_system", "settled"]
 
 System: TypeAlias = Callable[[int], AbstractAsyncContextManager[Stage]]
 """From a receiver's port to a stage whose `ports["ingress"]` takes Docker Hub's pushes, each of which ends as one hook there."""
@@ -37,10 +37,23 @@ async def hookline_system(receiver: int) -> AsyncIterator[Stage]:
 
 @contextlib.asynccontextmanager
 async def floor_system(receiver: int) -> AsyncIterator[Stage]:
-    async with stage(prefix=floor.PREFIX) as on:
-        for part in ("ingress", "dispatcher"):
+    async with _programs("bench.floor", floor.PREFIX, ("ingress", "dispatcher"), receiver) as on:
+        yield on
+
+
+@contextlib.asynccontextmanager
+async def design_system(receiver: int) -> AsyncIterator[Stage]:
+    async with _programs("bench.design", design.PREFIX, design.PARTS, receiver) as on:
+        yield on
+
+
+@contextlib.asynccontextmanager
+async def _programs(module: str, prefix: str, parts: Iterable[str], receiver: int) -> AsyncIterator[Stage]:
+    async with stage(prefix=prefix) as on:
+        on.ports[design.READMODEL] = on.ports["console"]
+        for part in parts:
             told = ("--kafka", on.broker.bootstrap_servers, "--port", str(on.ports[part]))
-            await on.run(part, "bench.floor", part, *told, "--hook", f"http://127.0.0.1:{receiver}/1")
+            await on.run(part, module, part, *told, "--hook", f"http://127.0.0.1:{receiver}/1")
         yield on
 
 

@@ -10,6 +10,7 @@ __all__ = ["KEYS", "TARGETS", "Target", "missing"]
 KEYS: Mapping[str, tuple[str, ...]] = {
     "open.*": ("p50_ms", "p95_ms", "p99_ms", "ack_p50_ms", "ack_p95_ms"),
     "closed": ("accepted_per_s", "delivered_per_s", "cpu_ms_per_push", "console_lag_s"),
+    "design": ("accepted_per_s", "delivered_per_s", "cpu_ms_per_push"),
     "chains": (
         "gate_p50_ms", "gate_p95_ms", "chain_p95_ms", "chains_per_s", "hooks_per_s", "disk_bytes_per_chain",
     ),
