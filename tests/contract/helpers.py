@@ -62,12 +62,20 @@ async def append_draft(writer: Writer, draft: Draft) -> int:
 
 
 async def read(consumer: Consumer, place: Place, count: int) -> list[RawRecord]:
-    """Poll until that many of the place have come."""
-    records: list[RawRecord] = []
+    """Poll until that many of the place have come; what comes of others meanwhile is lost."""
+    return (await read_each(consumer, {place: count}))[place]
+
+
+async def read_each(consumer: Consumer, counts: Mapping[Place, int]) -> dict[Place, list[RawRecord]]:
+    """Poll until that many of each place have come, in whatever order."""
+    records: dict[Place, list[RawRecord]] = {place: [] for place in counts}
     deadline = time.monotonic() + WITHIN_S
-    while len(records) < count:
-        records += (await consumer.poll(0.2)).get(place, ())
-        assert time.monotonic() < deadline, f"{len(records)} of {count} records came"
+    while any(len(records[place]) < count for place, count in counts.items()):
+        fetched = await consumer.poll(0.2)
+        for place in counts:
+            records[place] += fetched.get(place, ())
+        came = {str(place): len(found) for place, found in records.items()}
+        assert time.monotonic() < deadline, f"{came} came of {counts}"
     return records
 
 

@@ -199,6 +199,15 @@ RULES = (
         tests="unit/log/test_kafka_session.py",
     ),
     rule(
+        "a broker that forgot the session is asked on as if it knew it",
+        Edit(
+            KAFKA_SESSION,
+            "if answer.error_code or answer.session_id == NO_SESSION:",
+            "if answer.session_id == NO_SESSION and not answer.error_code:",
+        ),
+        tests="contract/test_kafka_consumer.py::test_a_broker_that_forgets_the_session_is_asked_anew",
+    ),
+    rule(
         "an answer for a place that was sought meanwhile counts",
         Edit(KAFKA_CONSUMER, " or cursor.position != session.told(tp):", ":"),
         tests="contract/test_kafka_consumer.py",
