@@ -12,11 +12,23 @@ from hookline.broker.config import CONTROLLER_OFFSET
 __all__ = ["docker_answers", "free_broker_port", "make_broker", "wait_until"]
 
 
+_given: set[int] = set()
+"""Ports that this process gave out: whoever got one may not listen yet when the next one asks."""
+
+
 def free_broker_port(low: int = 20000, high: int = 29000) -> int:
-    """A port that is free on loopback, as is the controller's; below the range that the system hands out by itself."""
+    """A port that is free on loopback, as is the controller's (or a service's admin port): both are given out once.
+
+    Below the range that the system hands out by itself.
+    """
     candidates = list(range(low, high))
     random.SystemRandom().shuffle(candidates)
-    return next(port for port in candidates if _free(port) and _free(port + CONTROLLER_OFFSET))
+    for port in candidates:
+        both = {port, port + CONTROLLER_OFFSET}
+        if _given.isdisjoint(both) and all(map(_free, both)):
+            _given.update(both)
+            return port
+    raise OSError(f"no port is free from {low} to {high}")
 
 
 def make_broker(data_dir: Path, port: int | None = None) -> EmbeddedBroker:

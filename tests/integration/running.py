@@ -34,14 +34,7 @@ def eventually(what: str, condition: Callable[[], object], within_s: float = REA
 
 def free_ports() -> dict[str, str]:
     """Port settings that are free now, each with its admin (or controller) port."""
-    chosen: dict[str, str] = {}
-    taken: set[int] = set()
-    while len(chosen) < len(SETTINGS):
-        port = free_broker_port()
-        if not {port, port + 1000, port - 1000} & taken:
-            taken |= {port, port + 1000}
-            chosen[f"HOOKLINE_{SETTINGS[len(chosen)]}_PORT"] = str(port)
-    return chosen
+    return {f"HOOKLINE_{name}_PORT": str(free_broker_port()) for name in SETTINGS}
 
 
 def clean_environment(**more: str) -> dict[str, str]:
