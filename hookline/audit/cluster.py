@@ -11,7 +11,7 @@ from hookline.clock import Clock
 from hookline.errors import LogUnavailable
 from hookline.log.cluster import Cluster, Commit, Consumer, Offsets
 from hookline.log.codec import decode_setting
-from hookline.log.records import LOGS, Place, RawRecord, Topic
+from hookline.log.records import LOGS, PIPELINES, Place, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
 
 __all__ = ["ClusterSource", "open_cluster"]
@@ -23,7 +23,6 @@ CHUNK = 100
 """Most records handed out at once: how far one log may be read ahead of the others."""
 HELD = 4_000
 """Records of one log fetched and not asked for, above which its fetching is paused."""
-PIPELINES = Place(Topic.PIPELINES, 0)
 
 
 async def open_cluster(cluster: Cluster, prefix: str, clock: Clock) -> "ClusterSource":

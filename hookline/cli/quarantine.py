@@ -20,13 +20,12 @@ from hookline.cli.terminal import make_console
 from hookline.cli.topics import unreachable
 from hookline.errors import ConfigError, LogUnavailable, Undecodable
 from hookline.log.kafka import kafka_cluster
-from hookline.log.records import Place, RawRecord, Topic
+from hookline.log.records import QUARANTINE, RawRecord
 from hookline.log.scan import scan
 from hookline.settings import Settings, load_settings
 
 __all__ = ["Kept", "app", "verdict_of"]
 
-QUARANTINE = Place(Topic.QUARANTINE, 0)
 RETRY_S = 10.0
 OURS = frozenset({"user-agent"})
 """Kept headers that are not sent again."""

@@ -25,7 +25,7 @@ from hookline.chain.events import (
 from hookline.chain.ids import ChainId, decision_id, push_of
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Undecodable
-from hookline.log.records import Draft, Place, RawRecord, Topic
+from hookline.log.records import PIPELINES, QUARANTINE, Draft, Place, RawRecord, Topic
 
 __all__ = [
     "Record",
@@ -107,7 +107,7 @@ def decode(raw: RawRecord) -> Record:
 
 def encode_setting(setting: Pipeline | LogId | None, *, now_ms: int, pipeline_id: str = "") -> Draft:
     """A record of `pipelines`; None: the tombstone of `pipeline_id`."""
-    place = Place(Topic.PIPELINES, 0)
+    place = PIPELINES
     if setting is None:
         return Draft(place, pipeline_id.encode(), None)
     key = LOG_ID_KEY if isinstance(setting, LogId) else setting.pipeline_id.encode()
@@ -129,7 +129,7 @@ def encode_quarantined(event: Quarantined, body: bytes, *, now_ms: int) -> Draft
     """A record of `quarantine`, under the SHA-256 of the body."""
     digest = sha256(body).hexdigest()
     headers = _headers(str(uuid4()), "ingress", "hookline.Quarantined.v1", now_ms, digest)
-    return Draft(Place(Topic.QUARANTINE, 0), digest.encode(), event.model_dump_json().encode(), headers)
+    return Draft(QUARANTINE, digest.encode(), event.model_dump_json().encode(), headers)
 
 
 def _headers(event_id: str, service: str, event_type: str, now_ms: int, subject: str) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from hookline.errors import LogUnavailable, Undecodable
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.records import Positions, Topic, logs_of
 from hookline.log.skips import Skip, find_skip
 from hookline.log.snapshots import committed, read_checkpoint
 
@@ -60,9 +60,7 @@ async def _read(
 ) -> OpenPartition:
     checkpoint = await committed(offsets, number, log_id)
     restored = await read_checkpoint(cluster, offsets, number, checkpoint, keep_payload=False)
-    places = [Place(topic, number) for topic in LOGS]
-    found = await offsets.ends(places)
-    ends = Positions(*(found[place] for place in places))
+    ends = Positions.among(await offsets.ends(logs_of(number)), number)
     reader = PartitionReader(number, restored.positions, restored.fence, deliveries_start=restored.positions.deliveries)
     fold = PartitionFold(restored.chains.values(), restored.repeats, keep_payload=False)
     feed, idle = Feed(consumer), 0

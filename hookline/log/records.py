@@ -3,9 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-__all__ = ["LOGS", "MAX_RECORD_BYTES", "Draft", "Place", "Positions", "RawRecord", "Topic"]
+__all__ = [
+    "LOGS",
+    "MAX_RECORD_BYTES",
+    "PIPELINES",
+    "QUARANTINE",
+    "Draft",
+    "Place",
+    "Positions",
+    "RawRecord",
+    "Topic",
+    "logs_of",
+]
 
 
 class Topic(StrEnum):
@@ -35,6 +46,15 @@ class Place(NamedTuple):
     partition: int
 
 
+PIPELINES, QUARANTINE = Place(Topic.PIPELINES, 0), Place(Topic.QUARANTINE, 0)
+"""The topics that have one partition."""
+
+
+def logs_of(partition: int) -> list[Place]:
+    """That partition of the four logs."""
+    return [Place(topic, partition) for topic in LOGS]
+
+
 class Positions(NamedTuple):
     """Next offsets of one partition in the four logs."""
 
@@ -42,6 +62,11 @@ class Positions(NamedTuple):
     callbacks: int = 0
     commands: int = 0
     deliveries: int = 0
+
+    @classmethod
+    def among(cls, offsets: Mapping[Place, int], partition: int) -> Self:
+        """Those of one partition, out of offsets that have all four of it."""
+        return cls(*(offsets[place] for place in logs_of(partition)))
 
     def of(self, topic: Topic) -> int:
         return self[LOGS.index(topic)]

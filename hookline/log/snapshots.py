@@ -15,7 +15,7 @@ from hookline.chain.packer import ChainPacker, ChainUnpacker
 from hookline.chain.state import Chain
 from hookline.errors import ForeignLog, LogUnavailable, SnapshotLost, Undecodable
 from hookline.log.cluster import Cluster, Commit, Offsets
-from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic
+from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, logs_of
 
 __all__ = ["DISPATCHER_GROUP", "Checkpoint", "Restored", "Snapshot", "committed", "read_checkpoint", "write_snapshot"]
 
@@ -92,7 +92,7 @@ async def committed(offsets: Offsets, partition: int, log_id: UUID) -> Checkpoin
 
     Raises ForeignLog for a commit of another log_id, LogUnavailable.
     """
-    commits = await offsets.committed(DISPATCHER_GROUP, [Place(topic, partition) for topic in LOGS])
+    commits = await offsets.committed(DISPATCHER_GROUP, logs_of(partition))
     if len(commits) < len(LOGS):
         return None
     try:
@@ -127,8 +127,7 @@ async def read_checkpoint(
     Raises SnapshotLost, Undecodable, LogUnavailable.
     """
     if checkpoint is None:
-        starts = await offsets.starts([Place(topic, partition) for topic in LOGS])
-        positions = Positions(*(starts[Place(topic, partition)] for topic in LOGS))
+        positions = Positions.among(await offsets.starts(logs_of(partition)), partition)
         # Where the log no longer begins at 0 (retention), the Fence in force at its first offset may be gone.
         fence = -1 if positions.deliveries == 0 else None
         return Restored(positions, fence, None, {}, Repeats())

@@ -12,11 +12,10 @@ from hookline.errors import Unavailable
 from hookline.log.cluster import Cluster
 from hookline.log.codec import decode_setting
 from hookline.log.ends import SharedEnds
-from hookline.log.records import Place, RawRecord, Topic
+from hookline.log.records import PIPELINES, RawRecord
 
-__all__ = ["PIPELINES", "PipelineTable"]
+__all__ = ["PipelineTable"]
 
-PIPELINES = Place(Topic.PIPELINES, 0)
 POLL_S = 1.0
 
 

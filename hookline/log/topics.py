@@ -21,7 +21,7 @@ from hookline.log.fitness import CO_PARTITIONED, Topics, TopicState, config_of, 
 from hookline.log.kafka import KafkaCluster
 from hookline.log.kafka_client import KAFKA_TROUBLE, abandon_admin
 from hookline.log.kafka_start import started
-from hookline.log.records import LOGS, Place, Topic
+from hookline.log.records import LOGS, PIPELINES, Topic
 from hookline.log.retention import retention_ms
 from hookline.log.scan import scan
 
@@ -32,8 +32,6 @@ __all__ = [
     "new_epoch",
     "read_log_id",
 ]
-
-PIPELINES = Place(Topic.PIPELINES, 0)
 
 ASK_S = 15.0
 """Seconds that Kafka may take to answer, or for new topics to get their leaders."""

@@ -17,7 +17,7 @@ from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.records import Place, Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S, Skip, find_skip
 from hookline.log.snapshots import committed, read_checkpoint
 from services.callbacks.memory import EndedChains
@@ -103,7 +103,7 @@ class Replica:
             except (LogUnavailable, Unavailable):
                 ends = {}
             for tail in self.tails:
-                lag = sum(_positions(ends, tail.partition)) - sum(tail.positions) if ends else float("nan")
+                lag = sum(Positions.among(ends, tail.partition)) - sum(tail.positions) if ends else float("nan")
                 TAIL_LAG.labels(tail.partition).set(lag)
 
     async def _read_on(self) -> None:
@@ -119,7 +119,7 @@ class Replica:
             feed = Feed(consumer)
             feed.assign(self._readers())
             self._consumer = consumer
-            self._ends = SharedEnds(offsets, [Place(topic, tail.partition) for tail in self.tails for topic in LOGS])
+            self._ends = SharedEnds(offsets, [place for tail in self.tails for place in logs_of(tail.partition)])
             stack.callback(self._forget)
             self.trouble = None
             look_again_at = self._clock.monotonic() + LOST_RETRY_S
@@ -206,9 +206,9 @@ class Replica:
     async def _aim(self, offsets: Offsets) -> None:
         """Tell the tails how far they must read to be current. Raises LogUnavailable."""
         behind = [tail for tail in self.tails if not tail.current and tail.stopped is None and tail.lost is None]
-        ends = await offsets.ends([Place(topic, tail.partition) for tail in behind for topic in LOGS])
+        ends = await offsets.ends([place for tail in behind for place in logs_of(tail.partition)])
         for tail in behind:
-            tail.aim(_positions(ends, tail.partition))
+            tail.aim(Positions.among(ends, tail.partition))
 
     # Small things
 
@@ -231,7 +231,3 @@ class Replica:
         log.error(
             "partition stopped", topic=error.topic, partition=error.partition, offset=error.offset, reason=error.reason
         )
-
-
-def _positions(ends: dict[Place, int], partition: int) -> Positions:
-    return Positions(*(ends[Place(topic, partition)] for topic in LOGS))

@@ -14,7 +14,7 @@ from hookline.clock import Clock, SystemClock
 from hookline.errors import Unavailable
 from hookline.log.cluster import Cluster
 from hookline.log.kafka import kafka_cluster
-from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.records import Positions, Topic, logs_of
 from hookline.log.topics import check_topics
 from hookline.settings import Settings
 from services.console.readmodel.database import Database, ask_for_rebuild, has_tables, open_database, rebuild_asked
@@ -79,12 +79,12 @@ async def rebuild(
 async def _ends(cluster: Cluster) -> dict[int, Positions]:
     offsets = await cluster.offsets()
     try:
-        places = [Place(topic, p) for p in range(await cluster.partitions(Topic.PUSHES)) for topic in LOGS]
+        places = [place for p in range(await cluster.partitions(Topic.PUSHES)) for place in logs_of(p)]
         ends = await offsets.ends(places)
     finally:
         await offsets.close()
     partitions = {place.partition for place in places}
-    return {p: Positions(*(ends[Place(topic, p)] for topic in LOGS)) for p in partitions}
+    return {p: Positions.among(ends, p) for p in partitions}
 
 
 def _ask(database: Database) -> None:

@@ -18,7 +18,7 @@ from hookline.chain.state import Chain
 from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, KeyMissing, LogUnavailable, Undecodable
 from hookline.log.codec import encode
 from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.records import Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S, Skip, find_skip
 from hookline.log.snapshots import committed, read_checkpoint
 from services.dispatcher import metrics
@@ -260,9 +260,7 @@ class Partition:
         log.info("running", partition=self.number, open_chains=len(worker.fold.chains), seconds=round(seconds, 3))
 
     async def _ends_now(self) -> Positions:
-        places = [Place(topic, self.number) for topic in LOGS]
-        ends = await self._transport.offsets.ends(places)
-        return Positions(*(ends[place] for place in places))
+        return Positions.among(await self._transport.offsets.ends(logs_of(self.number)), self.number)
 
     def _spawn_ends(self) -> None:
         async def ask() -> None:

@@ -19,7 +19,7 @@ from hookline.log.cluster import Cluster, Offsets
 from hookline.log.codec import encode
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
-from hookline.log.records import LOGS, Place, Topic
+from hookline.log.records import LOGS, Place, Topic, logs_of
 from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.writer import Writer
 from hookline.settings import Settings
@@ -226,7 +226,7 @@ class Dispatcher:
         self._observing = asyncio.create_task(self._count_unread(offsets))
 
     async def _count_unread(self, offsets: Offsets) -> None:
-        places = [Place(topic, number) for number in self._partitions for topic in LOGS]
+        places = [place for number in self._partitions for place in logs_of(number)]
         try:
             ends = await offsets.ends(places)
         except LogUnavailable:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hookline.chain.ids import partition_of
 from hookline.errors import Unavailable, Undecodable
 from hookline.log.ends import SharedEnds
-from hookline.log.records import LOGS, Place, Positions
+from hookline.log.records import Place, Positions
 from services.console.metrics import LAG_RECORDS, LAG_SECONDS, STOPPED
 
 __all__ = ["Progress"]
@@ -120,7 +120,7 @@ class Progress:
             if partition in self.stopped:
                 raise Unavailable(f"partition {partition} is read no further: {self.stopped[partition]}", 60)
             at = self.positions.get(partition)
-            if at is None or not at.reached(Positions(*(ends[Place(topic, partition)] for topic in LOGS))):
+            if at is None or not at.reached(Positions.among(ends, partition)):
                 return False
         return True
 

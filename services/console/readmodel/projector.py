@@ -13,7 +13,7 @@ from hookline.errors import LogUnavailable, Unavailable
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
-from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.records import Place, Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S as SKIPS_S
 from hookline.log.skips import Skip, find_skip
 from services.console.readmodel.database import Database
@@ -73,7 +73,7 @@ class Projector:
         thread = ThreadPoolExecutor(1, "projection")
         try:
             count = await self._cluster.partitions(Topic.PUSHES)
-            places = [Place(topic, p) for p in range(count) for topic in LOGS]
+            places = [place for p in range(count) for place in logs_of(p)]
             self.progress.asks(SharedEnds(offsets, places, ENDS_S))
             await self._lock(model, thread)
             starts, ends = await _offsets(offsets, places)
@@ -168,6 +168,6 @@ async def _offsets(offsets: Offsets, places: list[Place]) -> tuple[dict[int, Pos
     partitions = {place.partition for place in places}
 
     def of(at: dict[Place, int]) -> dict[int, Positions]:
-        return {p: Positions(*(at[Place(topic, p)] for topic in LOGS)) for p in partitions}
+        return {p: Positions.among(at, p) for p in partitions}
 
     return of(starts), of(ends)

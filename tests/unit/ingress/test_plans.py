@@ -5,8 +5,7 @@ import asyncio
 from hookline.chain.events import PushReceived
 from hookline.chain.ids import partition_of, push_id
 from hookline.log.codec import encode_setting
-from hookline.log.records import Place, Topic
-from hookline.log.table import PIPELINES
+from hookline.log.records import PIPELINES, Place, Topic
 from tests.unit.ingress.conftest import LOG_ID, NOW, PARTITIONS, Ingress, pipeline, running
 
 PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'

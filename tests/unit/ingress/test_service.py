@@ -16,8 +16,7 @@ from hookline.errors import LogUnavailable, TopicsUnfit
 from hookline.log.cluster import Consumer
 from hookline.log.codec import encode_setting
 from hookline.log.memory import MemoryCluster
-from hookline.log.records import Draft
-from hookline.log.table import PIPELINES
+from hookline.log.records import PIPELINES, Draft
 from hookline.settings import Settings
 from hookline.web.service import app_runner
 from services.ingress.service import Ingress
