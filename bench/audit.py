@@ -7,7 +7,6 @@ processors, and prints the figures.
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import subprocess
@@ -40,6 +39,7 @@ from hookline.chain.events import (
     Verdict,
 )
 from hookline.chain.ids import ChainId, partition_of, push_id
+from hookline.cli.audit_log import collect_seldom
 from hookline.log.codec import encode
 from hookline.log.records import LOGS, RawRecord, Topic
 
@@ -182,8 +182,7 @@ def make(path: Path, events: int) -> None:
 
 def measure(path: Path, count: int) -> None:
     """Verify it by that many processes, this one or children of it, and print what it took."""
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 1_000)  # as the command does
+    collect_seldom()  # as the command does
     found = Figures()
 
     def work(job: int, say: Callable[[Figures], None]) -> None:

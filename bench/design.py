@@ -9,11 +9,9 @@ order of causes, retries, timers, limits, address guard, metrics and pages: noth
 Between this and Hookline lies what can still be made faster; below it only another design, or another language.
 """
 
-import argparse
 import asyncio
 import base64
 import contextlib
-import gc
 import hmac
 import sqlite3
 import tempfile
@@ -24,11 +22,10 @@ from pathlib import Path
 from uuid import UUID
 
 import aiohttp
-import uvloop
 from aiohttp import web
 from pydantic_core import from_json, to_json
 
-from bench.floor import IN_FLIGHT, SECRET, ended, listen
+from bench.program import IN_FLIGHT, SECRET, Program, ended, listen, run
 from hookline.chain.events import ChainCompleted, HookDelivered, HookPlan, Plan, PushReceived, ReadTo
 from hookline.chain.ids import ChainId, partition_of, push_id, webhook_id
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
@@ -37,14 +34,11 @@ from hookline.log.codec import Record, decode, encode
 from hookline.log.ends import SharedEnds
 from hookline.log.kafka import KafkaCluster
 from hookline.log.kafka_consumer import KafkaConsumer
-from hookline.log.records import LOGS, Place, RawRecord, Topic
-from hookline.log.table import PIPELINES
+from hookline.log.records import PIPELINES, Place, RawRecord, Topic, logs_of
 
-__all__ = ["PARTS", "PREFIX", "READMODEL"]
+__all__ = ["PARTS", "PREFIX"]
 
 PREFIX = "design."
-READMODEL = "readmodel"
-"""What does with the log what Hookline's console does; it has no HTTP of the console's."""
 LOG_ID = UUID(int=0)
 DEADLINE_S = 86_400
 FENCE = 0
@@ -59,7 +53,8 @@ CREATE TABLE events (chain_id TEXT, decided_at INTEGER, type TEXT, body BLOB);
 """
 
 
-async def ingress(cluster: KafkaCluster, port: int, hook: str) -> None:
+async def ingress(kafka: str, port: int, hook: str) -> None:
+    cluster = _cluster(kafka)
     producer, partitions = await cluster.producer(), await cluster.partitions(Topic.PUSHES)
     ends = SharedEnds(await cluster.offsets(), (PIPELINES,))
     plan = Plan(
@@ -87,7 +82,8 @@ async def ingress(cluster: KafkaCluster, port: int, hook: str) -> None:
     await ended()
 
 
-async def dispatcher(cluster: KafkaCluster, port: int, _: str) -> None:
+async def dispatcher(kafka: str, port: int, _: str) -> None:
+    cluster = _cluster(kafka)
     producer = await cluster.producer()
     consumer = KafkaConsumer(cluster.connection, DISPATCHER_GATHER_MS, (Topic.PUSHES, Topic.CALLBACKS))
     await consumer.start()
@@ -123,16 +119,22 @@ async def dispatcher(cluster: KafkaCluster, port: int, _: str) -> None:
         await _read(cluster, consumer, port, take)
 
 
-async def callbacks(cluster: KafkaCluster, port: int, _: str) -> None:
+async def callbacks(kafka: str, port: int, _: str) -> None:
+    cluster = _cluster(kafka)
     consumer = await cluster.consumer(CALLBACKS_GATHER_MS)
-    await _read(cluster, consumer, port, lambda batch: [None for _ in _decoded(batch)])
+    await _read(cluster, consumer, port, _decoded)
 
 
-async def readmodel(cluster: KafkaCluster, port: int, _: str) -> None:
+async def readmodel(kafka: str, port: int, _: str) -> None:
+    cluster = _cluster(kafka)
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(sqlite3.connect(Path(folder, "db"))) as database:
         database.executescript(TABLES)
         consumer = await cluster.consumer(READMODEL_GATHER_MS)
-        await _read(cluster, consumer, port, lambda batch: _project(database, list(_decoded(batch))))
+        await _read(cluster, consumer, port, lambda batch: _project(database, _decoded(batch)))
+
+
+def _cluster(kafka: str) -> KafkaCluster:
+    return KafkaCluster(kafka, PREFIX, client_id="design")
 
 
 async def _read(
@@ -140,7 +142,7 @@ async def _read(
 ) -> None:
     """All four logs from their beginning, until SIGTERM."""
     partitions = await cluster.partitions(Topic.PUSHES)
-    consumer.assign({Place(topic, partition): 0 for topic in LOGS for partition in range(partitions)})
+    consumer.assign({place: 0 for partition in range(partitions) for place in logs_of(partition)})
 
     async def read() -> None:
         while True:
@@ -203,21 +205,10 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-PARTS = {"ingress": ingress, "dispatcher": dispatcher, "callbacks": callbacks, READMODEL: readmodel}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=PARTS)
-    parser.add_argument("--kafka", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--hook", default="")
-    args = parser.parse_args()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)  # as Hookline's services
-    uvloop.run(PARTS[args.part](KafkaCluster(args.kafka, PREFIX, client_id="design"), args.port, args.hook))
-
+PARTS: dict[str, Program] = {
+    "ingress": ingress, "dispatcher": dispatcher, "callbacks": callbacks, "readmodel": readmodel
+}  # fmt: skip
+"""`readmodel` does with the log what Hookline's console does; it has no HTTP of the console's."""
 
 if __name__ == "__main__":
-    main()
+    run(PARTS, __doc__)

@@ -7,29 +7,24 @@ dispatcher: consumes, signs with HMAC, POSTs, then appends two decisions and awa
 Both answer `/readyz` on their port + 1000, as Hookline's services do. What Hookline costs beyond this is what it promises.
 """
 
-import argparse
 import asyncio
 import base64
-import gc
 import hashlib
 import hmac
 import json
-import signal
 import time
 import zlib
 
 import aiohttp
-import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from pydantic import BaseModel
 
+from bench.program import IN_FLIGHT, SECRET, Program, ended, listen, run
+
 PREFIX = "floor."
 PUSHES = f"{PREFIX}pushes"
 DECISIONS = f"{PREFIX}deliveries"
-SECRET = b"floor"
-IN_FLIGHT = 200
-"""POSTs open at once: what a dispatcher of Hookline has by default."""
 
 
 class PushData(BaseModel):
@@ -71,7 +66,7 @@ def make_producer(kafka: str) -> AIOKafkaProducer:
     )  # fmt: skip
 
 
-async def ingress(kafka: str, port: int) -> None:
+async def ingress(kafka: str, port: int, _: str) -> None:
     producer = make_producer(kafka)
     await producer.start()
     partitions = len(await producer.partitions_for(PUSHES))
@@ -142,42 +137,7 @@ async def dispatcher(kafka: str, port: int, hook: str) -> None:
     await producer.stop()
 
 
-async def listen(app: web.Application, port: int) -> None:
-    """Serve `app` on the port, and `/readyz` on the port + 1000."""
-
-    async def ready(_: web.Request) -> web.Response:
-        return web.Response()
-
-    admin = web.Application()
-    admin.router.add_get("/readyz", ready)
-    for served, at in ((app, port), (admin, port + 1000)):
-        runner = web.AppRunner(served, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", at, backlog=1024).start()
-
-
-async def ended() -> None:
-    """Until SIGTERM."""
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    await stopping.wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("ingress", "dispatcher"))
-    parser.add_argument("--kafka", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--hook", default="")
-    args = parser.parse_args()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)  # as Hookline's services
-    if args.part == "ingress":
-        uvloop.run(ingress(args.kafka, args.port))
-    else:
-        uvloop.run(dispatcher(args.kafka, args.port, args.hook))
-
+PARTS: dict[str, Program] = {"ingress": ingress, "dispatcher": dispatcher}
 
 if __name__ == "__main__":
-    main()
+    run(PARTS, __doc__)

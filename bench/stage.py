@@ -60,9 +60,14 @@ class Stage:
         `settings`: beyond those of every stage, by the names of their variables.
         """
         service = service or name
+        self.port(name)
+        return await self.run(name, f"services.{service}", env=self._environment(name, service) | dict(settings or {}))
+
+    def port(self, name: str) -> int:
+        """The port of that process; of one that is none of the services, a free one from the first time on."""
         if name not in self.ports:
             (self.ports[name],) = _free_ports(1, taken=self.ports.values())
-        return await self.run(name, f"services.{service}", env=self._environment(name, service) | dict(settings or {}))
+        return self.ports[name]
 
     async def run(self, name: str, module: str, *arguments: str, env: Mapping[str, str] | None = None) -> float:
         """Start `python -m module` and wait until it is ready (`/readyz` on its port + 1000); seconds until it was.

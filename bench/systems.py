@@ -37,7 +37,7 @@ async def hookline_system(receiver: int) -> AsyncIterator[Stage]:
 
 @contextlib.asynccontextmanager
 async def floor_system(receiver: int) -> AsyncIterator[Stage]:
-    async with _programs("bench.floor", floor.PREFIX, ("ingress", "dispatcher"), receiver) as on:
+    async with _programs("bench.floor", floor.PREFIX, floor.PARTS, receiver) as on:
         yield on
 
 
@@ -50,9 +50,8 @@ async def design_system(receiver: int) -> AsyncIterator[Stage]:
 @contextlib.asynccontextmanager
 async def _programs(module: str, prefix: str, parts: Iterable[str], receiver: int) -> AsyncIterator[Stage]:
     async with stage(prefix=prefix) as on:
-        on.ports[design.READMODEL] = on.ports["console"]
         for part in parts:
-            told = ("--kafka", on.broker.bootstrap_servers, "--port", str(on.ports[part]))
+            told = ("--kafka", on.broker.bootstrap_servers, "--port", str(on.port(part)))
             await on.run(part, module, part, *told, "--hook", f"http://127.0.0.1:{receiver}/1")
         yield on
 
