@@ -205,6 +205,12 @@ async def kill(dispatcher: Dispatcher) -> None:
         await asyncio.wait({loop})
 
 
+async def stop_polling(world: World, dispatcher: Dispatcher) -> None:
+    """As a process that is stopped; what it has begun goes on."""
+    dispatcher._transport.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
+    await asyncio.sleep(2 * world.pace.poll_s)
+
+
 def callback_url(post: HookPost) -> str:
     return str(from_json(post.body)["callback_url"])
 

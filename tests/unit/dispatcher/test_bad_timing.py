@@ -15,8 +15,7 @@ from hookline.log.faults import Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
-from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import World, plan, until
+from tests.unit.dispatcher.harness import World, plan, stop_polling, until
 from tests.unit.dispatcher.test_incarnations import fold_of, packed
 
 PUSHES, DELIVERIES = Place(Topic.PUSHES, 0), Place(Topic.DELIVERIES, 0)
@@ -72,12 +71,6 @@ def committed(world: World) -> dict[Place, Commit]:
 async def some_polls(world: World) -> None:
     """Time for what must not happen."""
     await asyncio.sleep(20 * world.pace.poll_s)
-
-
-async def stop_polling(world: World, dispatcher: Dispatcher) -> None:
-    """As a process that is stopped; what it has begun goes on."""
-    dispatcher._transport.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
-    await asyncio.sleep(2 * world.pace.poll_s)
 
 
 async def test_no_commit_names_a_snapshot_whose_last_record_is_on_its_way(world: World, cluster: Gated) -> None:

@@ -26,7 +26,7 @@ from hookline.log.snapshots import DISPATCHER_GROUP
 from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.sender import HookPost, Outcome
-from tests.unit.dispatcher.harness import DELIVERED, World, kill, plan, snapshots, until
+from tests.unit.dispatcher.harness import DELIVERED, World, kill, plan, snapshots, stop_polling, until
 
 
 @pytest.fixture
@@ -132,9 +132,7 @@ async def test_a_zombie_decides_nothing_that_counts(world: World) -> None:
         world.push(plan(1))
         await until(lambda: world.receivers.posts)
         chain_id = world.only_chain()
-        # As a process that was stopped: it polls no more, but its POST goes on.
-        zombie._transport.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
-        await asyncio.sleep(2 * world.pace.poll_s)
+        await stop_polling(world, zombie)
         for member in list(world.cluster.membership(DISPATCHER_GROUP)._members):
             world.cluster.membership(DISPATCHER_GROUP).leave(member)
         async with world.running("b"):
