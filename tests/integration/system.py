@@ -175,6 +175,7 @@ class System:
         for proxy in self.proxies.values():
             proxy.release()
         await asyncio.gather(*(self.start(name) for name in SERVICES if name not in self.processes))
+        await until(self._are_ready)  # the test before may have taken the broker away
 
     def cluster(self) -> KafkaCluster:
         """Straight to the broker, past every proxy."""
@@ -221,6 +222,9 @@ class System:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+    async def _are_ready(self) -> bool:
+        return all([await self.is_ready(service) for service in self.processes])
 
     async def stop(self, service: str) -> None:
         """SIGTERM, and the end that it asks for."""

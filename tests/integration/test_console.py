@@ -230,7 +230,7 @@ async def test_a_chain_over_kill_and_rebuild(place: Place) -> None:
             assert console.call("POST", f"/api/chains/{chain}/run", {}, **key) == (202, second)
             seen = [console.get(path) for path in (f"{HUB}ci/history/", f"/api/chains/{chain}", "/api/pushes")]
             assert seen[0]["count"] == 2
-            assert "hookline_projection_lag_records 0.0" in console.metrics()
+            wait_until(lambda: "hookline_projection_lag_records 0.0" in console.metrics())
             rebuilt = place.run("--rebuild")
             assert (rebuilt.returncode, rebuilt.stderr.splitlines()[-1]) == (0, "rebuilt: 6 records read")
             assert [console.get(path) for path in (f"{HUB}ci/history/", f"/api/chains/{chain}", "/api/pushes")] == seen
