@@ -1,5 +1,6 @@
 """Helpers of tests that run a broker: a port that is free now, a broker to start, waiting for a condition."""
 
+import os
 import random
 import socket
 import time
@@ -14,6 +15,9 @@ __all__ = ["docker_answers", "free_broker_port", "make_broker", "wait_until"]
 
 _given: set[int] = set()
 """Ports that this process gave out: whoever got one may not listen yet when the next one asks."""
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Of the workers that run a part's tests side by side, each gives out every n-th port."""
 
 
 def free_broker_port(low: int = 20000, high: int = 29000) -> int:
@@ -21,7 +25,7 @@ def free_broker_port(low: int = 20000, high: int = 29000) -> int:
 
     Below the range that the system hands out by itself.
     """
-    candidates = list(range(low, high))
+    candidates = [port for port in range(low, high) if port % WORKERS == WORKER]
     random.SystemRandom().shuffle(candidates)
     for port in candidates:
         both = {port, port + CONTROLLER_OFFSET}
