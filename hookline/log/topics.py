@@ -119,9 +119,9 @@ async def describe(cluster: KafkaCluster) -> Topics:
     """What there is. Raises LogUnavailable, Undecodable."""
     name = cluster.connection.name
     async with _admin(cluster) as admin:
+        brokers = await _brokers(admin)
         listed = {found["topic"]: found["partitions"] for found in await admin.describe_topics()}
         there = {name(topic): topic for topic in Topic if name(topic) in listed}
-        brokers = len((await admin.describe_cluster())["brokers"])
         configs = await _configs(admin, list(there)) if there else {}
     states = {
         topic: TopicState(text, len(listed[text]), min(len(p["replicas"]) for p in listed[text]), *configs[text])
@@ -171,6 +171,17 @@ async def _keep(cluster: KafkaCluster, found: Topics, keep_ms: str) -> list[str]
                         f"retention.ms of {name} could not be set to {keep_ms}: {why or for_code(code).__name__}"
                     )
     return [f"{s.name}: retention.ms was {s.config.get('retention.ms')}, is {keep_ms} now" for s in other]
+
+
+async def _brokers(admin: AIOKafkaAdminClient) -> int:
+    """How many brokers can be used, once there is one.
+
+    A broker that was too busy to tell its controller that it lives answers, and counts none for a moment, not even itself.
+    """
+    while True:
+        if brokers := (await admin.describe_cluster())["brokers"]:
+            return len(brokers)
+        await asyncio.sleep(0.1)
 
 
 async def _led(admin: AIOKafkaAdminClient, names: set[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from hookline.errors import ConfigError, LogUnavailable, TopicsUnfit
+from hookline.log import topics
 from hookline.log.codec import encode_setting
 from hookline.log.kafka import KafkaCluster
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
@@ -199,3 +200,32 @@ async def test_a_cluster_that_nobody_leads_is_unavailable(bare: KafkaCluster, mo
     monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", nobody)
     with pytest.raises(LogUnavailable, match="no broker leads the cluster"):
         await create_topics(bare, partitions=1)
+
+
+async def test_a_broker_that_counts_none_for_a_moment_is_waited_for(
+    bare: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above: it does not count itself either."""
+    really, asked = AIOKafkaAdminClient.describe_cluster, 0
+
+    async def none_at_first(self: AIOKafkaAdminClient) -> dict[str, object]:
+        nonlocal asked
+        asked += 1
+        told: dict[str, object] = await really(self)
+        return told if asked > 2 else {**told, "brokers": []}
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_cluster", none_at_first)
+    assert (await describe(bare)).brokers == 1
+
+
+async def test_brokers_that_count_none_for_long_are_unavailable_and_not_unfit(
+    bare: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    async def none(self: AIOKafkaAdminClient) -> dict[str, object]:
+        return {"brokers": []}
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_cluster", none)
+    monkeypatch.setattr(topics, "ASK_S", 0.3)
+    with pytest.raises(LogUnavailable):
+        await create_topics(bare)
