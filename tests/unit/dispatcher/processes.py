@@ -177,6 +177,7 @@ class Process:
         return _Guard(self, await self._cluster.offsets())
 
     async def group(self, group: str, listener: Any) -> Any:
+        await self.passes("before join")  # who was killed before its first turn is no member that holds a partition
         member = await self._cluster.group(group, listener)
         assert isinstance(member, MemoryGroup)
         self._groups.append(member)

@@ -335,3 +335,20 @@ def test_a_crash_at_each_await_of_a_story_breaks_nothing() -> None:
                   "Snapshot (last)"):  # fmt: skip
         assert {f"before append {point}", f"after append {point}"} <= set(points)
     assert {"before commit", "after commit", "before post", "after post", "after poll", "after ends"} <= set(points)
+
+
+def test_who_is_killed_before_its_first_turn_holds_no_partition() -> None:
+    """Hypothesis found it, in a world without this rule: a dead member had the partition, and a chain never ended."""
+    play = Play(0, Faults.none())
+    play.run(play.start())
+    play.push(1, 1, False)
+    play.run(asyncio.sleep(0.2))
+    play.processes[0].stop()
+    play.processes[0].expire()  # it joins again, behind the other
+    play.run(play.start())  # no turn of its loop has come yet
+    play.processes[-1].kill()
+    try:
+        play.run(play.mend())
+        assert play.found == []
+    finally:
+        play.close()
