@@ -29,6 +29,7 @@ class MemoryGroup(MemoryConsumer):
         self._member = membership.join(self._changed.set)
         self._generation = 0
         """The one we were last told of."""
+        self._gone = False
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         raise TypeError("the places of a group's member come from the group")
@@ -64,12 +65,14 @@ class MemoryGroup(MemoryConsumer):
         await super().close()
         self._membership.leave(self._member)
 
-    def expire(self) -> None:
-        """For tests: the session of this member is over, and it does not know yet."""
+    def expire(self, *, for_good: bool = False) -> None:
+        """For tests: the session of this member is over, and it does not know yet. for_good: its process is dead, and joins no more."""
+        self._gone = for_good
         self._membership.leave(self._member)
 
     def _fetch(self) -> dict[Place, Sequence[RawRecord]]:
-        if not self._closed and not self._broker.down and self._generation != self._membership.generation:
+        away = self._closed or self._gone or self._broker.down
+        if not away and self._generation != self._membership.generation:
             self._rebalance()
         return super()._fetch()
 

@@ -123,9 +123,9 @@ class Process:
             self._ending = asyncio.get_running_loop().create_task(end())
 
     def expire(self) -> None:
-        """Its session with the group is over; if it lives, it learns so at its next poll."""
+        """Its session with the group is over; if it lives, it learns so at its next poll, and joins again."""
         for group in self._groups:
-            group.expire()
+            group.expire(for_good=self.dead)
 
     def land_late(self, draft: Draft) -> None:
         asyncio.get_running_loop().call_later(LATE_S, self._cluster.append, draft)

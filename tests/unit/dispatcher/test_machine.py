@@ -337,7 +337,7 @@ def test_a_crash_at_each_await_of_a_story_breaks_nothing() -> None:
     assert {"before commit", "after commit", "before post", "after post", "after poll", "after ends"} <= set(points)
 
 
-def test_who_is_killed_before_its_first_turn_holds_no_partition() -> None:
+def test_who_is_killed_before_it_joins_holds_no_partition() -> None:
     """Hypothesis found it, in a world without this rule: a dead member had the partition, and a chain never ended."""
     play = Play(0, Faults.none())
     play.run(play.start())
@@ -346,7 +346,23 @@ def test_who_is_killed_before_its_first_turn_holds_no_partition() -> None:
     play.processes[0].stop()
     play.processes[0].expire()  # it joins again, behind the other
     play.run(play.start())  # no turn of its loop has come yet
-    play.processes[-1].kill()
+    play.processes[1].kill()
+    all_end(play)
+
+
+def test_who_is_killed_in_its_poll_joins_no_more() -> None:
+    """As above: what woke its poll came before its end."""
+    play = Play(0, Faults.none())
+    play.run(play.start())
+    play.processes[0].stop()  # it joins when it wakes, behind the other
+    play.run(play.start())
+    play.run(asyncio.sleep(0.25))
+    play.push(1, 1, False)
+    play.processes[1].kill()
+    all_end(play)
+
+
+def all_end(play: Play) -> None:
     try:
         play.run(play.mend())
         assert play.found == []
