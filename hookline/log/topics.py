@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import InvalidReplicationFactorError, NoError, TopicAlreadyExistsError, for_code
 
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.clock import Clock, SystemClock
@@ -35,6 +35,8 @@ __all__ = [
 
 ASK_S = 15.0
 """Seconds that Kafka may take to answer, or for new topics to get their leaders."""
+AGAIN_S = 0.1
+"""Seconds between two questions."""
 OF_TOPIC = 1
 """Where a setting in DescribeConfigs comes from: it was given to the topic itself."""
 
@@ -144,16 +146,32 @@ async def _make(
         for t in missing
     ]
     async with _admin(cluster) as admin:
-        try:
-            answer = await admin.create_topics(new)
-        except AttributeError:  # aiokafka, where no broker is registered at this moment: it asks None for its address
-            raise LogUnavailable("topics: no broker leads the cluster at this moment") from None
-        for text, code, why in answer.topic_errors:
-            error = for_code(code)
-            # Someone else made it meanwhile: the check before each start tells whether it fits.
-            if error not in (NoError, TopicAlreadyExistsError):
-                raise TopicsUnfit(f"{text} could not be made: {why or error.__name__}")
+        while True:
+            if await _made(admin, new):
+                break
+            await asyncio.sleep(AGAIN_S)
         await _led(admin, {name(topic) for topic in missing})
+
+
+async def _made(admin: AIOKafkaAdminClient, new: Sequence[NewTopic]) -> bool:
+    """Ask for these topics; False where no broker can have them at this moment. Raises TopicsUnfit.
+
+    So it is for a while when a broker was killed and is back before its old session is over: it answers, in the old one's place.
+    """
+    try:
+        answer = await admin.create_topics(new)
+    except AttributeError:  # aiokafka, where no broker is registered at this moment: it asks None for its address
+        return False
+    errors = [(text, for_code(code), why) for text, code, why in answer.topic_errors]
+    if any(
+        error is InvalidReplicationFactorError for _, error, _ in errors
+    ):  # there are brokers enough: they are fenced
+        return False
+    for text, error, why in errors:
+        # Someone else made it meanwhile: the check before each start tells whether it fits.
+        if error not in (NoError, TopicAlreadyExistsError):
+            raise TopicsUnfit(f"{text} could not be made: {why or error.__name__}")
+    return True
 
 
 async def _keep(cluster: KafkaCluster, found: Topics, keep_ms: str) -> list[str]:
@@ -176,12 +194,13 @@ async def _keep(cluster: KafkaCluster, found: Topics, keep_ms: str) -> list[str]
 async def _brokers(admin: AIOKafkaAdminClient) -> int:
     """How many brokers can be used, once there is one.
 
-    A broker that was too busy to tell its controller that it lives answers, and counts none for a moment, not even itself.
+    A broker that was too busy to tell its controller that it lives, or whose old session is just over, answers and counts none
+    for a moment, not even itself.
     """
     while True:
         if brokers := (await admin.describe_cluster())["brokers"]:
             return len(brokers)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(AGAIN_S)
 
 
 async def _led(admin: AIOKafkaAdminClient, names: set[str]) -> None:
@@ -190,7 +209,7 @@ async def _led(admin: AIOKafkaAdminClient, names: set[str]) -> None:
         topics = [topic for topic in await admin.describe_topics() if topic["topic"] in names]
         if len(topics) == len(names) and all(p["leader"] >= 0 for topic in topics for p in topic["partitions"]):
             return
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(AGAIN_S)
 
 
 async def _configs(
@@ -215,6 +234,8 @@ async def _admin(cluster: KafkaCluster) -> AsyncIterator[AIOKafkaAdminClient]:
     try:
         async with asyncio.timeout(ASK_S):
             yield admin
+    except TimeoutError:
+        raise LogUnavailable(f"topics: no answer, or no broker that can be used, within {ASK_S:g} s") from None
     except KAFKA_TROUBLE as error:
         raise LogUnavailable(f"topics: {error!r}") from error
     finally:

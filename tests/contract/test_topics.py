@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import InvalidReplicationFactorError
 
 from hookline.errors import ConfigError, LogUnavailable, TopicsUnfit
 from hookline.log import topics
@@ -198,7 +200,8 @@ async def test_a_cluster_that_nobody_leads_is_unavailable(bare: KafkaCluster, mo
         await self._send_request_to_node(self._client.cluster.controller.nodeId, None)
 
     monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", nobody)
-    with pytest.raises(LogUnavailable, match="no broker leads the cluster"):
+    monkeypatch.setattr(topics, "ASK_S", 0.3)
+    with pytest.raises(LogUnavailable, match="no broker that can be used"):
         await create_topics(bare, partitions=1)
 
 
@@ -229,3 +232,21 @@ async def test_brokers_that_count_none_for_long_are_unavailable_and_not_unfit(
     monkeypatch.setattr(topics, "ASK_S", 0.3)
     with pytest.raises(LogUnavailable):
         await create_topics(bare)
+
+
+async def test_a_broker_that_is_fenced_for_a_moment_is_waited_for(
+    bare: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it answers when it was killed and is back before its old session is over."""
+    really, asked = AIOKafkaAdminClient.create_topics, 0
+
+    async def fenced_at_first(self: AIOKafkaAdminClient, new: list[NewTopic]) -> object:
+        nonlocal asked
+        asked += 1
+        why = "All brokers are currently fenced, or have all their log directories cordoned."
+        answers = [(topic.name, InvalidReplicationFactorError.errno, why) for topic in new]
+        return await really(self, new) if asked > 2 else SimpleNamespace(topic_errors=answers)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", fenced_at_first)
+    await create_topics(bare, partitions=1)
+    await check_topics(bare)
