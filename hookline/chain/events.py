@@ -171,13 +171,14 @@ class HookAttemptFailed(_Decision):
     started_at: Millis
     took_ms: int
     error: AttemptError
+    detail: str | None = Field(default=None, description="why, in words of the dispatcher's own")
     status: int | None = None
     answer: str | None = Field(default=None, description="the first 1 KiB")
     next_attempt_at: Millis | None = None
 
 
 class HookDelivered(_Decision):
-    """dispatcher: the receiver answered 2xx or 3xx; its verdict is awaited until `expires_at`."""
+    """dispatcher: the receiver answered 2xx, or 3xx but for 301, 307 and 308; its verdict is awaited until `expires_at`."""
 
     attempt: int
     started_at: Millis

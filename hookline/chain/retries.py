@@ -10,6 +10,7 @@ __all__ = [
     "JITTER",
     "MAX_RETRY_AFTER_S",
     "is_delivered",
+    "is_elsewhere",
     "next_attempt_at",
 ]
 
@@ -28,8 +29,13 @@ GONE = 410
 
 
 def is_delivered(status: int) -> bool:
-    """2xx and 3xx: a redirect is an answer, never followed (the Jenkins plug-in answers 302)."""
-    return 200 <= status < 400
+    """2xx, and the 3xx that may mean that the work was done here: the Jenkins plug-in answers 302. None is ever followed."""
+    return 200 <= status < 400 and not is_elsewhere(status)
+
+
+def is_elsewhere(status: int) -> bool:
+    """Does it say that nothing was done here, and the same request belongs to another URL (RFC 9110 section 15.4)?"""
+    return status in (301, 307, 308)
 
 
 def next_attempt_at(

@@ -1,52 +1,45 @@
-"""Is a hook's URL one that hooks may be sent to? What is wrong for certain is refused, what only seems so is a warning."""
+"""May hooks be sent to a URL? What is wrong for certain is refused, what only seems so is a warning."""
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, ip_address
 from typing import TypeAlias
-from urllib.parse import SplitResult, urlsplit
-
-from yarl import URL
 
 from hookline.settings import IPNetwork
 from hookline.web.addresses import IPAddress, is_blocked
+from hookline.web.hook_url import HookUrl, HookUrlError, parse_hook_url
 
-__all__ = ["Resolve", "fault_of", "resolve_name", "warning_of"]
+__all__ = ["Resolve", "accepted", "resolve_name", "warning_of"]
 
 Resolve: TypeAlias = Callable[[str], Awaitable[Sequence[IPAddress]]]
 """All addresses of a name. Raises OSError where it has none."""
 
-MAX_URL = 2048
 RESOLVE_S = 3.0
 ALLOW = "HOOKLINE_ALLOW_PRIVATE_ADDRESSES"
 
 
-def fault_of(url: str, allowed: Sequence[IPNetwork]) -> str | None:
-    """What is wrong with that URL, in words; None: nothing that can be seen from it alone."""
-    if len(url) > MAX_URL:
-        return f"Is longer than {MAX_URL} characters."
-    if any(c.isspace() or not c.isprintable() for c in url) or "\\" in url:
-        return "Has a space, a control character or a backslash in it."
-    try:
-        parts = urlsplit(url)
-        _ = parts.port, URL(url).raw_host
-    except ValueError as error:
-        return f"Is not a URL: {error}."
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return "Must begin with http:// or https:// and a host."
-    if "@" in parts.netloc:
-        return "Must not hold a user name or password; receivers verify the signature instead."
-    if "#" in url:
-        return "Must not have a fragment (#...)."
-    return _address_fault(parts, allowed)
+def accepted(url: str, allowed: Sequence[IPNetwork]) -> HookUrl:
+    """The URL as it is saved and called. Raises HookUrlError for what can be seen to be wrong from it alone."""
+    parsed = parse_hook_url(url)
+    ip = IPv4Address("127.0.0.1") if _is_local(parsed) else parsed.address
+    if ip is not None and is_blocked(ip, allowed):
+        raise HookUrlError(
+            f"{parsed.host} is not a public address: hooks to it are refused unless {ALLOW} includes it,"
+            f" such as {ip}/{ip.max_prefixlen}."
+        )
+    return parsed
 
 
 async def warning_of(url: str, allowed: Sequence[IPNetwork], resolve: Resolve) -> str | None:
-    """What may be wrong with the name in a URL without fault, as this machine sees it now."""
-    host = urlsplit(url).hostname or ""
-    if _literal(host) is not None:
+    """What may be wrong with a saved URL, as this machine sees it now."""
+    try:
+        parsed = parse_hook_url(url)
+    except HookUrlError as error:  # saved by a version that took it
+        return f"A hook's URL cannot be called, so its attempts fail: {error}"
+    if parsed.address is not None:
         return None
+    host = parsed.host
     try:
         async with asyncio.timeout(RESOLVE_S):
             found = await resolve(host)
@@ -67,22 +60,5 @@ async def resolve_name(host: str) -> Sequence[IPAddress]:
     return [ip_address(str(address[0])) for *_, address in found]
 
 
-def _address_fault(parts: SplitResult, allowed: Sequence[IPNetwork]) -> str | None:
-    host = (parts.hostname or "").rstrip(".")
-    is_local = host == "localhost" or host.endswith(".localhost")
-    ip = IPv4Address("127.0.0.1") if is_local else _literal(host)
-    if ip is None or not is_blocked(ip, allowed):
-        return None
-    return f"{host} is not a public address: hooks to it are refused unless {ALLOW} includes it, such as {ip}/{ip.max_prefixlen}."
-
-
-def _literal(host: str) -> IPAddress | None:
-    """The address that `host` spells; also the old spellings that resolvers take, such as 127.1 or 2130706433."""
-    try:
-        return ip_address(host)
-    except ValueError:
-        pass
-    try:
-        return IPv4Address(socket.inet_aton(host))
-    except OSError:
-        return None
+def _is_local(url: HookUrl) -> bool:
+    return url.server_name == "localhost" or url.server_name.endswith(".localhost")

@@ -15,8 +15,9 @@ from hookline.log.codec import encode_setting
 from hookline.log.records import Draft
 from hookline.log.table import PipelineTable
 from hookline.settings import IPNetwork
+from hookline.web.hook_url import HookUrlError, parse_hook_url
 from services.console.forms import HookForm, PipelineForm, slug_of
-from services.console.hook_urls import Resolve, fault_of, warning_of
+from services.console.hook_urls import Resolve, accepted, warning_of
 
 __all__ = ["Appender", "Pipelines"]
 
@@ -169,30 +170,30 @@ class Pipelines:
         made, faults = [], []
         for number, form in enumerate(forms, 1):
             kept = left.pop(form.id, None) if form.id is not None else None
+            url = _saved_as(form.hook_url)
             if form.id is not None and kept is None:
                 faults.append(f"hook {number}, id: There is no such hook in this pipeline (or it is named twice).")
             elif kept is None:
                 named = {f.id for f in forms}
-                same = (h for h in left.values() if h.url == form.hook_url and h.id not in named)
+                same = (h for h in left.values() if h.url == url and h.id not in named)
                 kept = next(same, None)
                 if kept is not None:
                     del left[kept.id]
-            is_new_url = kept is None or kept.url != form.hook_url
-            if is_new_url and (fault := fault_of(form.hook_url, self._allowed)) is not None:
-                faults.append(f"hook {number}, hook_url: {fault}")
-            made.append(self._hook(kept, form, str(number), now))
+            if kept is None or kept.url != url:
+                try:
+                    accepted(url, self._allowed)
+                except HookUrlError as error:
+                    faults.append(f"hook {number}, hook_url: {error}")
+            made.append(self._hook(kept, form.name or str(number), url, now))
         if faults:
             raise Invalid({"webhooks": faults})
         return tuple(made)
 
-    def _hook(self, kept: Hook | None, form: HookForm, position: str, now: int) -> Hook:
-        name = form.name or position
+    def _hook(self, kept: Hook | None, name: str, url: str, now: int) -> Hook:
         if kept is None:
-            return Hook(
-                id=self._new_id(), key=self._signing_key, name=name, url=form.hook_url, created_at=now, updated_at=now
-            )
-        is_same = (kept.name, kept.url) == (name, form.hook_url)
-        return kept if is_same else kept.model_copy(update={"name": name, "url": form.hook_url, "updated_at": now})
+            return Hook(id=self._new_id(), key=self._signing_key, name=name, url=url, created_at=now, updated_at=now)
+        is_same = (kept.name, kept.url) == (name, url)
+        return kept if is_same else kept.model_copy(update={"name": name, "url": url, "updated_at": now})
 
     async def _save(self, before: Pipeline | None, pipeline: Pipeline) -> Pipeline:
         mine = await self._append(pipeline, pipeline.pipeline_id)
@@ -216,6 +217,14 @@ class Pipelines:
         except TimeoutError:
             raise Unavailable(f"saved, but not read back within {CATCH_UP_S:g} s") from None
         return offset
+
+
+def _saved_as(url: str) -> str:
+    """The URL as it is saved: normalised where it can be, so that what is shown is what is called."""
+    try:
+        return parse_hook_url(url).text
+    except HookUrlError:
+        return url
 
 
 def _taken(name: str, repository: str) -> str:

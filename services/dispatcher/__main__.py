@@ -21,7 +21,7 @@ def build(settings: Settings, clock: Clock) -> Dispatcher:
         cluster,
         SystemRandom(),
         check_log=lambda: check_topics(cluster),
-        make_sender=lambda: Sender(keys, clock, guard),
+        make_sender=lambda: Sender(keys, clock, guard, places=settings.max_posts),
     )
 
 

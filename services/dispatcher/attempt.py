@@ -46,7 +46,8 @@ class Attempt(NamedTuple):
         url = callback_base_url + callback_path(chain.repository, token)
         rest = payload_json(chain.payload)[1:]
         body = b'{"callback_url":"%s"%s%s' % (url.encode(), b"" if rest == b"}" else b",", rest)
-        return HookPost(chain.plan.hooks[step - 1], webhook_id(chain.id, step), body, chain.plan.timeout_s)
+        hook, is_retry = chain.plan.hooks[step - 1], self.post.attempt > 1
+        return HookPost(hook, webhook_id(chain.id, step), body, chain.plan.timeout_s, is_retry)
 
     def event(
         self, outcome: Outcome, about: About, now: int, random: Callable[[], float]
@@ -80,6 +81,7 @@ class Attempt(NamedTuple):
             started_at=self.started_at,
             took_ms=outcome.took_ms,
             error=outcome.error,
+            detail=outcome.detail,
             status=outcome.status,
             answer=answer,
             next_attempt_at=due,

@@ -1,150 +1,167 @@
-"""One POST of one hook: signed, guarded, bounded in time and in what is read of its answer."""
+"""One POST of one hook: signed, guarded, bounded in time and in what is read of its answer. No redirects, proxies, cookies."""
 
 import asyncio
-import ssl
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-import aiohttp
 from standardwebhooks import Webhook
-from yarl import URL
 
 from hookline import __version__
 from hookline.chain.events import AttemptError, HookPlan
 from hookline.chain.keys import KeyRing
 from hookline.chain.retries import is_delivered
 from hookline.clock import Clock
-from services.dispatcher.guard import AddressGuard, BlockedAddress, GuardedResolver
+from hookline.web.hook_url import HookUrl, HookUrlError, parse_hook_url
+from hookline.web.http_date import parse_http_date
+from services.dispatcher.answer_reader import AnswerReader
+from services.dispatcher.certificates import client_context
+from services.dispatcher.connection import Connection, Exchange
+from services.dispatcher.dialer import Dial, Dialer, Phase, Progress
+from services.dispatcher.failures import Failure, not_connected, of_answer, timed_out, unanswered
+from services.dispatcher.guard import AddressGuard, BlockedAddress
+from services.dispatcher.kept_connections import KeptConnections, Origin
+from services.dispatcher.resolver import Resolver
 
 __all__ = ["HookPost", "Outcome", "Sender"]
 
-MAX_ANSWER = 64 * 1024
-"""Bytes read of an answer; the connection of a longer one is closed."""
-KEPT_ANSWER = 1024
-"""Bytes of an answer that go into the event."""
-DNS_TTL_S = 10
-KEEPALIVE_S = 30.0
+REMEMBERED_SECRETS = 10_000
+MOST_DIGITS = 12
+"""Of a Retry-After in seconds: 30,000 years."""
+_CONSTANT_HEADERS = f"User-Agent: Hookline/{__version__}\r\nAccept: */*\r\nAccept-Encoding: identity\r\nContent-Type: application/json\r\n"
 
 
 class HookPost(NamedTuple):
-    """What to send. `body`: JSON bytes; `timeout_s`: for connecting, sending and the answer together."""
+    """What to send. `body`: JSON bytes; `timeout_s`: for connecting, sending and the answer together.
+
+    `is_retry`: on a new connection, since an older one may be why the attempt before failed.
+    """
 
     hook: HookPlan
     webhook_id: str
     body: bytes
     timeout_s: float
+    is_retry: bool = False
 
 
 class Outcome(NamedTuple):
-    """What came of it: `error` null means delivered. `answer`: the first 1 KiB as text."""
+    """What came of it: `error` null means delivered. `detail`: why, in words; `answer`: its first KiB as text."""
 
     took_ms: int
     status: int | None = None
     error: AttemptError | None = None
     answer: str | None = None
     retry_after_s: float | None = None
+    detail: str | None = None
 
 
 class Sender:
-    """An HTTP client for receivers: no redirects, no proxies from the environment, no blocked addresses, no cookies."""
+    """Posts hooks, and keeps connections."""
 
-    def __init__(self, keys: KeyRing, clock: Clock, guard: AddressGuard) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        clock: Clock,
+        guard: AddressGuard,
+        *,
+        places: int = 200,
+        dial: Dial | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """places: hooks that may be in flight at once, and so lookups of names, and idle connections; dial: how new
+        connections are made, where not by the system's resolver and authorities."""
         self._clock = clock
-        self._webhook = lru_cache(maxsize=10_000)(
+        self._dial = dial or Dialer(Resolver(places), guard, client_context())
+        self._kept = KeptConnections(places, monotonic)
+        self._webhook = lru_cache(maxsize=REMEMBERED_SECRETS)(
             lambda key, hook_id, version: Webhook(keys.hook_secret(key, hook_id, version))
-        )
-        connector = aiohttp.TCPConnector(
-            limit=0,  # `Slots` bounds what is open
-            resolver=GuardedResolver(guard),
-            socket_factory=guard.socket_factory,
-            ttl_dns_cache=DNS_TTL_S,
-            keepalive_timeout=KEEPALIVE_S,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"Hookline/{__version__}", "Content-Type": "application/json"},
-            skip_auto_headers=("Accept-Encoding",),
-            auto_decompress=False,
         )
 
     async def post(self, post: HookPost) -> Outcome:
-        """Never raises for what a receiver or the network does."""
-        began = time.perf_counter()
-        status: int | None = None
-        retry_after_s: float | None = None
+        """Never raises for what a receiver or the network does. Raises KeyMissing."""
+        began, progress = time.perf_counter(), Progress()
         try:
-            async with self._session.post(
-                URL(post.hook.url),
-                data=post.body,
-                headers=self._signed(post),
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=post.timeout_s),
-            ) as answer:
-                status, retry_after_s = answer.status, self._retry_after(answer.headers.get("Retry-After"))
-                text = await _read(answer)
-        except (aiohttp.ClientError, BlockedAddress, OSError, TimeoutError, ValueError) as error:
-            # Once a good status has come the hook is delivered, whatever becomes of the rest of the answer.
-            kind = None if status is not None and is_delivered(status) else _kind(error, status)
-            return Outcome(_ms(began), status, kind, None, retry_after_s)
-        return Outcome(_ms(began), status, None if is_delivered(status) else AttemptError.STATUS, text, retry_after_s)
+            url = parse_hook_url(post.hook.url)
+        except HookUrlError as error:  # saved by a version that took it
+            return Outcome(0, None, AttemptError.BROKEN, detail=f"its URL cannot be called: {error}")
+        failure = await self._try(post, url, progress)
+        answer = progress.answer
+        took_ms = round((time.perf_counter() - began) * 1000)
+        if answer is None or answer.status is None:
+            return Outcome(took_ms, None, failure.error, detail=failure.detail)
+        return self._outcome(answer, answer.status, url, took_ms)
 
     async def close(self) -> None:
-        await self._session.close()
+        self._kept.close()
 
-    def _signed(self, post: HookPost) -> dict[str, str]:
+    async def _try(self, post: HookPost, url: HookUrl, progress: Progress) -> Failure:
+        """Why there is no status; what it says means nothing where there is one."""
+        request = self._request(post, url)
+        try:
+            async with asyncio.timeout(post.timeout_s) as limit:
+                answer, ended = await self._exchange(request, url, progress, is_retry=post.is_retry)
+        except (OSError, BlockedAddress) as error:
+            if limit.expired():
+                return timed_out(progress.phase, post.timeout_s, progress.answer)
+            return not_connected(error, progress.phase, url)
+        return unanswered(answer, ended, url)
+
+    async def _exchange(self, request: bytes, url: HookUrl, progress: Progress, *, is_retry: bool) -> Exchange:
+        """Raises as `Dial`."""
+        origin = (url.scheme, url.host, url.port)
+        if not is_retry and (kept := self._kept.take(origin)) is not None:
+            exchange = await self._over(kept, request, origin, progress)
+            if exchange.answer.began:
+                return exchange
+            # It was closed while it was idle, or just as this was sent. A hook is sent at least once, under one
+            # webhook-id, so sending it again is safe (RFC 9110 section 9.2.2), and it is the same attempt.
+            progress.connection = None
+        connection = await self._dial(url, progress)
+        return await self._over(connection, request, origin, progress)
+
+    async def _over(self, connection: Connection, request: bytes, origin: Origin, progress: Progress) -> Exchange:
+        progress.connection, progress.phase = connection, Phase.ANSWER
+        try:
+            exchange = await connection.exchange(request)
+        except BaseException:
+            connection.close()
+            raise
+        self._kept.keep(origin, connection)
+        return exchange
+
+    def _request(self, post: HookPost, url: HookUrl) -> bytes:
+        """Head and body, in one piece. Raises KeyMissing."""
         now = datetime.fromtimestamp(self._clock.now_ms() // 1000, UTC)
         webhook: Webhook = self._webhook(post.hook.key, post.hook.id, post.hook.version)
-        return {
-            "webhook-id": post.webhook_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": webhook.sign(post.webhook_id, now, post.body.decode()),
-        }
+        signature = webhook.sign(post.webhook_id, now, post.body.decode())
+        head = (
+            f"POST {url.target} HTTP/1.1\r\nHost: {url.authority}\r\n{_CONSTANT_HEADERS}"
+            f"Content-Length: {len(post.body)}\r\nwebhook-id: {post.webhook_id}\r\n"
+            f"webhook-timestamp: {int(now.timestamp())}\r\nwebhook-signature: {signature}\r\n\r\n"
+        )
+        return head.encode("ascii") + post.body
 
-    def _retry_after(self, value: str | None) -> float | None:
+    def _outcome(self, answer: AnswerReader, status: int, url: HookUrl, took_ms: int) -> Outcome:
+        if is_delivered(status):
+            return Outcome(took_ms, status, None, _text(answer), self._retry_after_s(answer))
+        detail = of_answer(answer, url)
+        return Outcome(took_ms, status, AttemptError.STATUS, _text(answer), self._retry_after_s(answer), detail)
+
+    def _retry_after_s(self, answer: AnswerReader) -> float | None:
         """Seconds, from a number or an HTTP date (RFC 9110 section 10.2.3); None where it is neither."""
+        value = answer.header("retry-after")
         if value is None:
             return None
-        if value.strip().isascii() and value.strip().isdigit():
-            return float(value)
-        try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - self._clock.now_ms() / 1000)
-        except ValueError:
-            return None
+        if value.isascii() and value.isdigit():
+            return float(value.lstrip("0")[:MOST_DIGITS] or 0)
+        at = parse_http_date(value, self._clock.now_ms())
+        return None if at is None else max(0.0, at - self._clock.now_ms() / 1000)
 
 
-async def _read(answer: aiohttp.ClientResponse) -> str | None:
-    """At most MAX_ANSWER bytes; the first KEPT_ANSWER as text."""
-    chunks, size = [], 0
-    while size < MAX_ANSWER and (chunk := await answer.content.read(MAX_ANSWER - size)):
-        chunks.append(chunk)
-        size += len(chunk)
-    if size >= MAX_ANSWER:
-        answer.close()
-    return b"".join(chunks)[:KEPT_ANSWER].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}") or None
-
-
-def _kind(error: Exception, status: int | None) -> AttemptError:
-    if status is not None:
-        return AttemptError.STATUS
-    match error:
-        case BlockedAddress():
-            return AttemptError.BLOCKED
-        case asyncio.TimeoutError():
-            return AttemptError.TIMEOUT
-        case aiohttp.ClientConnectorDNSError():
-            return AttemptError.DNS
-        case aiohttp.ClientSSLError() | ssl.SSLError():
-            return AttemptError.TLS
-        case aiohttp.ClientConnectorError() | aiohttp.InvalidURL():
-            return AttemptError.CONNECT
-        case _:
-            return AttemptError.BROKEN
-
-
-def _ms(began: float) -> int:
-    return round((time.perf_counter() - began) * 1000)
+def _text(answer: AnswerReader) -> str | None:
+    """The first KiB of the body; None for none, and for one that is compressed, though nobody asked for that."""
+    if (answer.header("content-encoding") or "identity").lower() != "identity":
+        return None
+    return answer.body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}") or None

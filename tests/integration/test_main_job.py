@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from hookline.chain.events import ChainCompleted, HookDelivered
+from hookline.chain.events import ChainCompleted, ChainHalted, HookAttemptFailed, HookDelivered
 from hookline.log.records import Topic
 from tests.integration.system import TOKEN, Stand, System, until
 
@@ -86,6 +86,24 @@ async def test_a_redirect_is_delivered_and_nothing_follows_it(system: System, st
     (delivered,) = await system.own_records(Topic.DELIVERIES, HookDelivered)
     assert delivered.event.status == status  # type: ignore[union-attr]
     assert len(system.receiver.posts) == 1
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+async def test_a_redirect_that_says_not_here_is_a_failed_attempt_that_says_what_to_set(
+    system: System, status: int
+) -> None:
+    """Case C22: the chain does not wait a day for a receiver that never got the hook."""
+
+    async def answer(path: str, body: dict[str, object]) -> int:
+        return status
+
+    system.receiver.answer = answer
+    await system.make_pipeline("one", retry_delays=[])
+    assert await system.push() == 202
+    await until(lambda: system.own_records(Topic.DELIVERIES, ChainHalted))
+    (failed,) = await system.own_records(Topic.DELIVERIES, HookAttemptFailed)
+    assert failed.event.status == status  # type: ignore[union-attr]
+    assert "set the hook's URL" in (failed.event.detail or "")  # type: ignore[union-attr]
 
 
 async def test_times_reach_the_receiver_as_integers(system: System) -> None:

@@ -10,6 +10,7 @@ from hookline.chain.events import HookPlan
 from hookline.chain.pipeline import Hook, Pipeline
 from hookline.chain.state import Chain
 from hookline.web.masking import mask_tokens, mask_url
+from services.console.attempt_words import attempt_words
 from services.console.readmodel.history import ChainRow, PushRow, Timeline, TimelineEvent
 from services.console.readmodel.standing import step_standing
 from services.console.why import Why
@@ -67,6 +68,7 @@ def history_json(row: ChainRow, link: Link) -> Json:
         "step": row.step,
         "tag": row.tag,
         "description": row.said.description,
+        "detail": None if row.said.failed is None else attempt_words(row.said.failed),
         "target_url": row.said.target_url,
         "chain_url": link(f"/api/chains/{row.id}"),
     }

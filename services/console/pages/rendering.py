@@ -12,6 +12,7 @@ from hookline.clock import Clock
 from hookline.web.masking import mask_tokens, mask_url
 from services.console.api.answers import rfc3339
 from services.console.api.login import USER
+from services.console.attempt_words import attempt_words
 from services.console.pages import words
 from services.console.pages.addresses import is_link, local_path, repository_path
 
@@ -44,7 +45,9 @@ class Renderer:
             rfc3339=rfc3339,
             words=words,
         )
-        self._environment.filters.update(duration=words.duration, masked=mask_url, without_tokens=mask_tokens)
+        self._environment.filters.update(
+            attempt_words=attempt_words, duration=words.duration, masked=mask_url, without_tokens=mask_tokens
+        )
 
     def page(
         self, request: web.Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: object

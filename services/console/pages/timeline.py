@@ -19,7 +19,8 @@ from hookline.chain.events import (
     StepClosing,
     Verdict,
 )
-from services.console.pages.words import error_words, milliseconds, reason_words
+from services.console.attempt_words import attempt_words
+from services.console.pages.words import milliseconds, reason_words
 from services.console.readmodel.history import PushRow, Timeline, TimelineEvent
 from services.console.readmodel.projection import FENCED
 
@@ -133,7 +134,7 @@ def _event(at: int, place: str, event: Event, plan: Plan) -> Entry:
 def _failed(at: int, place: str, event: HookAttemptFailed, plan: Plan) -> Entry:
     is_last = event.next_attempt_at is None
     facts = _given(
-        Fact("error", f"{event.error}: {error_words(event.error, event.status)}"),
+        Fact("error", f"{event.error}: {attempt_words(event)}"),
         Fact("started", at=event.started_at),
         Fact("took", milliseconds(event.took_ms)),
         Fact("next attempt", "none" if is_last else None, event.next_attempt_at),

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from hookline.chain.events import AttemptError, HaltReason
+from hookline.chain.events import HaltReason
 
-__all__ = ["duration", "error_words", "milliseconds", "reason_words", "relative", "tags"]
+__all__ = ["duration", "milliseconds", "reason_words", "relative", "tags"]
 
 _UNITS = ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 JUST_NOW_MS = 2000
@@ -19,24 +19,10 @@ _REASONS = {
     HaltReason.CANCELLED: "it was cancelled",
 }
 
-_ERRORS = {
-    AttemptError.DNS: "its host name did not resolve",
-    AttemptError.CONNECT: "no connection to its receiver",
-    AttemptError.TLS: "no secure connection (TLS) to its receiver",
-    AttemptError.TIMEOUT: "no answer in time",
-    AttemptError.BLOCKED: "its address is private or local, and not allowed",
-    AttemptError.BROKEN: "the connection broke before a whole answer came",
-}
-
 
 def reason_words(reason: HaltReason | str) -> str:
     """Why a chain halted: `halted at step 2: ...`."""
     return _REASONS[HaltReason(reason)]
-
-
-def error_words(error: AttemptError, status: int | None) -> str:
-    """Why an attempt failed; status: that of the answer, if one came."""
-    return f"its receiver answered {status}" if error is AttemptError.STATUS else _ERRORS[error]
 
 
 def duration(seconds: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, func, select, true, tuple_
 
-from hookline.chain.events import Payload, ReadTo
+from hookline.chain.events import HookAttemptFailed, HookDelivered, Payload, ReadTo
 from hookline.chain.payloads import unpack_payload
 from hookline.chain.state import Chain
 from hookline.log.records import Topic
@@ -33,10 +33,12 @@ class Page(NamedTuple, Generic[Entry]):
 
 
 class Said(NamedTuple):
-    """What the latest step's verdict that counts said."""
+    """What the latest step's verdict that counts said; `failed`: the latest step's last attempt, where that failed and no
+    verdict has come."""
 
-    description: str | None
-    target_url: str | None
+    description: str | None = None
+    target_url: str | None = None
+    failed: HookAttemptFailed | None = None
 
 
 class ChainRow(NamedTuple):
@@ -57,7 +59,7 @@ class ChainRow(NamedTuple):
     status: Status
     reason: str | None
     ended_at: int | None
-    said: Said = Said(None, None)
+    said: Said = Said()
 
 
 class PushRow(NamedTuple):
@@ -101,6 +103,8 @@ class Timeline(NamedTuple):
     events: tuple[TimelineEvent, ...]
 
 
+_FAILED = f"hookline.{HookAttemptFailed.__name__}.v1"
+_ATTEMPTS = (_FAILED, f"hookline.{HookDelivered.__name__}.v1")
 _CHAIN = tuple(chains.c[name] for name in ChainRow._fields[:-1])
 _PUSH = tuple(pushes.c[name] for name in PushRow._fields[:-2])
 
@@ -221,17 +225,29 @@ def _chain_rows(connection: Connection, query: Select[*tuple[Any, ...]]) -> tupl
 
 
 def _said(connection: Connection, ids: Iterable[str]) -> dict[str, Said]:
-    """By chain id, from the verdict that counts of the latest step that has one."""
-    verdicts = (
-        select(events.c.chain_id, events.c.json)
-        .where(events.c.chain_id.in_(list(ids)), events.c.topic == "callbacks", events.c.void.is_(None))
+    """By chain id, from the verdict that counts of the latest step that has one, and from the last attempt of a later step."""
+    telling = (
+        select(events.c.chain_id, events.c.type, events.c.json)
+        .where(events.c.chain_id.in_(list(ids)), events.c.void.is_(None))
+        .where((events.c.topic == Topic.CALLBACKS.value) | events.c.type.in_(_ATTEMPTS))
+        .order_by(events.c.offset)
     )  # fmt: skip
-    latest: dict[str, tuple[int, Said]] = {}
-    for chain_id, text in connection.execute(verdicts):
+    verdicts: dict[str, dict[str, Any]] = {}
+    attempts: dict[str, tuple[str, dict[str, Any]]] = {}
+    for chain_id, kind, text in connection.execute(telling):
         fields = json.loads(text)
-        if fields["step"] > latest.get(chain_id, (0, None))[0]:
-            latest[chain_id] = fields["step"], Said(fields.get("description"), fields.get("target_url"))
-    return {chain_id: said for chain_id, (_, said) in latest.items()}
+        if kind in _ATTEMPTS:
+            attempts[chain_id] = kind, fields
+        elif fields["step"] > verdicts.get(chain_id, {"step": 0})["step"]:
+            verdicts[chain_id] = fields
+    return {chain_id: _saying(verdicts.get(chain_id), attempts.get(chain_id)) for chain_id in verdicts | attempts}
+
+
+def _saying(verdict: dict[str, Any] | None, attempt: tuple[str, dict[str, Any]] | None) -> Said:
+    said = Said() if verdict is None else Said(verdict.get("description"), verdict.get("target_url"))
+    if attempt is None or attempt[0] != _FAILED or (verdict is not None and verdict["step"] >= attempt[1]["step"]):
+        return said
+    return said._replace(failed=HookAttemptFailed.model_validate(attempt[1]))
 
 
 def _with_chains(connection: Connection, query: Select[*tuple[Any, ...]]) -> tuple[PushRow, ...]:

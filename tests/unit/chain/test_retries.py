@@ -98,7 +98,8 @@ def test_a_blocked_address_is_tried_once_more_after_five_seconds() -> None:
 
 @pytest.mark.parametrize(
     ("status", "delivered"),
-    [(199, False), (200, True), (204, True), (302, True), (399, True), (400, False), (410, False)],
-)
-def test_2xx_and_3xx_are_delivered(status: int, delivered: bool) -> None:
+    [(199, False), (200, True), (204, True), (300, True), (302, True), (303, True), (399, True), (400, False), (410, False),
+     (301, False), (307, False), (308, False)],
+)  # fmt: skip
+def test_2xx_and_3xx_are_delivered_but_for_those_that_say_not_here(status: int, delivered: bool) -> None:
     assert is_delivered(status) is delivered

@@ -150,7 +150,14 @@ class History:
         return self.decide(chain, event, fence)
 
     def failed(
-        self, chain: ChainId, step: int, attempt: int = 1, *, last: bool = False, fence: int | None = None
+        self,
+        chain: ChainId,
+        step: int,
+        attempt: int = 1,
+        *,
+        last: bool = False,
+        fence: int | None = None,
+        detail: str | None = None,
     ) -> int:
         event = HookAttemptFailed(
             **self._decision(chain, step),
@@ -158,6 +165,7 @@ class History:
             started_at=self.now,
             took_ms=12,
             error=AttemptError.STATUS,
+            detail=detail,
             status=500,
             next_attempt_at=None if last else self.now + 5000,
         )

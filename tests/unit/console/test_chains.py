@@ -59,12 +59,29 @@ async def test_history_rows(console: Running) -> None:
         "step": 3,
         "tag": "v0",
         "description": "built",
+        "detail": None,
         "target_url": "https://ci.example/1",
         "chain_url": f"{console.base}/api/chains/{chains[0]}",
     }
     assert (await console.get(f"/api/pipelines/{made['id']}/history"))["results"] == history["results"]
     page = await console.get(f"{HUB}/ci/history?page=2&page_size=3")
     assert page["results"] == history["results"][3:6]
+
+
+async def test_a_row_says_why_the_last_attempt_of_its_step_failed(console: Running) -> None:
+    """Until a verdict or a delivery of that step says more."""
+    made = await console.make()
+    chain = started(console, 1, made["id"])
+    console.writing.verdict(chain, 1, description="built")
+    console.writing.failed(chain, 2, detail="its answer was cut short")
+    await console.projected()
+    (row,) = (await console.get(f"{HUB}/ci/history/"))["results"]
+    assert row["description"] == "built"
+    assert row["detail"] == "its receiver answered 500: its answer was cut short"
+    console.writing.delivered(chain, 2)
+    await console.projected()
+    (row,) = (await console.get(f"{HUB}/ci/history/"))["results"]
+    assert row["detail"] is None
 
 
 async def test_history_of_a_deleted_pipeline_stays_by_its_id(console: Running) -> None:

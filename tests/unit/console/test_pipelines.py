@@ -157,7 +157,7 @@ LONG = "http://receiver.example/" + "x" * 2025
         ({"webhooks": [{"hook_url": "http://u:p@r.example/"}]}, "webhooks", "hook 1, hook_url: Must not hold a user name or password; receivers verify the signature instead."),
         ({"webhooks": [{"hook_url": "http://r.example/#x"}]}, "webhooks", "hook 1, hook_url: Must not have a fragment (#...)."),
         ({"webhooks": [{"hook_url": "http://r.example/a b"}]}, "webhooks", "hook 1, hook_url: Has a space, a control character or a backslash in it."),
-        ({"webhooks": [{"hook_url": "http://r.example:99999/"}]}, "webhooks", "hook 1, hook_url: Is not a URL: Port out of range 0-65535."),
+        ({"webhooks": [{"hook_url": "http://r.example:99999/"}]}, "webhooks", "hook 1, hook_url: Has a port that is no number from 1 to 65535."),
     ],
 )  # fmt: skip
 async def test_limits_in_words(console: Running, changed: dict[str, object], field: str, said: str) -> None:

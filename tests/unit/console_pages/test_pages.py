@@ -102,7 +102,7 @@ async def test_the_path_of_a_pipeline_by_its_name_leads_to_its_history(world: Wo
 
 async def test_history(world: World, visitor: Visitor) -> None:
     page = await visitor.get(f"/pipelines/{world.pipelines['shop']}")
-    in_order(page, ["acme/shop", "release", "History", "pending", "1.5.0", "2", "all green"])
+    in_order(page, ["acme/shop", "release", "History", "pending", "1.5.0", "2", "its receiver answered 500"])
     in_order(page, ["error cancelled", "1.5.0-rc1", "error callback_timeout", "1.4.2"])
     in_order(page, ["pending", "1.4.1 run again", "failure callback_failure", "1.4.1", "2 critical vulnerabilities"])
     in_order(page, ["success", "1.4.0", "3", "1161 tests PASSED https://ci.example.com/runs/8", "1–6 of 6 chains"])

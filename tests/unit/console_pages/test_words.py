@@ -2,9 +2,10 @@
 
 import pytest
 
-from hookline.chain.events import AttemptError, HaltReason
+from hookline.chain.events import AttemptError, HaltReason, HookAttemptFailed, ReadTo
+from services.console.attempt_words import attempt_words
 from services.console.pages.addresses import is_link, repository_path
-from services.console.pages.words import duration, error_words, milliseconds, reason_words, relative
+from services.console.pages.words import duration, milliseconds, reason_words, relative
 
 NOW = 1_700_000_000_000
 
@@ -53,8 +54,24 @@ def test_relative(before_ms: int, said: str) -> None:
 
 def test_every_word_of_the_api_has_a_sentence() -> None:
     assert all(reason_words(reason) for reason in HaltReason)
-    assert all(error_words(error, 500) for error in AttemptError)
-    assert error_words(AttemptError.STATUS, 503) == "its receiver answered 503"
+    assert all(attempt_words(failed(error)) for error in AttemptError)
+    assert attempt_words(failed(AttemptError.STATUS, status=503)) == "its receiver answered 503"
+    assert attempt_words(failed(AttemptError.DNS, detail="there is no host of that name")).endswith(
+        "did not resolve: there is no host of that name"
+    )
+
+
+def failed(error: AttemptError, **said: object) -> HookAttemptFailed:
+    about = {
+        "cause": 0,
+        "chain_id": "c",
+        "step": 1,
+        "read_to": ReadTo(pushes=0, callbacks=0, commands=0),
+        "decided_at": 1,
+    }
+    return HookAttemptFailed.model_validate(
+        {**about, "attempt": 1, "started_at": 1, "took_ms": 1, "error": error, **said}
+    )
 
 
 @pytest.mark.parametrize("url", ["http://a.example", "HTTPS://a.example/x?y#z", "https://ü.example/"])
