@@ -9,8 +9,8 @@
         LogUnavailable      a read, an end offset or a commit got no answer
           Refused           a broker is there and does not let us in, or is not who it should be
         Undecodable         a record that this version cannot read: stops its partition, and only that one
+          Unfoldable        one that it can read, and cannot fold: a fault of ours
         BundleBroken        an exported log is not, or no longer, what `hookline audit export` wrote
-          Unfoldable        one that can be read and does not fit its chain: a broken writer
         TopicsUnfit         the topics are missing or not as `hookline topics create` makes them
         ForeignLog          a commit or snapshot of another log_id
         SnapshotLost        a commit names a snapshot that is not there whole
@@ -99,11 +99,7 @@ class BundleBroken(LogError):
 
 
 class Unfoldable(Undecodable):
-    """An event that does not fit its chain, as far as the fold can say: its type and offset."""
-
-    def __init__(self, kind: str, offset: int, reason: str) -> None:
-        super().__init__(kind, -1, offset, reason)
-        self.args = (f"{kind} at offset {offset}: {reason}",)
+    """A record of this topic, partition and offset can be read and not folded: its partition stops there, too."""
 
 
 class TopicsUnfit(LogError):

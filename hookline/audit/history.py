@@ -24,7 +24,6 @@ from hookline.chain.events import (
 )
 from hookline.chain.fold import PartitionFold, Repeats
 from hookline.chain.state import Chain
-from hookline.errors import Unfoldable
 from hookline.log.reader import Read, cause_of
 from hookline.log.records import Positions, Topic
 
@@ -140,10 +139,7 @@ class PartitionHistory:
                 facts.seal = self._reached.callbacks
 
     def _change(self, event: Event, offset: int) -> tuple[str, ...]:
-        try:
-            changed = self._fold.fold(event, offset)
-        except Unfoldable:
-            return ()  # the judge finds it
+        changed = self._fold.fold(event, offset)  # what does not fit its chain changes none, and the judge finds it
         while len(self._ended) > self._kept_ended:
             self._forget(self._ended.popleft())
         return changed

@@ -68,6 +68,7 @@ class PartitionJudge:
             self._judge_fact(record, event)
         elif isinstance(event, PushReceived | RedeliveryRequested):
             self._judge_partition(record, event.push_id)
+            self._judge_start(record, event)
 
     def finish(self, settled_at: int | None = None) -> None:
         """Everything was read. settled_at (Unix ms): nothing is under way by then, so whatever is due is stuck."""
@@ -103,6 +104,13 @@ class PartitionJudge:
         if (right := partition_of(push_id, self._partitions)) != self._number:
             self._wrong(LOST[record.topic], record, f"it belongs into partition {right}")
         return right == self._number
+
+    def _judge_start(self, record: Record, event: PushReceived | RedeliveryRequested) -> None:
+        plans = event.plans if isinstance(event, PushReceived) else (event.plan,)
+        if not all(plan.hooks for plan in plans):
+            self._wrong(Invariant.I7, record, "it has a plan without hooks, which starts nothing")
+        elif isinstance(event, RedeliveryRequested) and event.from_step > len(event.plan.hooks):
+            self._wrong(Invariant.I7, record, f"its plan has {len(event.plan.hooks)} steps, and it asks for another")
 
     def _judge_token(self, read: Read) -> None:
         token = read.record.fence

@@ -1,13 +1,15 @@
 """The fold: events to chains. Pure, idempotent, and independent of how the four topics interleave (I5).
 
 Readers hand events out in causal order and without void decisions (`hookline.log.reader`), so a fact about an
-unknown chain is about one that ended and was forgotten: it is dropped.
+unknown chain is about one that ended and was forgotten: it is dropped. An event that names a step which its chain does not
+have is void for every reader, as if it were not there (`misfit`); who must know of it is told by `on_misfit`.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from sys import intern
 from types import MappingProxyType
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from hookline.chain.events import (
@@ -31,9 +33,8 @@ from hookline.chain.events import (
 from hookline.chain.ids import ChainId
 from hookline.chain.payloads import pack_payload
 from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
-from hookline.errors import Unfoldable
 
-__all__ = ["PartitionFold", "Repeats", "apply", "rerun", "start"]
+__all__ = ["Misfit", "PartitionFold", "Repeats", "apply", "misfit", "rerun", "start"]
 
 GONE = 410
 RESTORED = -1
@@ -41,9 +42,11 @@ RESTORED = -1
 
 
 def start(event: PushReceived, offset: int, *, keep_payload: bool = True) -> Iterator[Chain]:
-    """The chains that this push starts: one for each plan, each due at its first step."""
+    """The chains that this push starts: one for each plan that has hooks, each due at its first step."""
     payload = pack_payload(event.payload) if keep_payload and event.plans else b""
     for plan in event.plans:
+        if not plan.hooks:
+            continue
         yield Chain(
             id=str(ChainId(event.push_id, offset, plan.n, 0)),
             repository=intern(event.repository),
@@ -66,13 +69,20 @@ def rerun(event: RedeliveryRequested, offset: int, *, keep_payload: bool = True)
     )
 
 
+def misfit(chain: Chain, event: ChainEvent) -> str | None:
+    """Why that event is void, in words; None for one that fits its chain."""
+    if isinstance(event, CancelRequested) or event.step <= len(chain.steps):
+        return None
+    return f"it names step {event.step} of a chain with {len(chain.steps)}"
+
+
 def apply(chain: Chain, event: ChainEvent, offset: int) -> Chain:
     """The chain after that event, which lies at `offset` of its topic. First verdict and first terminal event count.
 
-    Raises Unfoldable for a step that the chain's plan does not have.
+    One that does not fit the chain (`misfit`) changes nothing.
     """
-    if not isinstance(event, CancelRequested) and event.step > len(chain.steps):
-        raise Unfoldable(type(event).__name__, offset, f"step {event.step} of a chain with {len(chain.steps)}")
+    if misfit(chain, event) is not None:
+        return chain
     match event:
         case CallbackReceived():
             state = chain.step(event.step)
@@ -161,11 +171,19 @@ class _Ends:
             yield self._at.popleft(), self._pushes.popleft()
 
 
+class Misfit(NamedTuple):
+    """An event that is void because it does not fit its chain, at its offset."""
+
+    event: ChainEvent | RedeliveryRequested
+    offset: int
+    said: str
+
+
 class PartitionFold:
     """The open chains of one partition, and its pushes within their window.
 
     `on_end` (if given) is called with each chain as its terminal event is folded; then the chain is forgotten,
-    or kept with `keep_ended` (audit's full fold).
+    or kept with `keep_ended` (audit's full fold). `on_misfit`: with each event that does not fit its chain.
     """
 
     def __init__(
@@ -176,6 +194,7 @@ class PartitionFold:
         keep_ended: bool = False,
         keep_payload: bool = True,
         on_end: Callable[[Chain], None] | None = None,
+        on_misfit: Callable[[Misfit], None] | None = None,
     ) -> None:
         self.chains = {chain.id: chain for chain in chains}
         self.repeats = repeats if repeats is not None else Repeats()
@@ -186,6 +205,7 @@ class PartitionFold:
         self._keep_ended = keep_ended
         self._keep_payload = keep_payload
         self._on_end = on_end
+        self._on_misfit = on_misfit
 
     def fold(self, event: Event, offset: int) -> tuple[str, ...]:
         """Take one event in; the ids of the chains that it started, changed or ended."""
@@ -195,6 +215,10 @@ class PartitionFold:
                     return ()
                 return tuple(map(self._open, start(event, offset, keep_payload=self._keep_payload)))
             case RedeliveryRequested():
+                if event.from_step > (hooks := len(event.plan.hooks)):
+                    return self._pass(
+                        Misfit(event, offset, f"it asks for step {event.from_step} of a plan with {hooks}")
+                    )
                 return (self._open(rerun(event, offset, keep_payload=self._keep_payload)),)
             case Fence() | SkipRequested():
                 return ()
@@ -215,6 +239,8 @@ class PartitionFold:
         chain = self.chains.get(event.chain_id)
         if chain is None:
             return ()
+        if (said := misfit(chain, event)) is not None:
+            return self._pass(Misfit(event, offset, said))
         was_open = chain.ending is None
         chain = self.chains[chain.id] = apply(chain, event, offset)
         if chain.ending is not None and was_open:
@@ -223,3 +249,8 @@ class PartitionFold:
             if not self._keep_ended:
                 del self.chains[chain.id]
         return (chain.id,)
+
+    def _pass(self, passed: Misfit) -> tuple[str, ...]:
+        if self._on_misfit:
+            self._on_misfit(passed)
+        return ()

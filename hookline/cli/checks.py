@@ -81,6 +81,10 @@ async def check_services(settings: Settings) -> AsyncIterator[Finding]:
             else:
                 remedy = f"start it with `hookline {name}`, or everything with `hookline up`"
                 yield Finding(Level.BAD, name, f"{status.detail or 'not ready'} ({url})", remedy)
+            for trouble in status.troubles:
+                yield Finding(
+                    Level.BAD, name, trouble, "all else goes on; docs/operations.md, “A chain that is set aside”"
+                )
 
 
 async def check_kafka(settings: Settings) -> list[Finding]:

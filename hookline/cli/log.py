@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Awaitable
 from typing import Annotated, NamedTuple, TypeVar
+from uuid import UUID
 
 import typer
 from rich.markup import escape
@@ -19,10 +20,12 @@ from hookline.clock import SystemClock
 from hookline.errors import ConfigError, LogUnavailable, Undecodable
 from hookline.log.cluster import Cluster
 from hookline.log.codec import decode, encode
-from hookline.log.kafka import kafka_cluster
+from hookline.log.kafka import KafkaCluster, kafka_cluster
+from hookline.log.open_chains import read_open_chains
 from hookline.log.records import LOGS, Place, RawRecord, Topic
 from hookline.log.scan import scan
 from hookline.log.skips import find_skip, is_fence
+from hookline.log.topics import check_topics
 from hookline.settings import load_settings
 
 T = TypeVar("T")
@@ -95,12 +98,12 @@ def skip(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Let every reader pass over a record that none can read, for good. `hookline audit replay` shows it.
+    """Let every reader pass over a record that none can read or fold, for good. `hookline audit replay` shows it.
 
     It is written to `commands`, whose only writer is the console: run this with
     the console's Kafka user. Services that are stopped at the record go on within
-    seconds, all others when they get there. A record that can be read is refused,
-    and so is a Fence: which decisions count depends on it.
+    seconds, all others when they get there. A record that services get past is
+    refused, and so is a Fence: which decisions count depends on it.
 
     Examples:
         hookline log skip pushes[3]@17 --reason "cut off by a broken disk"
@@ -109,7 +112,8 @@ def skip(
     at, console = parse_spot(spot, topic), make_console()
     cluster = _cluster()
     raw = _ask(_read(cluster, at))
-    fault = fault_of(raw, newer=newer)
+    unfoldable = _ask(fold_fault(cluster, _ask(check_topics(cluster)), at)) if _is_readable(raw) else None
+    fault = fault_of(raw, newer=newer, unfoldable=unfoldable)
     console.print(f"{escape(str(at))}: {escape(fault)}")
     if not yes:
         if not sys.stdin.isatty():
@@ -118,8 +122,28 @@ def skip(
     console.print(escape(_ask(skip_record(cluster, at, by or getpass.getuser(), reason))))
 
 
-def fault_of(raw: RawRecord, *, newer: bool = False) -> str:
-    """Why that record cannot be read. Raises ConfigError where it must not be skipped."""
+async def fold_fault(cluster: Cluster, log_id: UUID, at: Spot) -> str | None:
+    """Why its partition stops at that record, which can be read; None where it does not. Raises ConfigError, LogUnavailable,
+    TopicsUnfit, ForeignLog, SnapshotLost."""
+    try:
+        await read_open_chains(cluster, log_id, only=at.place.partition)
+    except Undecodable as stopped:
+        if (stopped.topic, stopped.offset) == (at.place.topic, at.offset):
+            return stopped.reason
+        raise ConfigError(f"partition {at.place.partition} stops at {stopped} first") from None
+    return None
+
+
+def _is_readable(raw: RawRecord) -> bool:
+    try:
+        decode(raw)
+    except Undecodable:
+        return False
+    return raw.place.topic in LOGS
+
+
+def fault_of(raw: RawRecord, *, newer: bool = False, unfoldable: str | None = None) -> str:
+    """Why nobody gets past that record; unfoldable: why, where it can be read. Raises ConfigError where it must not be skipped."""
     if raw.place.topic not in LOGS:
         raise ConfigError(f"only records of {', '.join(LOGS)} stop a partition, and can be skipped")
     try:
@@ -127,7 +151,9 @@ def fault_of(raw: RawRecord, *, newer: bool = False) -> str:
     except Undecodable as error:
         fault = error.reason
     else:
-        raise ConfigError("this record can be read: nothing stops at it")
+        if unfoldable is None:
+            raise ConfigError("this record can be read: nothing stops at it")
+        fault = unfoldable
     if is_fence(raw):
         raise ConfigError(
             "a Fence must not be skipped: which decisions count depends on it. A newer version can read it"
@@ -172,7 +198,7 @@ async def _read(cluster: Cluster, at: Spot) -> RawRecord:
     raise ConfigError(f"nothing lies at {at}: it was deleted, compacted away, or is not written yet")
 
 
-def _cluster() -> Cluster:
+def _cluster() -> KafkaCluster:
     return kafka_cluster(load_settings(), "log")
 
 

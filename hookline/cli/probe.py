@@ -27,7 +27,12 @@ async def ask_ready(session: aiohttp.ClientSession, url: str) -> Status:
     try:
         async with session.get(url, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as answer:
             body = await answer.json(content_type=None)
-            detail = body.get("detail", "") if isinstance(body, dict) else ""
-            return Status(answer.status == 200, str(detail))
+            said = body if isinstance(body, dict) else {}
+            troubles = said.get("troubles", ())
+            return Status(
+                answer.status == 200,
+                str(said.get("detail", "")),
+                tuple(map(str, troubles)) if isinstance(troubles, list) else (),
+            )
     except (TimeoutError, aiohttp.ClientError, ValueError):
         return Status(False, NO_ANSWER)

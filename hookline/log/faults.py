@@ -3,6 +3,7 @@
 Times are turns of the event loop: a test with faults needs no real time and repeats itself from its seed.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -42,6 +43,7 @@ class Faults:
 
     held: an append, read or commit is delayed. late: the sender gets AppendFailed (or CommitRefused), and the record
     (or commit) lands before or after that. refused: the same, and it never lands. unanswered: LogUnavailable.
+    commits: how many times likelier a commit is late or refused than an append: there are far fewer of them.
     split: a poll hands out only a part of what there is. late_turns: how long after its sender gave up something may land.
     budget: after that many failures (late, refused, unanswered) there are only delays, so that a test comes to its end.
     """
@@ -52,8 +54,11 @@ class Faults:
     refused: float = 0.05
     unanswered: float = 0.05
     split: float = 0.5
+    commits: float = 1.0
     late_turns: int = 150
     budget: int = 1_000_000
+    counts: Counter[str] = field(default_factory=Counter, repr=False)
+    """How often each happened: a test that injects faults asserts that it did."""
     _random: Random = field(init=False, repr=False)
 
     @classmethod
@@ -66,11 +71,11 @@ class Faults:
 
     def append(self) -> AppendFate:
         """The fate of the next append."""
-        if self._fails(self.late):
+        if self._fails(self.late, "append late"):
             return AppendFate(self._late(), self._turns(DELAY_TURNS))
-        if self._fails(self.refused):
+        if self._fails(self.refused, "append refused"):
             return AppendFate(None, self._turns(DELAY_TURNS))
-        return AppendFate(self._delay(), None)
+        return AppendFate(self._delay("append held"), None)
 
     def survives(self) -> bool:
         """Does an append that was under way when its producer broke still land?"""
@@ -78,28 +83,38 @@ class Faults:
 
     def commit(self) -> CommitFate:
         """The fate of the next commit."""
-        if self._fails(self.late):
+        if self._fails(self.commits * self.late, "commit late"):
             return CommitFate(False, self._late(), self._turns(DELAY_TURNS))
-        if self._fails(self.refused):
+        if self._fails(self.commits * self.refused, "commit refused"):
             return CommitFate(False, None, self._turns(DELAY_TURNS))
-        return CommitFate(True, self._delay())
+        return CommitFate(True, self._delay("commit held"))
 
     def read(self) -> ReadFate:
         """The fate of the next request for starts, ends or commits, or for a deletion."""
-        return ReadFate(self._delay(), self._delay(), not self._fails(self.unanswered))
+        return ReadFate(
+            self._delay("read held"), self._delay("read held"), not self._fails(self.unanswered, "read unanswered")
+        )
 
     def fetched(self, available: int) -> int:
         """How many of the records that are there the next poll hands out, from 0."""
-        return self._random.randint(0, available) if self._random.random() < self.split else available
+        if self._random.random() >= self.split:
+            return available
+        handed_out = self._random.randint(0, available)
+        self.counts["poll split"] += handed_out < available
+        return handed_out
 
-    def _fails(self, chance: float) -> bool:
+    def _fails(self, chance: float, what: str) -> bool:
         if self.budget <= 0 or self._random.random() >= chance:
             return False
         self.budget -= 1
+        self.counts[what] += 1
         return True
 
-    def _delay(self) -> int:
-        return self._turns(DELAY_TURNS) if self._random.random() < self.held else 0
+    def _delay(self, what: str) -> int:
+        if self._random.random() >= self.held:
+            return 0
+        self.counts[what] += 1
+        return self._turns(DELAY_TURNS)
 
     def _late(self) -> int:
         """Turns until something lands whose sender gives up: now soon (only the ack was lost), now long after."""

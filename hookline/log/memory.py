@@ -3,7 +3,9 @@
 `MemoryCluster(faults=Faults(seed))`: appends, reads and commits are held back, refused or land late by a seeded plan.
 """
 
+from hookline.clock import Clock
 from hookline.log.cluster import Consumer, Group, GroupListener, Offsets, Producer
+from hookline.log.faults import Faults
 from hookline.log.memory_broker import MemoryBroker
 from hookline.log.memory_clients import MemoryConsumer, MemoryOffsets, MemoryProducer
 from hookline.log.memory_group import MemoryGroup
@@ -13,7 +15,17 @@ __all__ = ["MemoryCluster"]
 
 
 class MemoryCluster(MemoryBroker):
-    """The broker and its clients. For tests: `log`, `append`, `down`, `settle` of the broker, `expire` of a group's member."""
+    """The broker and its clients.
+
+    For tests: `log`, `append`, `down`, `settle` of the broker; `members`, and their `expire` and `stall`.
+    """
+
+    members: list[MemoryGroup]
+    """All that ever joined a group, in order."""
+
+    def __init__(self, partitions: int = 12, *, faults: Faults | None = None, clock: Clock | None = None) -> None:
+        super().__init__(partitions, faults=faults, clock=clock)
+        self.members = []
 
     async def producer(self) -> Producer:
         await self.reach()
@@ -25,7 +37,8 @@ class MemoryCluster(MemoryBroker):
 
     async def group(self, group: str, listener: GroupListener) -> Group:
         await self.reach()
-        return MemoryGroup(self, self.membership(group), listener)
+        self.members.append(MemoryGroup(self, self.membership(group), listener))
+        return self.members[-1]
 
     async def offsets(self) -> Offsets:
         await self.reach()

@@ -63,6 +63,11 @@ class Membership:
         if self._members.pop(member, None) is not None:
             self._rebalance()
 
+    def dissolve(self) -> None:
+        """For tests: every member's session is over, and none knows yet."""
+        for member in list(self._members):
+            self.leave(member)
+
     def knows(self, member: int) -> bool:
         return member in self._members
 

@@ -117,6 +117,7 @@ class MemoryConsumer:
         self._paused: set[Place] = set()
         self._changed = asyncio.Event()
         self._closed = False
+        self._stalled = False
         broker.watch(self._changed.set)
 
     def assign(self, positions: Mapping[Place, int]) -> None:
@@ -143,6 +144,8 @@ class MemoryConsumer:
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable where an offset is out of range."""
         await asyncio.sleep(0)
+        while self._stalled:
+            await asyncio.Event().wait()
         self._changed.clear()
         if fetched := self._fetch():
             return fetched
@@ -154,6 +157,10 @@ class MemoryConsumer:
                     self._changed.clear()
                     fetched = self._fetch()
         return fetched
+
+    def stall(self) -> None:
+        """For tests: from now on no poll returns, as in a process that is stopped."""
+        self._stalled = True
 
     async def close(self) -> None:
         self._closed = True

@@ -23,8 +23,8 @@ class MemoryGroup(MemoryConsumer):
 
     def __init__(self, broker: MemoryBroker, membership: Membership, listener: GroupListener) -> None:
         super().__init__(broker)
+        self.listener = listener
         self._membership = membership
-        self._listener = listener
         self._assigned = False
         self._member = membership.join(self._changed.set)
         self._generation = 0
@@ -85,10 +85,10 @@ class MemoryGroup(MemoryConsumer):
         self._positions = {Place(topic, p): NOWHERE for p in sorted(partitions) for topic in LOGS}
         self._paused = set(self._positions)
         self._assigned = True
-        self._listener.assigned(partitions)
+        self.listener.assigned(partitions)
 
     def _revoke(self) -> None:
         self._positions.clear()
         if self._assigned:
             self._assigned = False
-            self._listener.revoked()
+            self.listener.revoked()

@@ -13,6 +13,7 @@ from hookline.chain.state import Chain
 from hookline.errors import LogUnavailable, Undecodable
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.feed import Feed
+from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader
 from hookline.log.records import Positions, Topic, logs_of
 from hookline.log.skips import Skip, find_skip
@@ -35,19 +36,19 @@ class OpenPartition:
 
 
 async def read_open_chains(
-    cluster: Cluster, log_id: UUID, progress: Callable[[int], None] = lambda records: None
+    cluster: Cluster, log_id: UUID, progress: Callable[[int], None] = lambda records: None, *, only: int | None = None
 ) -> list[OpenPartition]:
-    """Each partition, without payloads. progress: told how many records were read since it was last told.
+    """Each partition (or that one only), without payloads. progress: told how many records were read since it was last told.
 
-    Raises ForeignLog, SnapshotLost, Undecodable, LogUnavailable, TopicsUnfit.
+    Raises ForeignLog, SnapshotLost, Undecodable (of which Unfoldable is one), LogUnavailable, TopicsUnfit.
     """
     async with contextlib.AsyncExitStack() as stack:
         offsets = await cluster.offsets()
         stack.push_async_callback(offsets.close)
         consumer = await cluster.consumer()
         stack.push_async_callback(consumer.close)
-        count = await cluster.partitions(Topic.PUSHES)
-        return [await _read(cluster, offsets, consumer, log_id, number, progress) for number in range(count)]
+        wanted = range(await cluster.partitions(Topic.PUSHES)) if only is None else (only,)
+        return [await _read(cluster, offsets, consumer, log_id, number, progress) for number in wanted]
 
 
 async def _read(
@@ -74,7 +75,7 @@ async def _read(
             for record, valid in reader.read():
                 read += 1
                 if valid:
-                    fold.fold(record.event, record.offset)
+                    fold_record(fold, record)
         except Undecodable as stopped:
             if await find_skip(cluster, stopped) is None:
                 raise

@@ -115,6 +115,10 @@ class PartitionReader:
         """Pass over that record, if it cannot be decoded and is no Fence."""
         self._skips.add(skip)
 
+    def again_from(self, positions: Positions, fence: int | None) -> "PartitionReader":
+        """A reader of the same partition that begins at an earlier point; fence: the one in force there."""
+        return PartitionReader(self.partition, positions, fence, self._deliveries_start, self._skips)
+
     def rewound(self) -> None:
         """The consumer was sought to `rewind`."""
         self.rewind = None

@@ -1,10 +1,11 @@
-"""Records that an operator lets every reader pass over, because none of them can be read (`hookline log skip`).
+"""Records that an operator lets every reader pass over, because none can read or fold them (`hookline log skip`).
 
-A record that cannot be decoded stops its partition (design section 4, rule 7). To go on, a reader looks whether a
-SkipRequested for it stands in `commands` of that partition: anywhere in it, not only below the reader's own position.
+A record that cannot be decoded, or that the fold cannot take (`hookline.log.folding`), stops its partition (design section
+4, rule 7). To go on, a reader looks whether a SkipRequested for it stands in `commands` of that partition: anywhere in it,
+not only below the reader's own position.
 
 That keeps the fold independent of interleaving (I5), and of when anyone looks:
-* Only a record that cannot be decoded is ever passed over, so no reader has folded it, and none folds it later.
+* Only a record that cannot be decoded or folded is ever passed over, so no reader has folded it, and none folds it later.
 * Before its SkipRequested is found, no reader gets past it; after that, all get past it in the same way: as if it were not
   there. So whatever a reader has handed out is a part of what every reader hands out in the end.
 * The SkipRequested itself changes no chain. It is never waited for as a cause, nor does it wait for one.

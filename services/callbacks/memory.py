@@ -7,6 +7,7 @@ from hookline.chain.events import CallbackReceived, Plan, PushReceived, Redelive
 from hookline.chain.fold import PartitionFold, apply
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
+from hookline.log.folding import fold_record
 from hookline.log.snapshots import Restored
 
 __all__ = ["EndedChains", "PartitionMemory"]
@@ -61,9 +62,9 @@ class PartitionMemory:
         )
 
     def take(self, record: Record) -> None:
-        """Fold a valid record, in the order in which the reader hands them out."""
+        """Fold a valid record, in the order in which the reader hands them out. Raises Unfoldable."""
         event = record.event
-        touched = self._fold.fold(event, record.offset)
+        touched = fold_record(self._fold, record)
         match event:
             case PushReceived() | RedeliveryRequested():
                 for chain_id in touched:

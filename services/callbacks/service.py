@@ -42,6 +42,11 @@ class CallbacksService:
         self._detail = "connecting to Kafka"
         self._tried_at = clock.monotonic()
 
+    @property
+    def gate(self) -> Gate | None:
+        """None until Kafka has answered."""
+        return self._gate
+
     async def start(self) -> None:
         self._main = asyncio.create_task(self._run())
 

@@ -25,14 +25,20 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._answered: asyncio.Future[None] | None = None
         self._error: Exception | None = None
+        self._fault: Exception | None = None
 
     async def exchange(self, request: bytes) -> Exchange:
-        """Send it, and read its answer as far as anybody wants it. Cancel it, and close, to give up."""
+        """Send it, and read its answer as far as anybody wants it. Cancel it, and close, to give up.
+
+        Raises what reading raised, by a fault of ours, where no status had come.
+        """
         self.answer = AnswerReader()
         if self.is_open:
             self._answered = asyncio.get_running_loop().create_future()
             self._transport.write(request)
             await self._answered
+        if self._fault is not None and self.answer.status is None:
+            raise self._fault
         return Exchange(self.answer, self._error)
 
     def close(self) -> None:
@@ -47,7 +53,13 @@ class Connection(asyncio.Protocol):
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
-        self.answer.feed(data)
+        try:
+            self.answer.feed(data)
+        except Exception as error:  # noqa: BLE001 - else a transport would only log it, and the hook wait for its timeout
+            self._fault = error
+            self.close()
+            self._settle()
+            return
         if self._answered is None:
             self.close()  # nobody asked: what comes next could be taken for an answer
         elif self.answer.done:

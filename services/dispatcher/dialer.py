@@ -43,6 +43,11 @@ class Progress:
         """As far as it has come; None while nothing was sent."""
         return None if self.connection is None else self.connection.answer
 
+    @property
+    def status(self) -> int | None:
+        """Of the answer, as soon as one has come."""
+        return None if self.connection is None else self.connection.answer.status
+
 
 class Dial(Protocol):
     """`Dialer`, or a test's."""

@@ -7,14 +7,18 @@ __all__ = [
     "ATTEMPT_SECONDS",
     "CHECKPOINTS",
     "CHECKPOINT_TIME",
+    "CONTAINED",
     "DECISIONS",
     "ENDED",
     "INCARNATIONS",
     "IN_FLIGHT",
+    "MISFITS",
     "OLDEST_DUE",
     "OPEN_CHAINS",
     "POLL_AGE",
     "RESTORE_SECONDS",
+    "SET_ASIDE",
+    "SLOW_HOOKS",
     "STOPPED",
     "UNREAD_EVENTS",
     "VOID",
@@ -30,6 +34,10 @@ ATTEMPT_SECONDS = Histogram(
 IN_FLIGHT = Gauge("hookline_hooks_in_flight", "POSTs open now")
 WAITING = Gauge("hookline_hooks_waiting", "POSTs that are due and wait for a place")
 OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "Age of the oldest due POST that has not begun")
+SLOW_HOOKS = Gauge("hookline_slow_hooks", "Hooks that have fewer places, since their attempts ran out of time")
+SET_ASIDE = Gauge("hookline_chains_set_aside", "Open chains that cannot be decided or POSTed", ["partition"])
+CONTAINED = Counter("hookline_contained_errors", "Exceptions that stayed those of one chain")
+MISFITS = Counter("hookline_misfit_records", "Records read that do not fit their chain: void", ["topic"])
 DECISIONS = Counter("hookline_decisions", "Decisions appended", ["type"])
 ENDED = Counter("hookline_chains_ended", "Chains whose terminal event was read", ["reason"])
 VOID = Counter("hookline_void_decisions", "Decisions read whose writer was fenced off")

@@ -8,6 +8,7 @@ STOPPED     at a record that this version cannot read (rule 7); goes on when an 
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from enum import StrEnum
 
 import structlog
@@ -15,24 +16,23 @@ import structlog
 from hookline.chain.events import Fence, SkipRequested
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
-from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, KeyMissing, LogUnavailable, Undecodable
+from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, LogUnavailable, Undecodable, Unfoldable
 from hookline.log.codec import encode
-from hookline.log.reader import PartitionReader
+from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S, Skip, find_skip
 from hookline.log.snapshots import committed, read_checkpoint
 from services.dispatcher import metrics
+from services.dispatcher.brake import Brake
 from services.dispatcher.checkpoint import Checkpoints
+from services.dispatcher.surroundings import Surroundings
 from services.dispatcher.transport import Transport
-from services.dispatcher.worker import Surroundings, Worker
+from services.dispatcher.troubles import Troubles
+from services.dispatcher.worker import Worker
 
 __all__ = ["Partition", "State"]
 
 log = structlog.get_logger()
-
-MIN_PAUSE_S, MAX_PAUSE_S = 0.05, 5.0
-"""Between two incarnations: short and random, so that two owners do not fence each other in step; doubling up to the
-maximum while nothing gets to RUNNING."""
 
 
 class State(StrEnum):
@@ -59,6 +59,8 @@ class Partition:
         self._skips: set[Skip] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._began = 0.0
+        self._running_since: float | None = None
+        self._brake = Brake(around.random)
         self._assigned = asyncio.Event()
         self._assigned.set()
         self._fencing = asyncio.Lock()
@@ -73,18 +75,25 @@ class Partition:
             return
         try:
             for read in self._reader.read():
-                self.worker.take(read)
+                self._take(self.worker, read)
             self._transport.feed.settle(self.number)
             self._advance()
         except Exception as error:  # noqa: BLE001 - crash only: `_live` restores from the log
             self._fail(error)
+
+    def _take(self, worker: Worker, read: Read) -> None:
+        try:
+            worker.take(read)
+        except Unfoldable as error:
+            if Skip(read.record.topic, error.offset) not in self._skips:
+                raise
 
     def tick(self) -> None:
         """After every poll: what is due by time, and a checkpoint when one is due."""
         if self.state is not State.RUNNING or self.worker is None or self._failed.done():
             return
         try:
-            self.worker.settle()
+            self.worker.turn()
             if self._checkpoints is not None:
                 self._checkpoints.tick()
         except Exception as error:  # noqa: BLE001 - as above
@@ -111,6 +120,10 @@ class Partition:
     def next_due(self) -> int | None:
         """Unix ms of the earliest timer."""
         return self.worker.next_due if self.worker is not None and self.state is State.RUNNING else None
+
+    def troubles(self) -> Iterator[str]:
+        """What is wrong with single chains and records of it, one line each."""
+        return iter(()) if self.worker is None else self.worker.troubles.words()
 
     async def settled(self) -> None:
         """No POST is open, every append (our Fence, too) acked, every commit answered: another may have the partition.
@@ -145,7 +158,6 @@ class Partition:
     # ---- an incarnation
 
     async def _live(self) -> None:
-        pause_s = MIN_PAUSE_S
         while True:
             try:
                 await self._assigned.wait()
@@ -154,22 +166,20 @@ class Partition:
                 self.state, self.detail = State.RESTORING, "looking whether the record was skipped"
                 await self._drop()
                 self._skips.add(await self._skipped(error))
-                pause_s = MIN_PAUSE_S
+                continue
             except ForeignLog as error:
                 self._transport.end(error)
                 return
             except Exception as error:  # noqa: BLE001 - crash only (rule 5): whatever it was, the log has the truth
-                if self.state is State.RUNNING and not isinstance(error, KeyMissing):  # which only an operator mends
-                    pause_s = MIN_PAUSE_S
-                self._report(error)
+                pause_s = self._brake.pause_s(error, self._ran_s())
+                self._report(error, pause_s)
                 self._must_leave |= isinstance(error, CommitRefused)
             self.state = State.RESTORING
             await self._drop()
             if self._must_leave:
                 self._must_leave = False
                 await self._transport.leave()
-            await asyncio.sleep(pause_s * (0.5 + self._around.random.random()))
-            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            await asyncio.sleep(pause_s)
 
     async def _skipped(self, stopped: Undecodable) -> Skip:
         """Wait until an operator has skipped that record (it may have been long ago)."""
@@ -192,19 +202,25 @@ class Partition:
         except LogUnavailable:
             return None  # it is looked for again
 
-    def _report(self, error: Exception) -> None:
+    def _ran_s(self) -> float:
+        """Seconds since the incarnation that has just ended got to RUNNING; 0 where it did not."""
+        return self._around.clock.monotonic() - self._running_since if self._running_since is not None else 0.0
+
+    def _report(self, error: Exception, pause_s: float) -> None:
         cause = type(error).__name__
         metrics.INCARNATIONS.labels(cause if isinstance(error, HooklineError) else "bug").inc()
         self.detail = f"restoring after {cause}"
         if isinstance(error, HooklineError):
-            log.warning("restoring", partition=self.number, cause=cause, reason=str(error))
+            log.warning("restoring", partition=self.number, cause=cause, reason=str(error), pause_s=round(pause_s, 2))
         else:
-            log.error("restoring after an unexpected error", partition=self.number, exc_info=error)
+            log.error(
+                "restoring after an unexpected error", partition=self.number, pause_s=round(pause_s, 2), exc_info=error
+            )
 
     async def _incarnation(self) -> None:
         """Restore, then run until something fails; never returns."""
         self._failed = asyncio.get_running_loop().create_future()
-        self._began = self._around.clock.monotonic()
+        self._began, self._running_since = self._around.clock.monotonic(), None
         token = await self._fence()
         checkpoint = await committed(self._transport.offsets, self.number, self._transport.log_id)
         if checkpoint is not None and checkpoint.fence > token:
@@ -217,8 +233,9 @@ class Partition:
         self._reader = PartitionReader(
             self.number, restored.positions, restored.fence, restored.positions.deliveries, self._skips
         )
-        fold = PartitionFold(restored.chains.values(), restored.repeats, on_end=_count_end)
-        self.worker = Worker(token, self._reader, fold, self._around, self._fail)
+        troubles = Troubles(self.number)
+        fold = PartitionFold(restored.chains.values(), restored.repeats, on_end=_count_end, on_misfit=troubles.misfit)
+        self.worker = Worker(token, self._reader, fold, self._around, troubles, self._fail)
         self._checkpoints = Checkpoints(
             self.number, self._transport.writer, self._transport.offsets, self._transport.commit, self._transport.log_id,
             self.worker, self._around.clock, self._fail, previous=restored.snapshot, min_events=self._transport.checkpoint_events,
@@ -248,6 +265,7 @@ class Partition:
             positions = self._reader.positions
             if positions.reached(self._ends):
                 self.state, self.detail = State.RUNNING, ""
+                self._running_since = self._around.clock.monotonic()
                 self._report_running(self.worker)
                 self.worker.run()
             else:

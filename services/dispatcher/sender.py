@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
+import structlog
 from standardwebhooks import Webhook
 
 from hookline import __version__
@@ -26,6 +27,8 @@ from services.dispatcher.kept_connections import KeptConnections, Origin
 from services.dispatcher.resolver import Resolver
 
 __all__ = ["HookPost", "Outcome", "Sender"]
+
+log = structlog.get_logger()
 
 REMEMBERED_SECRETS = 10_000
 MOST_DIGITS = 12
@@ -86,27 +89,32 @@ class Sender:
             url = parse_hook_url(post.hook.url)
         except HookUrlError as error:  # saved by a version that took it
             return Outcome(0, None, AttemptError.BROKEN, detail=f"its URL cannot be called: {error}")
-        failure = await self._try(post, url, progress)
-        answer = progress.answer
+        try:
+            why_not = await self._try(post, url, progress)
+        except Exception:
+            if progress.status is None:
+                raise
+            log.exception("after a status had come", status=progress.status)
         took_ms = round((time.perf_counter() - began) * 1000)
-        if answer is None or answer.status is None:
+        if progress.status is None:
+            failure = why_not()
             return Outcome(took_ms, None, failure.error, detail=failure.detail)
-        return self._outcome(answer, answer.status, url, took_ms)
+        return self._outcome(progress, progress.status, url, took_ms)
 
     async def close(self) -> None:
         self._kept.close()
 
-    async def _try(self, post: HookPost, url: HookUrl, progress: Progress) -> Failure:
-        """Why there is no status; what it says means nothing where there is one."""
+    async def _try(self, post: HookPost, url: HookUrl, progress: Progress) -> Callable[[], Failure]:
+        """Send it; why there is no status, for where there is none."""
         request = self._request(post, url)
         try:
             async with asyncio.timeout(post.timeout_s) as limit:
                 answer, ended = await self._exchange(request, url, progress, is_retry=post.is_retry)
         except (OSError, BlockedAddress) as error:
             if limit.expired():
-                return timed_out(progress.phase, post.timeout_s, progress.answer)
-            return not_connected(error, progress.phase, url)
-        return unanswered(answer, ended, url)
+                return partial(timed_out, progress.phase, post.timeout_s, progress.answer)
+            return partial(not_connected, error, progress.phase, url)
+        return partial(unanswered, answer, ended, url)
 
     async def _exchange(self, request: bytes, url: HookUrl, progress: Progress, *, is_retry: bool) -> Exchange:
         """Raises as `Dial`."""
@@ -125,10 +133,10 @@ class Sender:
         progress.connection, progress.phase = connection, Phase.ANSWER
         try:
             exchange = await connection.exchange(request)
+            self._kept.keep(origin, connection)
         except BaseException:
             connection.close()
             raise
-        self._kept.keep(origin, connection)
         return exchange
 
     def _request(self, post: HookPost, url: HookUrl) -> bytes:
@@ -143,11 +151,17 @@ class Sender:
         )
         return head.encode("ascii") + post.body
 
-    def _outcome(self, answer: AnswerReader, status: int, url: HookUrl, took_ms: int) -> Outcome:
-        if is_delivered(status):
-            return Outcome(took_ms, status, None, _text(answer), self._retry_after_s(answer))
-        detail = of_answer(answer, url)
-        return Outcome(took_ms, status, AttemptError.STATUS, _text(answer), self._retry_after_s(answer), detail)
+    def _outcome(self, progress: Progress, status: int, url: HookUrl, took_ms: int) -> Outcome:
+        """A status has come: nothing takes it back, not even a fault in what is made of the rest."""
+        outcome = Outcome(took_ms, status, None if is_delivered(status) else AttemptError.STATUS)
+        try:
+            answer = progress.answer
+            assert answer is not None, "it has the status"
+            outcome = outcome._replace(answer=_text(answer), retry_after_s=self._retry_after_s(answer))
+            return outcome if outcome.error is None else outcome._replace(detail=of_answer(answer, url))
+        except Exception:
+            log.exception("what came with a status could not be read", status=status)
+            return outcome
 
     def _retry_after_s(self, answer: AnswerReader) -> float | None:
         """Seconds, from a number or an HTTP date (RFC 9110 section 10.2.3); None where it is neither."""

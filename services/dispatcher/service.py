@@ -4,22 +4,20 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from uuid import UUID, uuid4
 
 import structlog
 
-from hookline.chain.events import Decision
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable
 from hookline.log.cluster import Cluster, Offsets
-from hookline.log.codec import encode
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
-from hookline.log.records import LOGS, Place, Topic, logs_of
+from hookline.log.records import LOGS, Draft, Place, Topic, logs_of
 from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.writer import Writer
 from hookline.settings import Settings
@@ -28,8 +26,8 @@ from services.dispatcher import metrics
 from services.dispatcher.checkpoint import MIN_EVENTS
 from services.dispatcher.partition import Partition, State
 from services.dispatcher.slots import Slots
+from services.dispatcher.surroundings import HookSender, Surroundings
 from services.dispatcher.transport import Transport
-from services.dispatcher.worker import HookSender, Surroundings
 
 __all__ = ["Dispatcher", "Pace"]
 
@@ -93,6 +91,16 @@ class Dispatcher:
         self._fatal: asyncio.Future[None]
         self._detail = "connecting to Kafka"
 
+    @property
+    def partitions(self) -> Mapping[int, Partition]:
+        """Those that the group gave us."""
+        return self._partitions
+
+    @property
+    def slots(self) -> Slots:
+        """The places of this session; only once it is connected."""
+        return self._around.slots
+
     # ---- Service
 
     async def start(self) -> None:
@@ -111,7 +119,8 @@ class Dispatcher:
         waiting = [
             f"{p.number}: {p.state}: {p.detail}" for p in self._partitions.values() if p.state is not State.RUNNING
         ]
-        return Status(not waiting, "; ".join(waiting) or f"running {len(self._partitions)} partitions")
+        said = "; ".join(waiting) or f"running {len(self._partitions)} partitions"
+        return Status(not waiting, said, tuple(words for p in self._partitions.values() for words in p.troubles()))
 
     def live(self) -> Status:
         age = self._clock.monotonic() - self._polled_at
@@ -125,6 +134,12 @@ class Dispatcher:
             partition.begin_drain()
         if self._loop is not None and not self._loop.done():
             await self._in_time(partition.drained() for partition in self._partitions.values())
+            self._loop.cancel()
+            await asyncio.wait({self._loop})
+
+    async def abandon(self) -> None:
+        """End at once, and finish nothing: for tests, as kill -9 does."""
+        if self._loop is not None:
             self._loop.cancel()
             await asyncio.wait({self._loop})
 
@@ -206,7 +221,7 @@ class Dispatcher:
 
     async def _poll_for_ever(self, feed: Feed, offsets: Offsets) -> None:
         while True:
-            changed = await feed.poll(self._until_due())
+            changed = await feed.poll(self.poll_for_s())
             self._polled_at = self._clock.monotonic()
             for number in changed & self._partitions.keys():
                 self._partitions[number].on_data()
@@ -223,6 +238,7 @@ class Dispatcher:
         slots = self._around.slots
         metrics.WAITING.set(slots.waiting)
         metrics.OLDEST_DUE.set(slots.oldest_wait_s)
+        metrics.SLOW_HOOKS.set(slots.slow_hooks)
         self._observing = asyncio.create_task(self._count_unread(offsets))
 
     async def _count_unread(self, offsets: Offsets) -> None:
@@ -237,8 +253,8 @@ class Dispatcher:
                 metrics.UNREAD_EVENTS.labels(number).set(unread)
                 metrics.OPEN_CHAINS.labels(number).set(len(worker.fold.chains))
 
-    def _until_due(self) -> float:
-        """Seconds that a poll may wait for records before a timer is due."""
+    def poll_for_s(self) -> float:
+        """Seconds that the next poll may wait for records before a timer is due."""
         due = min((d for p in self._partitions.values() if (d := p.next_due) is not None), default=None)
         return (
             self._pace.poll_s if due is None else min(self._pace.poll_s, max(0.0, (due - self._clock.now_ms()) / 1000))
@@ -247,8 +263,8 @@ class Dispatcher:
     def _surroundings(self, sender: HookSender, writer: Writer, offsets: Offsets, partitions: int) -> Surroundings:
         ends = SharedEnds(offsets, [Place(Topic.CALLBACKS, p) for p in range(partitions)])
 
-        async def append(event: Decision, partition: int, token: int) -> None:
-            await writer.append(encode(event, partition, now_ms=self._clock.now_ms(), fence=token))
+        async def append(draft: Draft) -> None:
+            await writer.append(draft)
 
         async def callbacks_end(partition: int) -> int:
             place = Place(Topic.CALLBACKS, partition)

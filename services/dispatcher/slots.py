@@ -1,72 +1,202 @@
-"""How many hooks may be in flight: in this process, and to one receiver host, so that a slow receiver holds up nobody else."""
+"""Places for POSTs: how many may be in flight, to whom, and who is next, so that nobody's slowness is another's.
 
-from collections import deque
-from collections.abc import Callable
+What waits is begun in turns: hosts take turns within the process, and lines within a host. A line is the first attempts of
+one hook, or its retries: so a hook that was away holds up neither its own new pushes nor another hook of its host.
+
+Who gets a free place:
+* A host has at most `per_host`, and the more it has, the more must stay free behind it: two for each that it has, up to a
+  quarter of all. So there are always some for hosts that have few or none.
+* A hook is slow from an attempt that ran out of time until one is delivered. Each such attempt halves how many it may have,
+  down to one, and all slow hooks together have at most a quarter of all places.
+"""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-__all__ = ["Slots"]
+__all__ = ["Line", "Slots"]
+
+BEHIND_EACH = 2
+"""Places that must stay free behind each that a host has."""
 
 
-class _Waiting(NamedTuple):
-    begin: Callable[[], bool]
-    since: float
+class Line(NamedTuple):
+    """Where a POST waits. `hook`: its id."""
+
+    host: str
+    hook: str
+    is_retry: bool
 
 
 class Slots:
-    """Places for POSTs. What waits is begun in turn by host, oldest first within a host."""
+    """`total` places, of which a host may have `per_host`."""
 
     def __init__(self, total: int, per_host: int, monotonic: Callable[[], float]) -> None:
         self._total = total
         self._per_host = per_host
+        self._quarter = max(1, total // 4)
         self._monotonic = monotonic
-        self._open: dict[str, int] = {}
-        self._waiting: dict[str, deque[_Waiting]] = {}
+        self._of_host: Counter[str] = Counter()
+        self._of_hook: Counter[str] = Counter()
+        self._of_slow = 0
+        self._limits: dict[str, int] = {}
+        """Of slow hooks, by id: how many places each may have."""
+        self._fast_waiting, self._slow_waiting = _Waiting(), _Waiting()
+        self._slow_turn = False
         self.in_flight = 0
 
     @property
     def waiting(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        return len(self._fast_waiting) + len(self._slow_waiting)
 
     @property
     def oldest_wait_s(self) -> float:
         """Seconds that the oldest of those has waited."""
-        since = min((queue[0].since for queue in self._waiting.values()), default=None)
+        since = min((*self._fast_waiting.heads(), *self._slow_waiting.heads()), default=None)
         return 0.0 if since is None else self._monotonic() - since
 
-    def submit(self, host: str, begin: Callable[[], bool]) -> None:
-        """Call `begin` now or when there is a place. It returns False where there is nothing to do any more."""
-        if host not in self._waiting and self._free(host):
-            self._begin(host, begin)
-        else:
-            self._waiting.setdefault(host, deque()).append(_Waiting(begin, self._monotonic()))
+    @property
+    def slow_hooks(self) -> int:
+        return len(self._limits)
 
-    def release(self, host: str) -> None:
-        """A POST to that host is over; begin what has waited."""
+    def submit(self, line: Line, begin: Callable[[], bool]) -> None:
+        """Call `begin` now or when there is a place. It returns False where there is nothing to do any more."""
+        waiting = self._waiting_of(line.hook)
+        if (
+            line not in waiting
+            and self._host_may(line.host)
+            and self._hook_may(line.hook)
+            and self._class_may(line.hook)
+        ):
+            self._begin(line, begin)
+        else:
+            waiting.add(line, _Entry(begin, self._monotonic()))
+
+    def release(self, line: Line, *, delivered: bool, timed_out: bool) -> None:
+        """A POST is over; begin what has waited."""
         self.in_flight -= 1
-        self._open[host] -= 1
-        if not self._open[host]:
-            del self._open[host]
+        self._of_slow -= line.hook in self._limits
+        _subtract(self._of_host, line.host)
+        _subtract(self._of_hook, line.hook)
+        if timed_out:
+            self._slow_down(line)
+        elif delivered and line.hook in self._limits:
+            self._speed_up(line)
         self._fill()
 
-    def _free(self, host: str) -> bool:
-        return self.in_flight < self._total and self._open.get(host, 0) < self._per_host
+    # ---- may it begin?
 
-    def _begin(self, host: str, begin: Callable[[], bool]) -> None:
+    def _host_may(self, host: str) -> bool:
+        has = self._of_host[host]
+        return has < self._per_host and self.in_flight + min(BEHIND_EACH * has, self._quarter) < self._total
+
+    def _hook_may(self, hook: str) -> bool:
+        limit = self._limits.get(hook)
+        return limit is None or self._of_hook[hook] < limit
+
+    def _class_may(self, hook: str) -> bool:
+        return hook not in self._limits or self._of_slow < self._quarter
+
+    # ---- beginning
+
+    def _begin(self, line: Line, begin: Callable[[], bool]) -> None:
         if begin():
             self.in_flight += 1
-            self._open[host] = self._open.get(host, 0) + 1
+            self._of_slow += line.hook in self._limits
+            self._of_host[line.host] += 1
+            self._of_hook[line.hook] += 1
 
     def _fill(self) -> None:
-        for host in list(self._waiting):
-            queue = self._waiting[host]
-            began = False
-            while queue and self._free(host) and not began:
-                before = self.in_flight
-                self._begin(host, queue.popleft().begin)
-                began = self.in_flight > before
-            if not queue:
-                del self._waiting[host]
-            elif began:
-                self._waiting[host] = self._waiting.pop(host)  # to the end: others first next time
-            if self.in_flight >= self._total:
-                return
+        while self.in_flight < self._total and (found := self._next()) is not None:
+            line, entry = found
+            self._begin(line, entry.begin)
+
+    def _next(self) -> "tuple[Line, _Entry] | None":
+        """Slow hooks and the others take turns, while there is room for slow ones."""
+        self._slow_turn = not self._slow_turn
+        slow = self._slow_waiting if self._of_slow < self._quarter else _Waiting()
+        first, second = (slow, self._fast_waiting) if self._slow_turn else (self._fast_waiting, slow)
+        return first.take(self._host_may, self._hook_may) or second.take(self._host_may, self._hook_may)
+
+    # ---- slow hooks
+
+    def _waiting_of(self, hook: str) -> "_Waiting":
+        return self._slow_waiting if hook in self._limits else self._fast_waiting
+
+    def _slow_down(self, line: Line) -> None:
+        if line.hook not in self._limits:
+            self._move(line, self._fast_waiting, self._slow_waiting)
+            self._of_slow += self._of_hook[line.hook]
+        self._limits[line.hook] = max(1, self._limits.get(line.hook, self._per_host) // 2)
+
+    def _speed_up(self, line: Line) -> None:
+        self._move(line, self._slow_waiting, self._fast_waiting)
+        self._of_slow -= self._of_hook[line.hook]
+        del self._limits[line.hook]
+
+    @staticmethod
+    def _move(line: Line, source: "_Waiting", target: "_Waiting") -> None:
+        """All that waits for that hook."""
+        for one in (line._replace(is_retry=False), line._replace(is_retry=True)):
+            for entry in source.drop(one):
+                target.add(one, entry)
+
+
+class _Entry(NamedTuple):
+    begin: Callable[[], bool]
+    since: float
+
+
+class _Waiting:
+    """What waits, by host and line."""
+
+    def __init__(self) -> None:
+        self._hosts: OrderedDict[str, OrderedDict[Line, deque[_Entry]]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, line: Line) -> bool:
+        return line in self._hosts.get(line.host, ())
+
+    def heads(self) -> Iterator[float]:
+        """Since when the first of each line has waited."""
+        return (queue[0].since for lines in self._hosts.values() for queue in lines.values())
+
+    def add(self, line: Line, entry: _Entry) -> None:
+        self._hosts.setdefault(line.host, OrderedDict()).setdefault(line, deque()).append(entry)
+        self._count += 1
+
+    def take(self, host_may: Callable[[str], bool], hook_may: Callable[[str], bool]) -> tuple[Line, _Entry] | None:
+        """The next that may begin. Its host, and in it its line, go to the end, and so do those that may not."""
+        for _ in range(len(self._hosts)):
+            host, lines = next(iter(self._hosts.items()))
+            self._hosts.move_to_end(host)
+            if not host_may(host):
+                continue
+            for _ in range(len(lines)):
+                line, queue = next(iter(lines.items()))
+                lines.move_to_end(line)
+                if hook_may(line.hook):
+                    entry = queue.popleft()
+                    self._count -= 1
+                    if not queue:
+                        self.drop(line)
+                    return line, entry
+        return None
+
+    def drop(self, line: Line) -> deque[_Entry]:
+        """Take a line out."""
+        lines = self._hosts.get(line.host, OrderedDict())
+        queue = lines.pop(line, deque())
+        self._count -= len(queue)
+        if not lines:
+            self._hosts.pop(line.host, None)
+        return queue
+
+
+def _subtract(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

@@ -24,6 +24,13 @@ class Timers:
         self._open = open_chains
         self._heap: list[tuple[int, str]] = []
 
+    def __len__(self) -> int:
+        """Entries, those included that are not needed any more."""
+        return len(self._heap)
+
+    def __contains__(self, chain_id: str) -> bool:
+        return any(chain_id == one for _, one in self._heap)
+
     @property
     def next_due(self) -> int | None:
         """Unix ms."""

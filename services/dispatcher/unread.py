@@ -38,6 +38,9 @@ class Unread:
         sent = self._of_chain.get(chain_id)
         return sent is not None and any(whole_chain or entry[1] == step for entry, whole_chain in sent)
 
+    def __contains__(self, chain_id: str) -> bool:
+        return chain_id in self._of_chain
+
     def __len__(self) -> int:
         return sum(map(len, self._of_chain.values()))
 

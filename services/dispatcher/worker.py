@@ -2,16 +2,18 @@
 
 Its memory is the fold of what was read, nothing else: a decision is folded when it is read back, like anyone's.
 Everything here runs on the event loop between two reads; what waits (an append, a POST, an end offset) is a task of
-its own, and the first that fails ends the incarnation.
+its own.
+
+What concerns the partition's log (a Fence, an append, an end offset) ends the incarnation. What is raised while one chain is
+decided or POSTed stays that chain's: a failed attempt, or the chain is set aside.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from random import Random
-from typing import NamedTuple, Protocol
-
-from yarl import URL
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
 
 from hookline.chain.decide import Close, Complete, Halt, Post, Wait, decide
 from hookline.chain.events import (
@@ -19,50 +21,29 @@ from hookline.chain.events import (
     ChainHalted,
     Decision,
     Fence,
+    HaltReason,
     ReadTo,
     StepClosing,
 )
 from hookline.chain.fold import PartitionFold
-from hookline.chain.keys import KeyRing
 from hookline.chain.state import Chain
-from hookline.clock import Clock
 from hookline.errors import Fenced
+from hookline.log.codec import encode
+from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.records import Topic
+from hookline.log.records import Draft, Topic
 from services.dispatcher import metrics
-from services.dispatcher.attempt import About, Attempt
-from services.dispatcher.sender import HookPost, Outcome
-from services.dispatcher.slots import Slots
+from services.dispatcher.attempt import About
+from services.dispatcher.posting import Posting
+from services.dispatcher.surroundings import Surroundings
 from services.dispatcher.timers import Timers
+from services.dispatcher.troubles import Troubles
 from services.dispatcher.unread import Unread, is_intent
 
-__all__ = ["HookSender", "Surroundings", "Worker"]
+__all__ = ["Worker"]
 
-
-class HookSender(Protocol):
-    """`sender.Sender`, or a fake of tests."""
-
-    async def post(self, post: HookPost) -> Outcome: ...
-
-    async def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all workers of a process share."""
-
-    clock: Clock
-    random: Random
-    keys: KeyRing
-    sender: HookSender
-    slots: Slots
-    callback_base_url: str
-    append: Callable[[Decision, int, int], Coroutine[None, None, None]]
-    """(event, partition, token): returns once acked. Raises AppendFailed."""
-    callbacks_end: Callable[[int], Coroutine[None, None, int]]
-    """End of `callbacks[p]` as it stands after the call. Raises LogUnavailable."""
-    polled_lately: Callable[[], bool]
-    """Is the last completed poll younger than 10 s? Else no POST begins: we may be a zombie (rule 6)."""
+LOOKS_A_TURN = 200
+"""Chains that are looked at because their time has come, or after a restore, before others get the event loop: a few ms."""
 
 
 class _Seal(NamedTuple):
@@ -81,19 +62,23 @@ class Worker:
         reader: PartitionReader,
         fold: PartitionFold,
         around: Surroundings,
+        troubles: Troubles,
         fail: Callable[[Exception], None],
     ) -> None:
         self.token = token
         self.reader = reader
         self.fold = fold
         self.timers = Timers(fold.chains)
+        self.troubles = troubles
         self.events_read = 0
         """Since the incarnation began."""
         self._around = around
         self._fail = fail
         self._running = False
         self._touched: set[str] = set()
-        self._posting: set[tuple[str, int]] = set()
+        self._restored: deque[str] = deque()
+        """Chains that a restore left, and that were not looked at yet."""
+        self._posting = Posting(around, self)
         self._unread = Unread()
         self._seals: dict[str, _Seal] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,7 +86,7 @@ class Worker:
     # ---- reading
 
     def take(self, read: Read) -> None:
-        """Fold one record. Raises Fenced at a Fence above our token, whoever wrote it."""
+        """Fold one record. Raises Fenced at a Fence above our token, whoever wrote it, and Unfoldable."""
         record, event = read.record, read.record.event
         self.events_read += 1
         if isinstance(event, Fence):
@@ -111,7 +96,7 @@ class Worker:
         if not read.valid:
             metrics.VOID.inc()
             return
-        self._touched.update(self.fold.fold(event, record.offset))
+        self._touched.update(fold_record(self.fold, record))
         if record.fence == self.token and isinstance(event, Decision):
             self._unread.read_back(event)
             self._touched.add(event.chain_id)
@@ -128,29 +113,46 @@ class Worker:
         """
         self._running = True
         self._touched.clear()
-        for chain_id in list(self.fold.chains):
-            self._look_at(chain_id)
+        self._restored.extend(self.fold.chains)
+        self.turn()
 
     def pause(self) -> None:
         """The group is rebalancing, or we are stopping: fold and finish what is open, begin nothing."""
         self._running = False
 
-    def resume(self) -> None:
-        self._running = True
-        self.settle()
+    @property
+    def is_running(self) -> bool:
+        """May it decide and POST?"""
+        return self._running
 
     @property
     def next_due(self) -> int | None:
-        """Unix ms of the earliest timer; None while nothing would be done then."""
-        return self.timers.next_due if self._running else None
+        """Unix ms at which there is something to look at; None while nothing would be done then."""
+        if not self._running:
+            return None
+        return 0 if self._restored else self.timers.next_due
 
     async def settled(self) -> None:
         """Wait until no POST is open and every append is acked; only after `pause`, which lets no more begin."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
+    def turn(self) -> None:
+        """After each poll: `settle`, and look at those whose time has come, and those that a restore left.
+
+        Of these only a part at a time: the rest comes after the next poll, behind what was read by then.
+        """
+        self.settle()
+        if not self._running:
+            return
+        for _ in range(min(LOOKS_A_TURN, len(self._restored))):
+            self._look_at(self._restored.popleft())
+        for chain_id in islice(self.timers.pop_due(self._around.clock.now_ms()), LOOKS_A_TURN):
+            if not self.troubles.is_aside(chain_id):
+                self._look_at(chain_id)
+
     def settle(self) -> None:
-        """After reading: decide for every chain that was touched, whose seal is reached, or whose time has come."""
+        """After reading: decide for every chain that was touched, or whose seal is reached."""
         if not self._running:
             return
         read_to = self.reader.position(Topic.CALLBACKS)
@@ -158,32 +160,99 @@ class Worker:
             if seal.end is not None and seal.end <= read_to:
                 del self._seals[chain_id]
                 self._touched.add(chain_id)
-        self._touched.update(self.timers.pop_due(self._around.clock.now_ms()))
         touched, self._touched = self._touched, set()
         for chain_id in touched:
             self._look_at(chain_id)
 
+    def attends(self, chain_id: str, step: int) -> bool:
+        """Is that step of an open chain looked after, other than by a timer: to be looked at, POSTed, sealed, or read back?"""
+        waits = chain_id in self._touched or chain_id in self._seals or chain_id in self._restored
+        return (
+            waits
+            or self.troubles.is_aside(chain_id)
+            or chain_id in self._unread
+            or self._posting.is_open(chain_id, step)
+        )
+
     def _look_at(self, chain_id: str) -> None:
+        try:
+            self._look(chain_id)
+        except Exception as error:  # noqa: BLE001 - that chain's, and no other's
+            self.set_aside(chain_id, error)
+            self._cancel_aside(chain_id)
+
+    def _cancel_aside(self, chain_id: str) -> None:
+        """End a chain that cannot be decided, where its user cancelled it: whatever it needs, it needs no more."""
+        chain = self.fold.chains.get(chain_id)
+        if chain is None or not chain.cancelled or self._unread.blocks(chain_id, chain.first_step):
+            return
+        try:
+            self._decide(ChainHalted(reason=HaltReason.CANCELLED, **self.about(chain, chain.first_step)))
+        except Exception as error:  # noqa: BLE001 - it stays aside
+            self.set_aside(chain_id, error)
+
+    def _look(self, chain_id: str) -> None:
         chain = self.fold.chains.get(chain_id)
         if chain is None:
             self._seals.pop(chain_id, None)
+            self.troubles.goes_on(chain_id)
             return
         action = decide(chain, self._around.clock.now_ms())
+        self.troubles.goes_on(chain_id)
         if isinstance(action, Wait):
             self.timers.set(chain_id, action.until)
         elif not self._unread.blocks(chain_id, action.step):
             match action:
                 case Post():
-                    self._queue(chain, action)
+                    self._posting.queue(chain, action)
                 case Close(step):
-                    self._decide(StepClosing(**self._about(chain, step)))
+                    self._decide(StepClosing(**self.about(chain, step)))
                 case Halt(step, reason):
                     if not (action.sealed and chain_id in self._seals):
-                        self._decide(ChainHalted(reason=reason, **self._about(chain, step)))
+                        self._decide(ChainHalted(reason=reason, **self.about(chain, step)))
                 case Complete(step):
-                    self._decide(ChainCompleted(**self._about(chain, step)))
+                    self._decide(ChainCompleted(**self.about(chain, step)))
 
-    def _about(self, chain: Chain, step: int) -> About:
+    def _decide(self, event: Decision) -> None:
+        self._append(event, self._encoded(event))
+
+    def _encoded(self, event: Decision) -> Draft:
+        return encode(event, self.reader.partition, now_ms=self._around.clock.now_ms(), fence=self.token)
+
+    def _append(self, event: Decision, draft: Draft) -> None:
+        self._unread.add(event)
+        metrics.DECISIONS.labels(type(event).__name__).inc()
+        self.spawn(self._around.append(draft))
+
+    def _begin_seal(self, chain_id: str, intent: int) -> None:
+        """The intent was read back: from now on `callbacks` must be read to its end before the halt (section 3)."""
+        if chain_id in self.fold.chains:
+            self._seals[chain_id] = _Seal(intent, None)
+            self.spawn(self._seal(chain_id, intent))
+
+    async def _seal(self, chain_id: str, intent: int) -> None:
+        end = await self._around.callbacks_end(self.reader.partition)
+        if self._seals.get(chain_id) == _Seal(intent, None):  # else a later intent asked again
+            self._seals[chain_id] = _Seal(intent, end)
+            self.settle()
+
+    # ---- for its POSTs (`posting.Owner`)
+
+    def due_post(self, chain_id: str, step: int) -> tuple[Chain, Post] | None:
+        """Its chain, and the attempt of that step that is due now; None where none is."""
+        chain = self.fold.chains.get(chain_id)
+        if (
+            chain is None
+            or not self._running
+            or self._unread.blocks(chain_id, step)
+            or not self._around.polled_lately()
+        ):
+            return None
+        action = decide(chain, self._around.clock.now_ms())
+        return (chain, action) if isinstance(action, Post) and action.step == step else None
+
+    def about(self, chain: Chain, step: int) -> About:
+        """The fields that every decision has, as they are now."""
         position = self.reader.position
         return {
             "cause": chain.cause,
@@ -195,83 +264,48 @@ class Worker:
             "decided_at": self._around.clock.now_ms(),
         }
 
-    def _decide(self, event: Decision) -> None:
-        self._unread.add(event)
-        metrics.DECISIONS.labels(type(event).__name__).inc()
-        self._spawn(self._around.append(event, self.reader.partition, self.token))
+    def record(self, make: Callable[[], Decision], make_bare: Callable[[], Decision]) -> None:
+        """Append an event, or the bare one where the other cannot be made or written. Raises where neither can."""
+        try:
+            event = make()
+            draft = self._encoded(event)
+        except Exception:  # noqa: BLE001 - counted, and the bare one says less
+            metrics.CONTAINED.inc()
+            event = make_bare()
+            draft = self._encoded(event)
+        self._append(event, draft)
 
-    def _begin_seal(self, chain_id: str, intent: int) -> None:
-        """The intent was read back: from now on `callbacks` must be read to its end before the halt (section 3)."""
-        if chain_id in self.fold.chains:
-            self._seals[chain_id] = _Seal(intent, None)
-            self._spawn(self._seal(chain_id, intent))
+    def touch(self, chain_id: str) -> None:
+        """Look at that chain again after the next poll."""
+        self._touched.add(chain_id)
 
-    async def _seal(self, chain_id: str, intent: int) -> None:
-        end = await self._around.callbacks_end(self.reader.partition)
-        if self._seals.get(chain_id) == _Seal(intent, None):  # else a later intent asked again
-            self._seals[chain_id] = _Seal(intent, end)
-            self.settle()
-
-    # ---- POSTing
-
-    def _queue(self, chain: Chain, post: Post) -> None:
-        if (chain.id, post.step) in self._posting:
-            return
-        self._posting.add((chain.id, post.step))
-        host = URL(chain.plan.hooks[post.step - 1].url).host or ""
-        self._around.slots.submit(host, lambda: self._begin(chain.id, post, host))
-
-    def _begin(self, chain_id: str, post: Post, host: str) -> bool:
-        """There is a place: is the POST still what the chain needs?"""
-        chain = self.fold.chains.get(chain_id)
-        now = self._around.clock.now_ms()
-        due = (
-            self._running
-            and chain is not None
-            and not self._unread.blocks(chain_id, post.step)
-            and isinstance(action := decide(chain, now), Post)
-            and action == post
-        )
-        if chain is None or not due or not self._around.polled_lately():
-            self._posting.discard((chain_id, post.step))
-            self._touched.add(chain_id)  # looked at again after the next poll
-            return False
-        metrics.IN_FLIGHT.inc()
-        # Not in a `finally` of its own: a task that is cancelled before it began never gets there.
-        self._spawn(self._post(chain, post)).add_done_callback(lambda _: self._posted(chain_id, post.step, host))
-        return True
-
-    def _posted(self, chain_id: str, step: int, host: str) -> None:
-        metrics.IN_FLIGHT.dec()
-        self._posting.discard((chain_id, step))
-        self._around.slots.release(host)
-
-    async def _post(self, chain: Chain, post: Post) -> None:
-        clock = self._around.clock
-        attempt = Attempt(chain, post, clock.now_ms())
-        outcome = await self._around.sender.post(attempt.hook_post(self._around.keys, self._around.callback_base_url))
-        metrics.ATTEMPTS.labels(outcome.error or "delivered").inc()
-        metrics.ATTEMPT_SECONDS.observe(outcome.took_ms / 1000)
-        self._decide(attempt.event(outcome, self._about(chain, post.step), clock.now_ms(), self._around.random.random))
+    def set_aside(self, chain_id: str, error: Exception) -> None:
+        """Until something of it is read, or a restore; every other chain goes on."""
+        metrics.CONTAINED.inc()
+        self.troubles.set_aside(chain_id, error)
 
     # ---- tasks
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def spawn(
+        self, work: Coroutine[None, None, None], on_error: Callable[[Exception], None] | None = None
+    ) -> asyncio.Task[None]:
+        """on_error: told what is raised in it. Without one it concerns the partition's log, and ends the incarnation."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, on_error or self._fail))
         return task
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, on_error: Callable[[Exception], None], task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             if not isinstance(error, Exception):
                 raise error
-            self._fail(error)
+            on_error(error)
 
     async def close(self) -> None:
         """The incarnation is over: drop what is open. Receivers may see a POST again, under the same webhook-id."""
         self._running = False
+        self.troubles.close()
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()

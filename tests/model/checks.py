@@ -131,6 +131,14 @@ def quiet_checks(s, cfg):
     """A state from which nothing can happen: with an owner running, no chain may wait for a decision."""
     out = []
     for i, w in enumerate(s.ws):
+        if w.st == "stopped" and w.tok == last_fence(s.D):
+            for cid in full_fold(s.P, s.C, s.X, s.D, cfg)[0]:
+                out.append(
+                    (
+                        "I8-stopped",
+                        f"{cid} is open, and w{i} reads no further for a record that is no fault of the log's",
+                    )
+                )
         if w.st == "run" and w.tok == last_fence(s.D):
             mine = dict(w.mem)
             for cid in full_fold(s.P, s.C, s.X, s.D, cfg)[0]:

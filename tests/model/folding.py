@@ -56,7 +56,7 @@ class Mem:
     def C(self, off, rec):
         cid, i = rec[0], rec[1] - 1
         ch = self.m.get(cid)
-        if ch and ch.v[i] is None:
+        if ch and i < self.cfg.steps and ch.v[i] is None:
             self.m[cid] = ch._replace(v=put(ch.v, i, (rec[2], off)))
 
     def D(self, rec):

@@ -65,6 +65,16 @@ def env_actions(s, cfg, out):
                     (),
                 )
             )
+    if s.P and left(s, "misfit", cfg.misfits):
+        for cid in sorted(full_fold(s.P, (), s.X, (), cfg)[2]):
+            rec = (cid, cfg.steps + 1, "ok", s.now, s.now)
+            out.append(
+                (
+                    f"a verdict for step {cfg.steps + 1} of {cid} lies at C{len(s.C)}",
+                    use(s, "misfit")._replace(C=(*s.C, rec)),
+                    (),
+                )
+            )
     if left(s, "cb", cfg.cbs):  # receivers call back with any token they hold
         for cid, step, exp in s.posted:
             for v in cfg.verdicts:

@@ -28,5 +28,6 @@ RULES = {
     "intent_rt": "an intent whose read_to lies above the first verdict of its step is none",
     "past_ends": "a restore folds until every cursor is at OR PAST its end (a cause may lie past the end of its topic)",
     "push_clock": "the time of a PushReceived is the largest so far in pushes[p], so that a table entry can be dropped for good",
+    "misfit": "a fact that names a step which its chain does not have is void for every reader (off: its partition stops there)",
     "leave": "a commit without an answer: leave the group and join anew, so that a late one is of an old generation",
 }

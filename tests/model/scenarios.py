@@ -127,6 +127,11 @@ SCENARIOS = {
         B._replace(workers=1, starts=1, posts=1, cbs=2, fails=1, cancels=1),
         ("over",),
     ),
+    "misfit": (
+        "a verdict that names a step its chain does not have, a callback, a restart",
+        B._replace(workers=1, starts=2, crashes=1, posts=2, cbs=1, misfits=1),
+        ("misfit",),
+    ),
     "two-chains": (
         "two chains of one push, one ends, image, crash",
         B._replace(plan=2, workers=1, starts=2, crashes=1, ckpts=1, posts=2, cbs=1),
@@ -267,7 +272,7 @@ WALKS = {
 SMALL = (
     "image", "image-1w", "image-1w-cb", "image-late", "image-gen", "image-trim", "commit-late", "com-fence", "order",
     "ack-fold", "fence-late", "midlog", "busy", "two-steps", "over", "final", "halt-race", "gone", "own-400", "intent-503",
-    "retries",
+    "retries", "misfit",
 )  # fmt: skip
 """What `--check` runs: below 10,000 states each."""
 

@@ -35,6 +35,7 @@ class Cfg(NamedTuple):
     ckpts: int = 0
     trim: bool = False
     rejoin: int = 0  # rebalances that give p back to a worker that keeps memory and token
+    misfits: int = 0  # verdicts in the log that name a step which no chain has
     posts: int = 2
     fails: int = 0  # POSTs reported failed (the receiver may have got them all the same)
     gones: int = 0  # POSTs answered 410
@@ -64,7 +65,7 @@ class Ch(NamedTuple):
 class W(NamedTuple):
     """A dispatcher worker."""
 
-    st: str = "off"  # off joined fenced com half restore run
+    st: str = "off"  # off joined fenced com half restore run stopped
     gen: int = -1  # of the group, as far as it knows
     tok: int = -1
     pos: tuple = (0, 0, 0, 0)
@@ -100,7 +101,22 @@ class State(NamedTuple):
     n: tuple = ()  # budget used
 
 
-BUDGET = ("dup", "cancel", "redo", "start", "crash", "ckpt", "post", "fail", "gone", "cb", "late", "push", "rejoin")
+BUDGET = (
+    "dup",
+    "cancel",
+    "redo",
+    "start",
+    "crash",
+    "ckpt",
+    "post",
+    "fail",
+    "gone",
+    "cb",
+    "late",
+    "push",
+    "rejoin",
+    "misfit",
+)
 BI = {k: i for i, k in enumerate(BUDGET)}
 
 

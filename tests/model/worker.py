@@ -21,6 +21,8 @@ def worker_actions(s, i, cfg, out):
         elif w.st == "joined":
             fence(s, i, cfg, out, "")
         return
+    if w.st == "stopped":
+        return
     late = cfg.late and left(s, "late", cfg.late)
     if left(s, "crash", cfg.crashes):
         t = use(s, "crash")
@@ -162,6 +164,8 @@ def read_one(s, i, w, k, cfg):
     rec, nm = logs(s)[k][o], "PCXD"[k]
     w2, label = w._replace(pos=put(w.pos, k, o + 1)), f"w{i} reads {nm}{o}"
     m = Mem(cfg, w.mem, w.rep, w.clk, now=s.now)
+    if nm == "C" and rec[1] > cfg.steps and "misfit" not in on:
+        return (label + ": no such step: stops", set_w(s, i, w._replace(st="stopped")), ())
     if nm != "D":
         getattr(m, nm)(o, rec)
     elif rec[0] == "fence":

@@ -36,10 +36,16 @@ IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
 WORKER, PARTITION = "services/dispatcher/worker.py", "services/dispatcher/partition.py"
 CHECKPOINT, DISPATCHER = "services/dispatcher/checkpoint.py", "services/dispatcher/service.py"
 GATE = "services/callbacks/gate.py"
+POSTING, SENDER, SLOTS = (
+    "services/dispatcher/posting.py",
+    "services/dispatcher/sender.py",
+    "services/dispatcher/slots.py",
+)
 
 INCARNATIONS, RUNS = "unit/dispatcher/test_incarnations.py", "unit/dispatcher/test_chain_runs.py"
 TIMING = "unit/dispatcher/test_bad_timing.py"
 SIMULATION = "unit/dispatcher/test_simulation.py"
+CONTAINMENT, CONNECTIONS = "unit/dispatcher/test_containment.py", "unit/dispatcher/test_connections.py"
 
 RULES = (
     # ---- fences (design section 4, rule 1)
@@ -139,10 +145,10 @@ RULES = (
         "a decision is folded at its ack",
         Edit(
             WORKER,
-            "        self._spawn(self._around.append(event, self.reader.partition, self.token))",
-            "        self._spawn(self._append_and_fold(event))\n\n"
-            "    async def _append_and_fold(self, event: Decision) -> None:\n"
-            "        await self._around.append(event, self.reader.partition, self.token)\n"
+            "        self.spawn(self._around.append(draft))",
+            "        self.spawn(self._append_and_fold(event, draft))\n\n"
+            "    async def _append_and_fold(self, event: Decision, draft: Draft) -> None:\n"
+            "        await self._around.append(draft)\n"
             "        self._unread.read_back(event)\n"
             "        self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES)))\n"
             "        self.settle()",
@@ -172,10 +178,9 @@ RULES = (
         "a decision's send is not awaited",
         Edit(
             DISPATCHER,
-            "            await writer.append(encode(event, partition,",
-            "            asyncio.ensure_future(writer.append(encode(event, partition,",
+            "            await writer.append(draft)",
+            "            asyncio.ensure_future(writer.append(draft))",
         ),
-        Edit(DISPATCHER, "now_ms=self._clock.now_ms(), fence=token))", "now_ms=self._clock.now_ms(), fence=token)))"),
         tests=TIMING,
     ),
     rule(
@@ -214,7 +219,7 @@ RULES = (
     ),
     rule(
         "a timer that nobody acts on keeps the poll loop turning",
-        Edit(WORKER, "return self.timers.next_due if self._running else None", "return self.timers.next_due"),
+        Edit(WORKER, "        if not self._running:\n            return None\n", ""),
         tests=f"{TIMING}::test_a_timer_that_is_overdue_while_a_dispatcher_drains_wakes_nobody",
     ),
     # ---- a POST
@@ -222,17 +227,99 @@ RULES = (
         "a waiting POST is not looked at again before it begins",
         Edit(
             WORKER,
-            "            and action == post\n        )",
-            "            and action == post\n        ) or chain is not None",
+            "return (chain, action) if isinstance(action, Post) and action.step == step else None",
+            "return chain, Post(step, chain.step(step).failed + 1)",
         ),
         tests=f"{INCARNATIONS}::test_a_post_that_waits_for_a_place_is_looked_at_again_before_it_begins",
     ),
     rule(
         "a POST begins long after the last poll",
-        Edit(
-            WORKER, "if chain is None or not due or not self._around.polled_lately():", "if chain is None or not due:"
-        ),
+        Edit(WORKER, "            or not self._around.polled_lately()\n", ""),
         tests=TIMING,
+    ),
+    rule(
+        "what is raised while a chain is looked at ends the incarnation",
+        Edit(
+            WORKER,
+            "        except Exception as error:  # noqa: BLE001 - that chain's, and no other's",
+            "        except ZeroDivisionError as error:",
+        ),
+        tests=CONTAINMENT,
+    ),
+    rule(
+        "what is raised in a POST ends the incarnation",
+        Edit(POSTING, "partial(self._owner.set_aside, opened.chain_id))\n        task", "_raise)\n        task"),
+        Edit(POSTING, "def _host_of(", "def _raise(error: Exception) -> None:\n    raise error\n\n\ndef _host_of("),
+        Edit(
+            POSTING,
+            "        except Exception as error:  # noqa: BLE001 - as above\n            self._owner",
+            "        except ZeroDivisionError as error:\n            self._owner",
+        ),
+        tests=CONTAINMENT,
+    ),
+    rule(
+        "a status is taken back by a fault behind it",
+        Edit(SENDER, "            if progress.status is None:\n                raise\n", "            raise\n"),
+        tests=f"{CONTAINMENT}::test_a_good_status_is_recorded_whatever_the_rest_of_its_answer_does",
+    ),
+    rule(
+        "a chain that cannot be decided cannot be cancelled",
+        Edit(WORKER, "            self._cancel_aside(chain_id)\n", ""),
+        tests=f"{CONTAINMENT}::test_a_chain_that_is_set_aside_is_named_counted_and_cancellable",
+    ),
+    rule(
+        "an event of a step that its chain does not have counts",
+        Edit(FOLD, "if isinstance(event, CancelRequested) or event.step <= len(chain.steps):", "if True:"),
+        tests="unit/chain/test_fold.py",
+    ),
+    rule(
+        "a kept connection that was closed is a failed attempt",
+        Edit(SENDER, "            if exchange.answer.began:", "            if True:"),
+        tests=CONNECTIONS,
+    ),
+    rule(
+        "a retry goes over a kept connection",
+        Edit(SENDER, "if not is_retry and (kept", "if (kept"),
+        tests=CONNECTIONS,
+    ),
+    rule(
+        "a connection is used again after an odd answer",
+        Edit("services/dispatcher/answer_reader.py", "not behind and self._stays_open()", "True"),
+        tests="unit/dispatcher/test_answer_reader.py",
+    ),
+    rule(
+        "a redirect that says not here is a delivery",
+        Edit("hookline/chain/retries.py", "return status in (301, 307, 308)", "return False"),
+        tests="unit/chain/test_retries.py",
+    ),
+    rule(
+        "a hook that hangs has its host's places for itself",
+        Edit(SLOTS, "                lines.move_to_end(line)\n", ""),
+        tests="unit/dispatcher/test_slots.py",
+    ),
+    rule(
+        "hosts that have many places take the last ones",
+        Edit(SLOTS, "min(BEHIND_EACH * has, self._quarter)", "0"),
+        tests="unit/dispatcher/test_slots.py",
+    ),
+    rule(
+        "a hook whose attempts run out of time keeps its places",
+        Edit(SLOTS, "        if timed_out:\n", "        if False:\n"),
+        tests="unit/dispatcher/test_slots.py",
+    ),
+    rule(
+        "the same cause ends one incarnation after the other without a brake",
+        Edit("services/dispatcher/brake.py", "if again else MIN_S", "if False else MIN_S"),
+        tests="unit/dispatcher/test_brake.py",
+    ),
+    rule(
+        "all chains that are due at once are looked at before what is new",
+        Edit(
+            WORKER,
+            "islice(self.timers.pop_due(self._around.clock.now_ms()), LOOKS_A_TURN)",
+            "self.timers.pop_due(self._around.clock.now_ms())",
+        ),
+        tests="unit/dispatcher/test_outage.py",
     ),
     rule(
         "a step is called before the one before it succeeded",

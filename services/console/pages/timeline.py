@@ -22,7 +22,7 @@ from hookline.chain.events import (
 from services.console.attempt_words import attempt_words
 from services.console.pages.words import milliseconds, reason_words
 from services.console.readmodel.history import PushRow, Timeline, TimelineEvent
-from services.console.readmodel.projection import FENCED
+from services.console.readmodel.projection import FENCED, MISFIT
 
 __all__ = ["Entry", "Fact", "Tone", "entries"]
 
@@ -149,7 +149,7 @@ def _is_awaited(event: HookDelivered, plan: Plan) -> bool:
 
 def _step(number: int, plan: Plan) -> str:
     """With the hook's name, where it is more than its position."""
-    name = plan.hooks[number - 1].name
+    name = plan.hooks[number - 1].name if number <= len(plan.hooks) else str(number)
     return f"Step {number}" if name == str(number) else f"Step {number} ({name})"
 
 
@@ -160,6 +160,8 @@ def _given(*facts: Fact) -> tuple[Fact, ...]:
 def _void_words(event: TimelineEvent) -> str:
     if event.void == FENCED:
         return "written by a dispatcher that had lost this partition to another one"
+    if event.void == MISFIT:
+        return "this chain does not have that step"
     if event.topic == "callbacks":
         return "this step had a verdict already, and the first one counts"
     return "the chain had ended already, and the first end counts"

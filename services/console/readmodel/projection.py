@@ -6,23 +6,26 @@ from itertools import islice
 from typing import TypeAlias
 
 from hookline.chain.events import ChainEvent, Fence, PushReceived, RedeliveryRequested, SkipRequested
-from hookline.chain.fold import PartitionFold, Repeats
+from hookline.chain.fold import PartitionFold, Repeats, misfit
 from hookline.chain.payloads import pack_payload
 from hookline.chain.state import Chain
-from hookline.errors import Undecodable
+from hookline.errors import Undecodable, Unfoldable
 from hookline.log.codec import Record, type_of
+from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader, Read, cause_of
-from hookline.log.records import Topic
+from hookline.log.records import Positions, Topic
 from hookline.log.skips import Skip
 from services.console.readmodel.standing import Standing, standing
 
-__all__ = ["FENCED", "LATER", "PartitionProjection", "Row", "Rows"]
+__all__ = ["FENCED", "LATER", "MISFIT", "PartitionProjection", "Row", "Rows"]
 
 Row: TypeAlias = dict[str, object]
 """Column to value."""
 
 FENCED = "fenced"
 LATER = "later"
+MISFIT = "misfit"
+"""Why an event is void."""
 TEXT_LIMIT = 512
 """Characters of a push's texts that are kept: a producer may send any; PostgreSQL indexes no more than 2700 bytes."""
 INT_LIMIT = 2**53
@@ -60,7 +63,9 @@ class PartitionProjection:
         self._repeats = _NotedRepeats(windows, clock)
         self._fold = PartitionFold(repeats=self._repeats, keep_ended=True, keep_payload=False)
         self._most_chains = most_chains
-        self._causes_read = reader.positions
+        self._taken_from, self._fence_before = reader.positions, reader.fence
+        """Where the last `take` began."""
+        self._passed: set[Skip] = set()
 
     @property
     def held(self) -> int:
@@ -73,7 +78,7 @@ class PartitionProjection:
 
     def take(self, most: int) -> list[Read]:
         """The next records, at most that many; sets `stopped` at one that cannot be read, which stays the next one."""
-        self._causes_read = self.reader.positions
+        self._taken_from, self._fence_before = self.reader.positions, self.reader.fence
         reads: list[Read] = []
         try:
             reads.extend(islice(self.reader.read(), most))
@@ -84,11 +89,12 @@ class PartitionProjection:
     def go_on(self, skip: Skip) -> None:
         """Past the record that it stopped at."""
         self.reader.skip(skip)
+        self._passed.add(skip)
         self.stopped = None
 
     def missing(self, reads: Iterable[Read]) -> set[str]:
         """Ids of chains that these records are about and that were started by an earlier batch and are not held."""
-        before = {Topic.PUSHES: self._causes_read.pushes, Topic.COMMANDS: self._causes_read.commands}
+        before = {Topic.PUSHES: self._taken_from.pushes, Topic.COMMANDS: self._taken_from.commands}
         return {
             event.chain_id
             for event in (read.record.event for read in reads)
@@ -102,17 +108,36 @@ class PartitionProjection:
         self._fold.chains.update((chain_id, chains[chain_id]) for chain_id in ids if chain_id in chains)
 
     def project(self, reads: Sequence[Read], rows: Rows) -> None:
-        """Fold these records and add what they write to `rows`. All `missing` chains that exist are held."""
-        for record, valid in reads:
-            match record.event:
-                case PushReceived() as event:
-                    self._push(record, event, rows)
-                case RedeliveryRequested() as event:
-                    self._run(record, event, rows)
-                case Fence() | SkipRequested():
-                    pass
-                case event:
-                    self._event(record, event, valid, rows)
+        """Fold these records and add what they write to `rows`. All `missing` chains that exist are held.
+
+        Sets `stopped` at one that cannot be folded: it becomes the next one again, and what follows it.
+        """
+        for number, (record, valid) in enumerate(reads):
+            try:
+                self._project(record, valid, rows)
+            except Unfoldable as error:
+                if Skip(record.topic, record.offset) not in self._passed:
+                    self._stop_before(reads[:number], error)
+                    return
+
+    def _project(self, record: Record, valid: bool, rows: Rows) -> None:
+        match record.event:
+            case PushReceived() as event:
+                self._push(record, event, rows)
+            case RedeliveryRequested() as event:
+                self._run(record, event, rows)
+            case Fence() | SkipRequested():
+                pass
+            case event:
+                self._event(record, event, valid, rows)
+
+    def _stop_before(self, projected: Sequence[Read], error: Unfoldable) -> None:
+        """The reader is where it was when these had been read."""
+        at, fence = self._taken_from._asdict(), self._fence_before
+        for record, _ in projected:
+            at[record.topic.value] = record.offset + 1
+            fence = record.offset if isinstance(record.event, Fence) else fence
+        self.reader, self.stopped = self.reader.again_from(Positions(**at), fence), error
 
     def let_go(self) -> None:
         """After a commit: forget the chains that were used longest ago, down to the limit."""
@@ -121,7 +146,7 @@ class PartitionProjection:
             del chains[chain_id]
 
     def _push(self, record: Record, event: PushReceived, rows: Rows) -> None:
-        started = self._fold.fold(event, record.offset)
+        started = fold_record(self._fold, record)
         rows.pushes.append(
             {
                 "partition": record.partition,
@@ -145,7 +170,10 @@ class PartitionProjection:
             self._start(chain_id, record, event.received_at, event.tag, None, rows)
 
     def _run(self, record: Record, event: RedeliveryRequested, rows: Rows) -> None:
-        (chain_id,) = self._fold.fold(event, record.offset)
+        started = fold_record(self._fold, record)
+        if not started:
+            return  # void: it asks for a step that its plan does not have
+        (chain_id,) = started
         self._start(chain_id, record, event.requested_at, _tag(event), record.event_id, rows)
         rows.events.append(_event_row(record, chain_id, event.model_dump_json(exclude=RUN_PARTS), None))
 
@@ -179,9 +207,9 @@ class PartitionProjection:
         chains[before.id] = before  # last used, last in line
         void: str | None = FENCED
         if valid:
-            self._fold.fold(event, record.offset)
+            fold_record(self._fold, record)
             after = chains[before.id]
-            void = LATER if after is before else None
+            void = None if after is not before else LATER if misfit(before, event) is None else MISFIT
             if (now := standing(after)) != standing(before):
                 row = rows.chains.get(after.id) or rows.changes.setdefault(after.id, {})
                 row.update(_standing(now))

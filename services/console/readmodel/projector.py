@@ -155,7 +155,8 @@ class Projector:
                 "partition stopped", topic=error.topic, partition=partition, offset=error.offset, reason=error.reason
             )
             self.progress.stop(error)
-            feed.stop(model.projections[partition].reader)
+            if (reader := feed.readers.get(partition)) is not None:
+                feed.stop(reader)
 
 
 async def _in(thread: ThreadPoolExecutor, work: Callable[..., Answer], *args: object) -> Answer:

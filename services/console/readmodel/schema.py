@@ -111,4 +111,4 @@ events = Table(
     Column("json", Text, nullable=False),
 )
 """One row an event of a chain, as it lies in the log (a RedeliveryRequested without plan and payload).
-`void`: null where it counts, `fenced` for a decision of a fenced worker, `later` where one before it counted."""
+`void`: null where it counts, `fenced` for a decision of a fenced worker, `later` where one before it counted, `misfit` where it names a step that its chain does not have."""

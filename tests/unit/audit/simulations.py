@@ -27,7 +27,7 @@ class PlacedSimulation(Simulation):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        self.world = PlacedWorld(self.world.cluster, seed=seed, checkpoint_events=15)
+        self.world = PlacedWorld(self.world.cluster, seed=seed, checkpoint_events=6)
         self.world.receivers.answer = self.receive
 
     async def act(self) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from prometheus_client import generate_latest
 
-from hookline.chain.events import HaltReason, SkipRequested
+from hookline.chain.events import CancelRequested, HaltReason, SkipRequested
 from hookline.chain.ids import ChainId, partition_of
 from hookline.errors import ForeignLog
 from hookline.log.cluster import Commit
@@ -16,6 +16,7 @@ from services.callbacks.replica import Replica
 from tests.unit.callbacks.checkpoints import beside, snapshot
 from tests.unit.callbacks.scripted import ScriptedCluster
 from tests.unit.callbacks.world import LOG_ID, World, until
+from tests.unit.log.faulty_fold import fault_in_fold
 
 
 def commit(world: World, chain: ChainId, checkpoint: Checkpoint) -> None:
@@ -226,6 +227,28 @@ async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_star
         assert f'partition="{partition}",topic="callbacks"' not in generate_latest().decode()
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 200
+
+
+async def test_a_record_that_cannot_be_folded_stops_its_partition_with_its_own_place_until_it_is_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    chain = world.push()
+    partition = partition_of(chain.push_id, world.partitions)
+    raised = fault_in_fold(monkeypatch, lambda event: isinstance(event, CancelRequested))
+    async with world.replica() as replica:
+        tail = replica.replica.tails[partition]
+        cancel = CancelRequested(cause=chain.cause, chain_id=str(chain), by="x", requested_at=1)
+        bad = world.append(cancel, chain.push_id)
+        await until(lambda: tail.stopped is not None)
+        assert str(tail.stopped).startswith(f"commands[{partition}]@{bad}: it can be read and not folded")
+        later = world.push(push_id=beside(chain, world))
+        world.append(SkipRequested(topic="commands", offset=bad, by="ada", requested_at=1, reason="x"), chain.push_id)
+        world.clock.ms += 6_000
+        await until(lambda: tail.stopped is None)
+        assert await replica.post(chain, 1, "success") == 200
+        assert await replica.post(later, 1, "failure") == 200
+    assert raised
 
 
 async def test_callbacks_that_wait_when_a_partition_stops_are_told_at_once() -> None:

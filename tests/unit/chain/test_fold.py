@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from hookline.chain.events import AttemptError, Event, HaltReason, Verdict
-from hookline.chain.fold import PartitionFold
+from hookline.chain.events import AttemptError, Event, HaltReason, RedeliveryRequested, Verdict
+from hookline.chain.fold import Misfit, PartitionFold
 from hookline.chain.payloads import unpack_payload
 from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
-from hookline.errors import Unfoldable
 from tests.unit.chain.logs import START, Logs, plan, push
 
 # ---- starting
@@ -166,12 +165,33 @@ def test_completed_ends_without_a_reason(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("write", [Logs.callback, Logs.delivered, Logs.failed, Logs.closing, Logs.completed])
-def test_a_step_that_the_plan_does_not_have_is_said_with_its_offset(logs: Logs, write: Callable[..., int]) -> None:
+def test_an_event_of_a_step_that_the_plan_does_not_have_is_void_and_told(logs: Logs, write: Callable[..., int]) -> None:
     (chain,) = logs.push(plan(2))
     write(logs, chain, 2)
+    before = logs.fold(keep_ended=True).chains
     offset = write(logs, chain, 3)
-    with pytest.raises(Unfoldable, match=f"{offset}.*step 3 of a chain with 2"):
-        logs.fold(keep_ended=True)
+    told: list[Misfit] = []
+    fold = PartitionFold(keep_ended=True, on_misfit=told.append)
+    for event, at in in_order(logs):
+        fold.fold(event, at)
+    assert fold.chains == before
+    assert [
+        (misfit.event.chain_id, misfit.offset, misfit.said)
+        for misfit in told
+        if not isinstance(misfit.event, RedeliveryRequested)
+    ] == [(chain, offset, "it names step 3 of a chain with 2")]
+
+
+def test_a_run_from_a_step_that_its_plan_does_not_have_and_a_plan_without_hooks_start_nothing() -> None:
+    told: list[Misfit] = []
+    fold = PartitionFold(on_misfit=told.append)
+    (name,) = fold.fold(push(plan(2), plan(2, n=1).model_copy(update={"hooks": ()})), 0)
+    assert name.endswith("-0-0-0")
+    asked = RedeliveryRequested(
+        cause=0, push_id=name[:36], repository="a/b", by="x", requested_at=1, from_step=3, plan=plan(2), payload={}
+    )
+    assert fold.fold(asked, 0) == ()
+    assert [misfit.said for misfit in told] == ["it asks for step 3 of a plan with 2"]
 
 
 # ---- forgetting

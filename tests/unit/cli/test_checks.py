@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from aiohttp.web import AppRunner, TCPSite
 from pydantic import SecretStr
 
 from hookline.cli.checks import Level, check_database, check_names, check_secrets, check_services
 from hookline.cli.doctor import _shown
 from hookline.settings import Settings
+from hookline.web.health import Status, admin_app
 from tests.kafka import free_broker_port
 
 KEY = "k1:" + "A" * 43 + "="
@@ -51,6 +53,23 @@ async def test_services_that_do_not_run() -> None:
     findings = [finding async for finding in check_services(settings)]
     assert {finding.what for finding in findings} == {"ingress", "dispatcher", "callbacks", "console"}
     assert all(finding.level is Level.BAD and "hookline up" in finding.remedy for finding in findings)
+
+
+async def test_what_is_wrong_with_a_part_of_a_service_is_said_though_it_is_ready() -> None:
+    port = free_broker_port()
+    status = Status(True, "running 12 partitions", ("chain c is set aside: because",))
+    runner = AppRunner(admin_app(lambda: status, lambda: status))
+    await runner.setup()
+    await TCPSite(runner, "127.0.0.1", port + 1000).start()
+    try:
+        settings = Settings(dispatcher_port=port, ingress_port=port, callbacks_port=port, console_port=port)
+        findings = [finding async for finding in check_services(settings) if finding.what == "dispatcher"]
+    finally:
+        await runner.cleanup()
+    assert [(finding.level, finding.said) for finding in findings] == [
+        (Level.GOOD, f"ready at http://127.0.0.1:{port + 1000}/readyz"),
+        (Level.BAD, "chain c is set aside: because"),
+    ]
 
 
 def test_a_database_in_the_data_folder(tmp_path: Path) -> None:

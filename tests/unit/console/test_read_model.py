@@ -13,15 +13,18 @@ from hookline.chain.events import Verdict
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import ForeignLog, Unavailable
+from hookline.log.codec import decode
 from hookline.log.memory import MemoryCluster
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
+from hookline.log.skips import Skip
 from services.console.readmodel.database import Database, ask_for_rebuild
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.schema import METADATA, chains, events, meta, positions, pushes
 from services.console.readmodel.standing import standing
 from services.console.readmodel.store import load_chains
 from tests.unit.console.histories import LOG_ID, History, fill, plan, push
+from tests.unit.log.faulty_fold import fault_in_fold
 
 PARTITIONS = 3
 Dump = dict[str, list[tuple[Any, ...]]]
@@ -238,6 +241,51 @@ def test_a_record_that_cannot_be_read_stops_its_partition_only(database: Databas
         assert model.positions()[1].callbacks == bad
         for partition in (0, 2):
             assert model.positions()[partition] == ends(cluster)[partition]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 1000])
+def test_a_record_that_cannot_be_folded_stops_its_partition_only_and_is_passed_over_once_it_is_skipped(
+    database: Database, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """All before it is in the database, nothing behind it; a restart stops there, too."""
+    cluster = made(number=12)
+    verdicts = [decode(raw) for p in range(PARTITIONS) for raw in cluster.log(Place(Topic.CALLBACKS, p))]
+    at_fault = next(record for record in verdicts if record.partition == 1)
+    monkeypatch.setattr("services.console.readmodel.model.BATCH", batch)
+    before = one_pass(database, cluster)
+    raised = fault_in_fold(monkeypatch, lambda event: event == at_fault.event)
+    for _ in range(2):
+        with opened(database, cluster) as model:
+            read_all(model, cluster)
+            (stopped,) = (p for p in model.projections.values() if p.stopped)
+            assert str(stopped.stopped).startswith(f"callbacks[1]@{at_fault.offset}: it can be read and not folded")
+            assert model.positions()[1].callbacks == at_fault.offset
+            assert [model.positions()[p] == ends(cluster)[p] for p in (0, 2)] == [True, True]
+    with opened(database, cluster) as model:
+        read_all(model, cluster)
+        model.projections[1].go_on(Skip(Topic.CALLBACKS, at_fault.offset))
+        read_all(model, cluster)
+        assert model.positions()[1] == ends(cluster)[1]
+    assert raised
+    chain_id = at_fault.event.chain_id  # type: ignore[union-attr]
+    after = dump(database)
+    assert {row for row in after[events.name] if row not in before[events.name] and row[0] != chain_id} == set()
+    assert len(before[events.name]) - len(after[events.name]) == 1, "that record alone is missing"
+
+
+def test_an_event_that_does_not_fit_its_chain_is_void_and_changes_nothing(database: Database) -> None:
+    cluster = MemoryCluster(PARTITIONS)
+    history = History(cluster, PARTITIONS)
+    (chain,) = history.push(push(1, (plan(hooks=1),)))
+    history.fence(history.place(chain.push_id))
+    odd = history.verdict(chain, 9)
+    with opened(database, cluster) as model:
+        read_all(model, cluster)
+        assert not any(projection.stopped for projection in model.projections.values())
+    with database.read() as connection:
+        assert [(row.offset, row.void) for row in connection.execute(select(events))] == [(odd, "misfit")]
+        (row,) = connection.execute(select(chains))
+    assert (row.status, row.step) == ("pending", 1)
 
 
 def test_void_events_are_kept_and_change_nothing(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -26,13 +26,17 @@ from hookline.chain.fold import PartitionFold
 from hookline.chain.ids import ChainId
 from hookline.chain.keys import KeyRing
 from hookline.clock import ManualClock
+from hookline.log.cluster import Ack, Producer
 from hookline.log.codec import Record, encode
 from hookline.log.memory import MemoryCluster
+from hookline.log.memory_group import MemoryGroup
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.records import LOGS, Draft, Place, Positions, Topic
 from hookline.settings import Settings
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher, Pace
+from services.dispatcher.surroundings import HookSender
+from services.dispatcher.worker import Worker
 
 LOG_ID = UUID("6f1c9c3e-0000-4000-8000-000000000001")
 KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
@@ -47,6 +51,24 @@ async def until(check: Callable[[], T | None], within_s: float = 10.0) -> T:
         assert time.monotonic() < deadline, f"not within {within_s} s: {check}"
         await asyncio.sleep(0.001)
     return got
+
+
+class Gated(MemoryCluster):
+    """`before` is awaited before each append: it may wait, or raise."""
+
+    before: Callable[[Draft], Awaitable[None]] | None = None
+
+    async def producer(self) -> Producer:
+        producer = await super().producer()
+        send = producer.send
+
+        async def gated(draft: Draft) -> Ack:
+            if self.before is not None:
+                await self.before(draft)
+            return await send(draft)
+
+        producer.send = gated  # type: ignore[method-assign]
+        return producer
 
 
 @dataclass
@@ -102,6 +124,7 @@ class World:
         self.cluster = cluster
         self.clock = clock or ManualClock()
         self.receivers = Receivers()
+        self.make_sender: Callable[[], HookSender] = lambda: self.receivers
         self.keys = KeyRing.parse([KEY])
         self.seed = seed
         self.pace = Pace(poll_s=0.005, checkpoint_events=checkpoint_events)
@@ -115,7 +138,7 @@ class World:
             master_keys=(SecretStr(KEY),), public_callback_url="http://callbacks.test", group_instance_id=name
         )
         return Dispatcher(
-            settings, self.clock, self.cluster, Random(self.seed), check, lambda: self.receivers, self.pace
+            settings, self.clock, self.cluster, Random(self.seed), check, lambda: self.make_sender(), self.pace
         )
 
     @asynccontextmanager
@@ -200,15 +223,24 @@ class World:
 
 async def kill(dispatcher: Dispatcher) -> None:
     """As kill -9 would: nothing is flushed, nothing is waited for, the group is not left in peace."""
-    if (loop := dispatcher._loop) is not None:
-        loop.cancel()
-        await asyncio.wait({loop})
+    await dispatcher.abandon()
 
 
 async def stop_polling(world: World, dispatcher: Dispatcher) -> None:
     """As a process that is stopped; what it has begun goes on."""
-    dispatcher._transport.feed.poll = lambda timeout_s: asyncio.Event().wait()  # type: ignore
+    member_of(world, dispatcher).stall()
     await asyncio.sleep(2 * world.pace.poll_s)
+
+
+def member_of(world: World, dispatcher: Dispatcher) -> MemoryGroup:
+    """Its membership in the group, the one it has now."""
+    return next(member for member in reversed(world.cluster.members) if member.listener is dispatcher)
+
+
+def worker_of(dispatcher: Dispatcher, partition: int = 0) -> Worker:
+    worker = dispatcher.partitions[partition].worker
+    assert worker is not None, "it is restoring"
+    return worker
 
 
 def callback_url(post: HookPost) -> str:

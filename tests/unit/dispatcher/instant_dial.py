@@ -45,9 +45,17 @@ class _Transport(asyncio.Transport):
 
     def _receive(self, piece: bytes) -> None:
         if not self._aborted:
-            self._connection.data_received(piece)
+            self._call(self._connection.data_received, piece)
 
     def _end(self) -> None:
         if not self._aborted:
-            self._connection.eof_received()
-            self._connection.connection_lost(None)
+            self._call(self._connection.eof_received)
+            self._call(self._connection.connection_lost, None)
+
+    def _call(self, method: Callable[..., None], *given: object) -> None:
+        """As a transport does: a connection that raises is lost."""
+        try:
+            method(*given)
+        except Exception as error:  # noqa: BLE001
+            self._aborted = True
+            self._connection.connection_lost(error)

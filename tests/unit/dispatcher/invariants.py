@@ -22,7 +22,7 @@ def broken(world: World, workers: Sequence[Worker], start_at: int = 0) -> list[s
     found = _one_end(reads) + _no_verdict_overruled(reads) + _any_order(world) + _any_start(world, reads, start_at)
     found += _snapshot(world)
     for worker in workers:
-        found += _memory(world, worker) + _nothing_forgotten(worker)
+        found += _memory(world, worker) + _nothing_forgotten(worker, world.clock.now_ms())
     return found
 
 
@@ -165,16 +165,13 @@ def _snapshot_records(log: Sequence[RawRecord], first: int) -> list[RawRecord]:
     return found
 
 
-def _nothing_forgotten(worker: Worker) -> list[str]:
+def _nothing_forgotten(worker: Worker, now: int) -> list[str]:
     """I8: for each open chain of a worker that runs there is something that will make it look again."""
-    if not worker._running:
+    if not worker.is_running:
         return []
     found = []
-    timed = {chain_id for _, chain_id in worker.timers._heap}
     for chain in worker.fold.chains.values():
-        waits = isinstance(action := decide(chain, worker._around.clock.now_ms()), Wait)
-        under_way = chain.id in worker._touched or chain.id in worker._seals or chain.id in worker._unread._of_chain
-        posting = (chain.id, action.step) in worker._posting
-        if not (under_way or posting or chain.id in timed):
+        waits = isinstance(action := decide(chain, now), Wait)
+        if not worker.attends(chain.id, action.step) and chain.id not in worker.timers:
             found.append(f"I8: {chain.id} {'waits' if waits else action} and nothing will look at it again")
     return found

@@ -138,14 +138,12 @@ class Process:
             waiting.cancel()
         if self._ending is not None:
             self._ending.cancel()
-        if (loop := self.dispatcher._loop) is not None:
-            loop.cancel()
-            await asyncio.wait({loop})
+        await self.dispatcher.abandon()
 
     @property
     def worker(self) -> Worker | None:
         """Of partition 0."""
-        partition = self.dispatcher._partitions.get(0)
+        partition = self.dispatcher.partitions.get(0)
         return partition.worker if partition is not None else None
 
     async def passes(self, point: str) -> None:

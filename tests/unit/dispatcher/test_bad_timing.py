@@ -4,18 +4,17 @@ Each test holds one thing still at the moment at which a rule is needed; scenari
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 
 import pytest
 
 from hookline.chain.events import ChainCompleted, HookDelivered
 from hookline.errors import AppendFailed, LogUnavailable
-from hookline.log.cluster import Ack, Commit, Producer
+from hookline.log.cluster import Commit
 from hookline.log.faults import Faults
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
-from tests.unit.dispatcher.harness import World, plan, stop_polling, until
+from tests.unit.dispatcher.harness import Gated, World, member_of, plan, stop_polling, until, worker_of
 from tests.unit.dispatcher.test_incarnations import fold_of, packed
 
 PUSHES, DELIVERIES = Place(Topic.PUSHES, 0), Place(Topic.DELIVERIES, 0)
@@ -28,31 +27,9 @@ class OneByOne(Faults):
         return min(1, available)
 
 
-class Gated(MemoryCluster):
-    """`before` is awaited before each append: it may wait, or raise."""
-
-    def __init__(self) -> None:
-        super().__init__(1, faults=OneByOne(0, held=0, late=0, refused=0, unanswered=0, split=0))
-        self.before: Callable[[Draft], Awaitable[None]] = nothing
-
-    async def producer(self) -> Producer:
-        producer = await super().producer()
-        send = producer.send
-
-        async def gated(draft: Draft) -> Ack:
-            await self.before(draft)
-            return await send(draft)
-
-        producer.send = gated  # type: ignore[method-assign]
-        return producer
-
-
-async def nothing(draft: Draft) -> None: ...
-
-
 @pytest.fixture
 def cluster() -> Gated:
-    return Gated()
+    return Gated(1, faults=OneByOne(0, held=0, late=0, refused=0, unanswered=0, split=0))
 
 
 @pytest.fixture
@@ -125,9 +102,7 @@ async def test_the_ends_of_a_restore_are_taken_after_its_fence(world: World, clu
         world.push(plan(1))
         await until(lambda: world.receivers.posts)
         await stop_polling(world, zombie)
-        members = world.cluster.membership(DISPATCHER_GROUP)
-        for member in list(members._members):
-            members.leave(member)
+        world.cluster.membership(DISPATCHER_GROUP).dissolve()
         cluster.before = first_let_the_other_write
         async with world.running("b"):
             world.verdict(world.only_chain())
@@ -148,7 +123,7 @@ async def test_nothing_is_posted_before_a_restore_has_read_what_is_there(world: 
 async def test_a_decision_counts_when_it_is_read_back_and_not_at_its_ack(world: World, cluster: Gated) -> None:
     """Scenario ack-fold: between the two another one's Fence may have made it void."""
     async with world.running("a") as dispatcher:
-        consumer = dispatcher._transport.feed._consumer
+        consumer = member_of(world, dispatcher)
         consumer.pause(DELIVERIES)
         world.push(plan(1))
         await until(lambda: world.decisions(HookDelivered))
@@ -183,7 +158,7 @@ async def test_no_post_begins_long_after_the_last_poll(world: World) -> None:
         for _ in range(33):
             world.push(plan(1))
         await until(lambda: len(world.receivers.posts) == 32)
-        await until(lambda: dispatcher._around.slots.waiting == 1)
+        await until(lambda: dispatcher.slots.waiting == 1)
         await stop_polling(world, dispatcher)
         world.clock.advance(11)
         answered.set()
@@ -205,12 +180,12 @@ async def test_a_deletion_without_an_answer_waits_for_the_next_checkpoint(world:
 
     cluster.delete_below = fail_the_first  # type: ignore[method-assign]
     async with world.running("a") as dispatcher:
-        token = dispatcher._partitions[0].worker.token
+        token = worker_of(dispatcher).token
         while not cluster.start(Place(Topic.SNAPSHOTS, 0)):
             world.push(plan(1))
             pushes = len(cluster.log(PUSHES))
             await until(lambda n=pushes: len(world.decisions(HookDelivered)) == n)
-        assert dispatcher._partitions[0].worker.token == token
+        assert worker_of(dispatcher).token == token
     assert unanswered
     assert cluster.start(Place(Topic.SNAPSHOTS, 0)) > unanswered[0]
 
@@ -218,21 +193,20 @@ async def test_a_deletion_without_an_answer_waits_for_the_next_checkpoint(world:
 async def test_a_post_that_is_called_off_before_it_began_gives_its_place_back(world: World) -> None:
     """Else a receiver's places are all taken some day, by nobody."""
     async with world.running("a") as dispatcher:
-        worker = dispatcher._partitions[0].worker
-        assert worker is not None
-        spawn = worker._spawn
+        worker = worker_of(dispatcher)
+        spawn = worker.spawn
 
-        def call_off(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        def call_off(work: Coroutine[None, None, None], *on_error: object) -> asyncio.Task[None]:
             task = spawn(work)
             task.cancel()
             return task
 
-        worker._spawn = call_off  # type: ignore[method-assign]
+        worker.spawn = call_off  # type: ignore[method-assign]
         world.push(plan(1))
         await until(lambda: worker.fold.chains)
         await some_polls(world)
         assert world.receivers.posts == []
-        assert dispatcher._around.slots.in_flight == 0
+        assert dispatcher.slots.in_flight == 0
 
 
 async def test_a_timer_that_is_overdue_while_a_dispatcher_drains_wakes_nobody(world: World) -> None:
@@ -242,14 +216,14 @@ async def test_a_timer_that_is_overdue_while_a_dispatcher_drains_wakes_nobody(wo
     await dispatcher.start()
     await until(lambda: dispatcher.ready().ok)
     world.push(plan(1, deadline_s=60))
-    await until(lambda: dispatcher._partitions[0].next_due)
+    await until(lambda: dispatcher.partitions[0].next_due)
     world.push(plan(1))
     await until(lambda: len(world.receivers.posts) == 2)
     stopping = asyncio.create_task(dispatcher.stop())
     world.clock.advance(61)
     await some_polls(world)
     assert not stopping.done()
-    assert dispatcher._until_due() == world.pace.poll_s
+    assert dispatcher.poll_for_s() == world.pace.poll_s
     answered.set()
     await stopping
     assert len(world.decisions(HookDelivered)) == 2

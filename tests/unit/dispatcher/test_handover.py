@@ -1,22 +1,19 @@
 """Giving partitions up, at a rebalance and at SIGTERM: what was begun is finished and written, nothing more is begun."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from hookline.chain.events import Fence, HookDelivered
-from hookline.log.memory import MemoryCluster
-from hookline.log.records import Draft, Topic
-from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import World, until
+from hookline.log.records import Draft
+from tests.unit.dispatcher.harness import Gated, World, until
 
 TURNS = 50
 
 
 @pytest.fixture
 def world() -> World:
-    return World(MemoryCluster(2))
+    return World(Gated(2))
 
 
 @pytest.fixture
@@ -61,8 +58,8 @@ async def test_sigterm_in_the_middle_of_a_rebalance(world: World, answered: asyn
 async def test_while_it_stops_no_partition_is_taken_and_none_goes_on(world: World, answered: asyncio.Event) -> None:
     """Another dispatcher may stop at the same moment: the group gives us what was its own."""
     async with world.running("a") as dispatcher, world.running("b"):
-        await until(lambda: len(dispatcher._partitions) == 1 and dispatcher.ready().ok)
-        (mine,) = dispatcher._partitions
+        await until(lambda: len(dispatcher.partitions) == 1 and dispatcher.ready().ok)
+        (mine,) = dispatcher.partitions
         world.push(partition=mine)
         await until(lambda: world.receivers.posts)
         fences = [len(fences_of(world, partition)) for partition in (0, 1)]
@@ -81,9 +78,9 @@ async def test_while_it_stops_no_partition_is_taken_and_none_goes_on(world: Worl
 async def test_a_rebalance_waits_for_a_fence_that_is_on_its_way(world: World) -> None:
     """Landing after the next owner's it would end that one's work, with its POSTs open."""
     async with world.running("a") as dispatcher, world.running("b"):
-        await until(lambda: len(dispatcher._partitions) == 1 and dispatcher.ready().ok)
+        await until(lambda: len(dispatcher.partitions) == 1 and dispatcher.ready().ok)
         landed = asyncio.Event()
-        hold(dispatcher, landed)
+        hold(world, landed)
         dispatcher.assigned(frozenset({0, 1}))
         await asyncio.sleep(0)
         dispatcher.revoked()
@@ -97,14 +94,12 @@ def fences_of(world: World, partition: int) -> list[object]:
     return [read for read in world.reads(partition) if isinstance(read.record.event, Fence)]
 
 
-def hold(dispatcher: Dispatcher, landed: asyncio.Event) -> None:
-    """Every append of that dispatcher, until it may land."""
-    writer = dispatcher._transport.writer
-    append: Callable[[Draft], object] = writer.append
+def hold(world: World, landed: asyncio.Event) -> None:
+    """Every Fence, until it may land."""
 
-    async def held(draft: Draft) -> int:
-        assert draft.place.topic is Topic.DELIVERIES
-        await landed.wait()
-        return await append(draft)  # type: ignore[misc,no-any-return]
+    async def held(draft: Draft) -> None:
+        if draft.headers["ce_type"] == b"hookline.Fence.v1":
+            await landed.wait()
 
-    writer.append = held  # type: ignore[method-assign]
+    assert isinstance(world.cluster, Gated)
+    world.cluster.before = held

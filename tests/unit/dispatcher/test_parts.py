@@ -1,7 +1,6 @@
-"""The dispatcher's small parts: slots, timers, what is not read back."""
+"""The dispatcher's small parts: timers, what is not read back."""
 
 from hookline.chain.events import AttemptError, ChainHalted, HaltReason, HookAttemptFailed, HookDelivered, ReadTo
-from services.dispatcher.slots import Slots
 from services.dispatcher.timers import SLACK, Timers
 from services.dispatcher.unread import Unread
 
@@ -13,48 +12,6 @@ def a_failure(step: int, *, final: bool) -> HookAttemptFailed:
     return HookAttemptFailed(
         step=step, attempt=1, started_at=1, took_ms=1, error=AttemptError.STATUS, next_attempt_at=due, **ABOUT
     )
-
-
-def test_a_host_has_only_its_share_and_the_others_go_on() -> None:
-    slots, begun = Slots(total=4, per_host=2, monotonic=lambda: 0.0), []
-
-    def begin(name: str):  # type: ignore[no-untyped-def]
-        return lambda: begun.append(name) is None
-
-    for name in ("a1", "a2", "a3", "b1"):
-        slots.submit(name[0], begin(name))
-    assert (begun, slots.in_flight, slots.waiting) == (["a1", "a2", "b1"], 3, 1)
-    slots.release("a")
-    assert begun[-1] == "a3"
-
-
-def test_what_waits_for_a_place_is_begun_in_turn_by_host() -> None:
-    slots, begun = Slots(total=1, per_host=1, monotonic=lambda: 0.0), []
-    for name in ("a1", "a2", "b1", "c1"):
-        slots.submit(name[0], lambda name=name: begun.append(name) is None)
-    for host in ("a", "a", "b"):
-        slots.release(host)
-    assert begun == ["a1", "a2", "b1", "c1"]
-
-
-def test_a_begin_with_nothing_to_do_takes_no_place() -> None:
-    slots, begun = Slots(total=1, per_host=1, monotonic=lambda: 0.0), []
-    slots.submit("a", lambda: begun.append("x") is None)
-    slots.submit("a", lambda: False)
-    slots.submit("a", lambda: begun.append("y") is None)
-    slots.release("a")
-    assert (begun, slots.in_flight, slots.waiting) == (["x", "y"], 1, 0)
-
-
-def test_the_oldest_wait_is_told() -> None:
-    now = 10.0
-    slots = Slots(total=1, per_host=1, monotonic=lambda: now)
-    slots.submit("a", lambda: True)
-    assert slots.oldest_wait_s == 0.0
-    for host in ("a", "b"):
-        slots.submit(host, lambda: True)
-        now += 5
-    assert slots.oldest_wait_s == 10.0
 
 
 def test_a_timer_is_never_too_late_and_none_is_lost() -> None:
@@ -74,7 +31,7 @@ def test_timers_that_are_not_needed_do_not_fill_memory() -> None:
     timers.set("b", 5)
     for due in range(100_000, 10, -1):
         timers.set("a", due)
-    assert len(timers._heap) <= 2 * len(chains) + SLACK
+    assert len(timers) <= 2 * len(chains) + SLACK
     assert timers.next_due == 5
     assert set(timers.pop_due(11)) == {"a", "b"}
 
