@@ -115,6 +115,19 @@ def plan(hooks: int = 1, *, n: int = 0, final: bool = True, delays: Sequence[int
     )  # fmt: skip
 
 
+def push_received(now_ms: int, *plans: Plan, push_id: str | None = None, window_s: int = 3600) -> PushReceived:
+    return PushReceived(
+        push_id=push_id or str(uuid4()), source="dockerhub", received_at=now_ms, dedupe_window_s=window_s,
+        pushed_at=now_ms, repository="ns/app", tag="v1",
+        payload={"push_data": {"tag": "v1"}, "repository": {"repo_name": "ns/app"}}, raw="{}", settings_offset=1,
+        plans=plans or (plan(),),
+    )  # fmt: skip
+
+
+def cancel_requested(now_ms: int, chain_id: str) -> CancelRequested:
+    return CancelRequested(cause=ChainId.parse(chain_id).cause, chain_id=chain_id, by="admin", requested_at=now_ms)
+
+
 class World:
     """One log, one clock, as many dispatchers as a test starts."""
 
@@ -154,12 +167,7 @@ class World:
     # ---- what the other services would append
 
     def push(self, *plans: Plan, push_id: str | None = None, window_s: int = 3600, partition: int = 0) -> PushReceived:
-        event = PushReceived(
-            push_id=push_id or str(uuid4()), source="dockerhub", received_at=self.clock.now_ms(), dedupe_window_s=window_s,
-            pushed_at=self.clock.now_ms(), repository="ns/app", tag="v1",
-            payload={"push_data": {"tag": "v1"}, "repository": {"repo_name": "ns/app"}}, raw="{}", settings_offset=1,
-            plans=plans or (plan(),),
-        )  # fmt: skip
+        event = push_received(self.clock.now_ms(), *plans, push_id=push_id, window_s=window_s)
         self.append(event, partition)
         return event
 
@@ -173,12 +181,7 @@ class World:
         )  # fmt: skip
 
     def cancel(self, chain_id: str, partition: int = 0) -> int:
-        return self.append(
-            CancelRequested(
-                cause=ChainId.parse(chain_id).cause, chain_id=chain_id, by="admin", requested_at=self.clock.now_ms()
-            ),
-            partition,
-        )
+        return self.append(cancel_requested(self.clock.now_ms(), chain_id), partition)
 
     def redeliver(self, event: PushReceived, offset: int, from_step: int = 1) -> str:
         at = self.append(

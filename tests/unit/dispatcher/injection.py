@@ -7,6 +7,7 @@ is among them.
 import asyncio
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,7 +15,10 @@ from typing import Any
 import hookline
 import services
 
-__all__ = ["Injected", "Injector"]
+__all__ = ["VICTIM", "Injected", "Injector"]
+
+VICTIM = "victim"
+"""In the ids, names and answers of the hook whose chains something raises for."""
 
 ROOTS = tuple(str(Path(package.__path__[0])) for package in (hookline, services))
 DISPATCHER = f"{ROOTS[1]}/dispatcher/"
@@ -67,6 +71,10 @@ class Injector:
     def arm(self, function: str, *marks: str) -> None:
         """From now on that function raises whenever it is called for what has one of these marks."""
         self._marks, self._raise_in = marks, function
+
+    def arming(self, function: str) -> Callable[[str], None]:
+        """`arm` for a chain that is the victim's."""
+        return lambda chain_id: self.arm(function, chain_id, VICTIM)
 
     def disarm(self) -> None:
         self._marks, self._raise_in = (), None
