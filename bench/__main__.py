@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 import uvloop
 from rich.console import Console
 
-from bench import chains, closed, harness, idle, neighbours, restore, scale
+from bench import chains, closed, harness, idle, neighbours, outage, restore, scale
 from bench import open as open_loop
 from bench.amounts import FULL, MILLION, QUICK, Amounts
 from bench.failure import BenchFailed
@@ -73,6 +73,7 @@ PARTS = {
     "chains": of_hookline(chains.measure),
     "restore": Part(restore.measure),
     "neighbours": of_hookline(neighbours.measure),
+    "outage": Part(outage.measure),
     "scale": of_hookline(scale.measure),
     "idle": of_both(idle.measure),
 }

@@ -20,11 +20,17 @@ class Amounts:
     chains: int = 3_000
     chains_open: int = 500
     restore: tuple[int, ...] = (10_000, 30_000, 100_000)
-    neighbours: int = 20
-    """Receivers, a tenth of which hang."""
     neighbour_rate: int = 100
     neighbour_s: float = 20
     neighbour_timeout_s: int = 5
+    outage_chains: int = 50_000
+    outage_opening_s: float = 120
+    """Seconds until they are due; opening them takes a part of it."""
+    outage_rate: int = 100
+    outage_s: float = 20
+    """Without retries."""
+    outage_during_s: float = 60
+    """With them, or until all are made."""
     scale_pushes: int = 5_000
     idle_s: float = 10
 
@@ -32,6 +38,7 @@ class Amounts:
 FULL = Amounts(warm_up_pushes=3_000, warm_up_s=5)
 QUICK = Amounts(
     warm_up_pushes=100, warm_up_s=0.5, open_s=2, closed_pushes=500, chain_rate_s=2, chains=200, chains_open=100,
-    restore=(500, 1_000), neighbour_s=3, neighbour_timeout_s=1, scale_pushes=500, idle_s=1,
+    restore=(500, 1_000), neighbour_s=3, neighbour_timeout_s=1, outage_chains=500, outage_opening_s=20,
+    outage_s=3, scale_pushes=500, idle_s=1,
 )  # fmt: skip
 MILLION = 1_000_000

@@ -1,6 +1,8 @@
 """What came to a receiver: counted by push, with the time at which each came first."""
 
 import asyncio
+import time
+from collections.abc import Collection
 
 from bench.failure import BenchFailed
 from bench.pushes import number_of
@@ -8,6 +10,7 @@ from bench.pushes import number_of
 __all__ = ["Hooks"]
 
 GIVE_UP_S = 120.0
+LOOK_S = 0.05
 
 
 class Hooks:
@@ -34,6 +37,16 @@ class Hooks:
         """Until hooks of so many pushes have come. Raises BenchFailed when they do not."""
         if not await self.have_come(pushes):
             raise BenchFailed(f"hooks of {len(self.first)} of {pushes} pushes came within {GIVE_UP_S:g} s")
+
+    async def until_all(self, pushes: Collection[int]) -> None:
+        """Until hooks of these pushes have come, whatever came of others. Raises BenchFailed when they do not."""
+        give_up = time.monotonic() + GIVE_UP_S
+        while missing := [push for push in pushes if push not in self.first]:
+            if time.monotonic() > give_up:
+                raise BenchFailed(
+                    f"hooks of {len(missing)} of {len(pushes)} pushes did not come within {GIVE_UP_S:g} s"
+                )
+            await asyncio.sleep(LOOK_S)
 
     async def have_come(self, pushes: int) -> bool:
         """Wait for hooks of so many pushes; False when they do not come."""

@@ -8,11 +8,13 @@ from typing import cast
 
 from bench.failure import BenchFailed
 
-__all__ = ["Client", "Pool", "Receiver", "Silent", "at_a_pace", "insist"]
+__all__ = ["LOOPBACK", "SILENT_PATH", "Client", "Pool", "Receiver", "Silent", "at_a_pace", "insist"]
 
 END = b"\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 LOOPBACK = "127.0.0.1"
+SILENT_PATH = "/silent"
+_TO_SILENT = f"POST {SILENT_PATH}".encode()
 REFUSED = 503
 AGAIN_S = 0.1
 MOST_REFUSALS = 100
@@ -79,7 +81,7 @@ class Pool:
 
 
 class Receiver(asyncio.Protocol):
-    """Answers every POST 200 at once; `seen(monotonic seconds, head, body)` is told of each."""
+    """Answers every POST 200 at once; `seen(monotonic seconds, head, body)` is told of each. Never answers one to SILENT_PATH."""
 
     def __init__(self, seen: Callable[[float, bytes, bytes], None]) -> None:
         self._seen = seen
@@ -93,6 +95,8 @@ class Receiver(asyncio.Protocol):
         now = time.perf_counter()
         self._data += data
         for head, body in self._requests():
+            if head.startswith(_TO_SILENT):
+                continue
             self._transport.write(OK)
             self._seen(now, head, body)
 

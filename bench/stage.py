@@ -54,14 +54,17 @@ class Stage:
             self.broker.bootstrap_servers, self.prefix, client_id="bench", append_timeout_s=APPEND_TIMEOUT_S
         )
 
-    async def start(self, name: str, service: str = "", settings: Mapping[str, str] | None = None) -> float:
+    async def start(
+        self, name: str, service: str = "", settings: Mapping[str, str] | None = None, module: str | None = None
+    ) -> float:
         """Start a service, under a name of its own where there are two of it; seconds until it was ready.
 
-        `settings`: beyond those of every stage, by the names of their variables.
+        `settings`: beyond those of every stage, by the names of their variables; `module`: what stands in for it.
         """
         service = service or name
         self.port(name)
-        return await self.run(name, f"services.{service}", env=self._environment(name, service) | dict(settings or {}))
+        environment = self._environment(name, service) | dict(settings or {})
+        return await self.run(name, module or f"services.{service}", env=environment)
 
     def port(self, name: str) -> int:
         """The port of that process; of one that is none of the services, a free one from the first time on."""

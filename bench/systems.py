@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
@@ -19,11 +19,11 @@ FLOOR_SETTLES_S = 0.5
 
 
 @contextlib.asynccontextmanager
-async def hookline_stage() -> AsyncIterator[Stage]:
-    """All four services; no pipelines yet."""
+async def hookline_stage(modules: Mapping[str, str] | None = None) -> AsyncIterator[Stage]:
+    """All four services; no pipelines yet. `modules`: of services that another program stands in for."""
     async with stage() as on:
         for name in SERVICES:
-            await on.start(name)
+            await on.start(name, module=(modules or {}).get(name))
         yield on
 
 

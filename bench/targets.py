@@ -15,7 +15,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "gate_p50_ms", "gate_p95_ms", "chain_p95_ms", "chains_per_s", "hooks_per_s", "disk_bytes_per_chain",
     ),
     "restore.*": ("seconds", "callbacks_seconds", "bytes_per_chain"),
-    "neighbours": ("p95_ratio",),
+    "neighbours.*": ("p50_ratio", "p95_ratio", "p99_ratio"),
+    "outage.*": ("away_p95_ratio", "other_p95_ratio", "retries_per_s", "duplicates", "memory_ratio", "dispatcher_cores"),
     "scale.*": ("delivered_per_s", "lost", "duplicates"),
     "idle": ("ingress_mb", "dispatcher_mb", "callbacks_mb", "console_mb"),
 }  # fmt: skip
@@ -32,6 +33,10 @@ class Target:
 
 def below(limit: float) -> Target:
     return Target(f"< {limit:g}", lambda value, _: value < limit)
+
+
+def at_most(limit: float) -> Target:
+    return Target(f"<= {limit:g}", lambda value, _: value <= limit)
 
 
 def at_least(limit: float) -> Target:
@@ -67,7 +72,10 @@ TARGETS: Mapping[str, Target] = {
     "restore.1000000.seconds": below(60),
     "restore.1000000.callbacks_seconds": below(60),
     "restore.1000000.bytes_per_chain": below(1_500),
-    "neighbours.p95_ratio": below(1.5),
+    **{f"neighbours.{kind}.p95_ratio": at_most(1.5) for kind in ("two_hosts", "eight_hosts", "same_host", "names")},
+    "neighbours.names.p99_ratio": at_most(1.5),
+    **{f"outage.{kind}.{name}_p95_ratio": at_most(1.5) for kind in ("back", "restart") for name in ("away", "other")},
+    **{f"outage.{kind}.duplicates": none() for kind in ("back", "restart")},
     **{f"scale.{dispatchers}.{what}": none() for dispatchers in (1, 2) for what in ("lost", "duplicates")},
     **{f"idle.{service}_mb": below(80) for service in ("ingress", "dispatcher", "callbacks")},
     "idle.console_mb": below(110),
