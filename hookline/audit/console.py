@@ -128,8 +128,8 @@ class PartitionRows:
 
     def _compare_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        rows = self._connection.execute(select(CHAINS).where(CHAINS.c.id.in_(waiting)))
-        found: dict[str, Mapping[str, object]] = {row.id: dict(row._mapping) for row in rows}
+        rows = self._connection.execute(select(CHAINS).where(CHAINS.c.id.in_(waiting))).mappings()
+        found: dict[str, Mapping[str, object]] = {row["id"]: dict(row) for row in rows}
         for chain in waiting.values():
             self.compared += 1
             offset = -1 if chain.ending is None else chain.ending.offset

@@ -27,7 +27,7 @@ from hookline.cli.terminal import make_console
 from hookline.errors import ConfigError
 from hookline.settings import Settings, load_settings
 
-__all__ = ["doctor"]
+__all__ = ["doctor", "shown_value"]
 
 STYLES: Mapping[Level, str] = {Level.GOOD: "good", Level.ODD: "warn", Level.BAD: "bad"}
 
@@ -93,7 +93,7 @@ def _show_settings(
             source = "default"
         else:
             continue
-        table.add_row(name, escape(_shown(getattr(settings, field))), f"[quiet]{escape(source)}[/]")
+        table.add_row(name, escape(shown_value(getattr(settings, field))), f"[quiet]{escape(source)}[/]")
     if table.row_count:
         console.print(table)
     else:
@@ -101,10 +101,10 @@ def _show_settings(
     console.print()
 
 
-def _shown(value: object) -> str:
+def shown_value(value: object) -> str:
     """A setting's value, secrets as stars."""
     if isinstance(value, tuple):
-        return ",".join(_shown(one) for one in value) or "none"
+        return ",".join(shown_value(one) for one in value) or "none"
     if isinstance(value, SecretStr):
         return "***" if value.get_secret_value() else "none"
     return "none" if value in ("", None) else str(value)

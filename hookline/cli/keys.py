@@ -23,10 +23,10 @@ from hookline.log.open_chains import read_open_chains
 from hookline.log.topics import describe
 from hookline.settings import Settings
 
-__all__ = ["keys", "removal"]
+__all__ = ["Use", "keys", "look", "removal"]
 
 
-class _Use(NamedTuple):
+class Use(NamedTuple):
     keys: list[KeyUse]
     tokens: TokenUse
 
@@ -59,7 +59,7 @@ def keys(
     except ValueError as error:
         raise ConfigError(f"--since: {error}") from None
     try:
-        use = asyncio.run(_look(settings, now, since_ms))
+        use = asyncio.run(look(settings, now, since_ms))
     except LogUnavailable as error:
         raise LogUnavailable(unreachable(settings, error)) from None
     if as_json:
@@ -70,7 +70,7 @@ def keys(
         raise typer.Exit(1)
 
 
-async def _look(settings: Settings, now: int, since: int | None) -> _Use:
+async def look(settings: Settings, now: int, since: int | None) -> Use:
     """Raises TopicsUnfit, and as `read_open_chains`."""
     ring = settings.key_ring()
     cluster = kafka_cluster(settings, "keys")
@@ -78,7 +78,7 @@ async def _look(settings: Settings, now: int, since: int | None) -> _Use:
     if found.log_id is None:
         raise TopicsUnfit("; ".join(fitness(found, cluster.connection.name)))
     chains = [chain for one in await read_open_chains(cluster, found.log_id) for chain in one.chains]
-    return _Use(key_uses(ring.ids, found.pipelines, chains), token_use(chains, now, since))
+    return Use(key_uses(ring.ids, found.pipelines, chains), token_use(chains, now, since))
 
 
 def removal(key: KeyUse, tokens: TokenUse) -> str:
@@ -94,7 +94,7 @@ def removal(key: KeyUse, tokens: TokenUse) -> str:
     return "may be removed"
 
 
-def _as_json(use: _Use) -> dict[str, object]:
+def _as_json(use: Use) -> dict[str, object]:
     latest = use.tokens.last_expires_at
     return {
         "keys": [{**key._asdict(), "said": removal(key, use.tokens)} for key in use.keys],
@@ -106,7 +106,7 @@ def _as_json(use: _Use) -> dict[str, object]:
     }
 
 
-def _show(console: Console, use: _Use) -> None:
+def _show(console: Console, use: Use) -> None:
     table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     for column in ("key", "hooks", "of open chains", "may it go?"):
         table.add_column(column)

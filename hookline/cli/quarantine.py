@@ -24,7 +24,7 @@ from hookline.log.records import QUARANTINE, RawRecord
 from hookline.log.scan import scan
 from hookline.settings import Settings, load_settings
 
-__all__ = ["Kept", "app", "verdict_of"]
+__all__ = ["Kept", "app", "read_kept", "retry_all", "verdict_of"]
 
 RETRY_S = 10.0
 OURS = frozenset({"user-agent"})
@@ -69,7 +69,7 @@ def list_kept(
         hookline quarantine list --source harbor --json
     """
     console = make_console()
-    found = [kept for kept in _read(load_settings()) if source in ("", kept.event.source)]
+    found = [kept for kept in read_kept(load_settings()) if source in ("", kept.event.source)]
     shown = found[-limit:]
     if as_json:
         print(json.dumps([_as_json(kept) for kept in shown], indent=2))
@@ -101,7 +101,7 @@ def show(
         hookline quarantine show 3
         hookline quarantine show 3 --raw | jq .
     """
-    (kept,) = _chosen(_read(load_settings()), [offset])
+    (kept,) = _chosen(read_kept(load_settings()), [offset])
     if raw:
         typer.get_binary_stream("stdout").write(kept.body)
         return
@@ -135,12 +135,12 @@ def retry(
     if bool(offsets) == everything:
         raise ConfigError("name the offsets to retry, as `hookline quarantine list` shows them, or --all")
     settings = local_settings(data)
-    found = _read(settings)
+    found = read_kept(settings)
     chosen = found if everything else _chosen(found, offsets or [])
     chosen = [kept for kept in chosen if source in ("", kept.event.source)]
     base = (url or f"http://{settings.host}:{settings.ingress_port}").rstrip("/")
     listed = {one.source.name: one for one in listed_sources(settings)}
-    if not asyncio.run(_retry_all(make_console(), chosen, listed, base)):
+    if not asyncio.run(retry_all(make_console(), chosen, listed, base)):
         raise typer.Exit(1)
 
 
@@ -155,7 +155,7 @@ def verdict_of(status: int, answer: Mapping[str, object]) -> tuple[bool, str]:
     return False, "still cannot be read; kept once more"
 
 
-async def _retry_all(console: Console, chosen: Iterable[Kept], listed: Mapping[str, Listed], base: str) -> bool:
+async def retry_all(console: Console, chosen: Iterable[Kept], listed: Mapping[str, Listed], base: str) -> bool:
     """One after the other, as a registry would. True if all were taken."""
     all_taken = True
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=RETRY_S)) as session:
@@ -205,7 +205,7 @@ def _as_json(kept: Kept) -> dict[str, object]:
     }
 
 
-def _read(settings: Settings) -> list[Kept]:
+def read_kept(settings: Settings) -> list[Kept]:
     """All of the topic. Raises LogUnavailable, Undecodable."""
     try:
         return asyncio.run(_read_topic(settings))

@@ -35,7 +35,8 @@ def usable_by_all(program: Path) -> bool:
 def base_python() -> Path:
     """Stands for the base image's `python`: 3.11 or newer, with venv, and open to another user where we can become one."""
     found = [shutil.which(f"python3{minor}", path="/usr/bin:/usr/local/bin") for minor in ("", ".11", ".12", ".13")]
-    for program in [Path(sys._base_executable), *(Path(path) for path in found if path)]:  # type: ignore[attr-defined]
+    base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    for program in [base, *(Path(path) for path in found if path)]:
         check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
         if (not IS_ROOT or usable_by_all(program)) and subprocess.run(
             [program, "-c", check], check=False

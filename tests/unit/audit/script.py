@@ -35,7 +35,7 @@ class Script:
         self.now = now
         self.token = -1
         self.fence()
-        self._plans: dict[str, Plan] = {}
+        self.plans: dict[str, Plan] = {}
         self._names = 0
 
     def wait(self, seconds: float) -> "Script":
@@ -44,7 +44,7 @@ class Script:
 
     def chain_of(self, n: int) -> str:
         """The id of the n-th chain."""
-        return list(self._plans)[n]
+        return list(self.plans)[n]
 
     def end(self, topic: Topic) -> int:
         records = self.records.of(topic)
@@ -68,19 +68,19 @@ class Script:
         made = plan(steps, **of_plan)
         event = push(made, name=name or f"p{self._names}", received_at=self.now)
         chain = str(ChainId(event.push_id, self.records.append(event), 0, 0))
-        self._plans[chain] = made
+        self.plans[chain] = made
         return chain
 
     def rerun(self, chain: str, from_step: int = 1) -> str:
         """The run's chain id."""
         push_id, offset, n, _ = ChainId.parse(chain)
-        made = self._plans[chain]
+        made = self.plans[chain]
         event = RedeliveryRequested(
             cause=offset, push_id=push_id, repository="acme/app", by="ada", requested_at=self.now, from_step=from_step,
             plan=made, payload={"again": True},
         )  # fmt: skip
         run = str(ChainId(push_id, offset, n, self.records.append(event) + 1))
-        self._plans[run] = made
+        self.plans[run] = made
         return run
 
     def cancel(self, chain: str) -> int:
@@ -107,13 +107,13 @@ class Script:
 
     def deliver(self, chain: str, step: int = 1, attempt: int = 1, **fields: Any) -> int:
         started_at = fields.get("started_at", self.now)
-        expires_at = started_at + self._plans[chain].callback_deadline_s * SECOND
+        expires_at = started_at + self.plans[chain].callback_deadline_s * SECOND
         said = {"attempt": attempt, "started_at": started_at, "took_ms": 5, "status": 200, "expires_at": expires_at}
         return self._decide(HookDelivered, chain, step, said | fields)
 
     def fail(self, chain: str, step: int = 1, attempt: int = 1, **fields: Any) -> int:
         """By status 500; again as the plan has it."""
-        delays = self._plans[chain].retry_delays_s
+        delays = self.plans[chain].retry_delays_s
         again = self.now + delays[attempt - 1] * SECOND if attempt <= len(delays) else None
         said = {
             "attempt": attempt, "started_at": self.now, "took_ms": 5, "error": AttemptError.STATUS, "status": 500,

@@ -96,9 +96,9 @@ async def test_a_row_of_a_chain_that_is_none_is_found(
 ) -> None:
     fill(database, records)
     with database.write() as connection:
-        row = connection.execute(select(chains)).first()
+        row = connection.execute(select(chains)).mappings().first()
         assert row is not None
-        connection.execute(insert(chains).values(**{**row._mapping, "id": f"{row.push_id}-0-99-0"}))
+        connection.execute(insert(chains).values(**{**row, "id": f"{row['push_id']}-0-99-0"}))
     findings, figures = await compared(database_settings, records)
 
     assert [f.invariant for f in findings] == ["I6"]

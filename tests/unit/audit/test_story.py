@@ -194,7 +194,7 @@ async def test_no_secret_is_shown() -> None:
     )  # fmt: skip
     script = Script()
     chain = str(ChainId(event.push_id, script.records.append(event), 0, 0))
-    script._plans[chain] = made
+    script.plans[chain] = made
     script.deliver(chain, answer=f"you sent /u/acme/app/hook/{token}/")
     script.rerun(chain)
     shown = json.dumps([as_fields(entry) for entry in await entries(script.records)])

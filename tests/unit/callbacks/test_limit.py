@@ -10,6 +10,7 @@ from hookline.clock import ManualClock
 from hookline.errors import TooMany
 from services.callbacks.limit import PER_S, CallbackLimit
 from services.callbacks.metrics import ANSWERS
+from tests.metric_values import value_of
 from tests.unit.callbacks.test_rows_before_the_log import changed
 from tests.unit.callbacks.world import HOUR_MS, World, check_shape
 
@@ -73,7 +74,7 @@ async def test_too_many_are_429_and_do_nothing() -> None:
     world = World()
     chain = world.push()
     path = world.path(chain, 1)
-    before = ANSWERS.labels("too_many")._value.get()
+    before = value_of(ANSWERS.labels("too_many"))
     async with world.replica() as replica:
         for _ in range(PER_S):
             async with replica.client.post(path, data=b"{}") as answer:
@@ -87,7 +88,7 @@ async def test_too_many_are_429_and_do_nothing() -> None:
         world.clock.ms += 1000
         assert await replica.post(chain, 1, "success") == 200
     assert len(world.callbacks(chain)) == 1
-    assert ANSWERS.labels("too_many")._value.get() == before + 1
+    assert value_of(ANSWERS.labels("too_many")) == before + 1
 
 
 async def test_bad_tokens_are_404_however_many() -> None:

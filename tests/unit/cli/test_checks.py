@@ -7,7 +7,7 @@ from aiohttp.web import AppRunner, TCPSite
 from pydantic import SecretStr
 
 from hookline.cli.checks import Level, check_database, check_names, check_secrets, check_services
-from hookline.cli.doctor import _shown
+from hookline.cli.doctor import shown_value
 from hookline.settings import Settings
 from hookline.web.health import Status, admin_app
 from tests.kafka import free_broker_port
@@ -43,8 +43,8 @@ def test_a_wrong_master_key_is_not_shown() -> None:
 
 @pytest.mark.parametrize("value", [SecretStr("hidden"), (SecretStr("hidden"), SecretStr("hidden too"))])
 def test_secrets_are_stars(value: object) -> None:
-    assert "hidden" not in _shown(value)
-    assert "***" in _shown(value)
+    assert "hidden" not in shown_value(value)
+    assert "***" in shown_value(value)
 
 
 async def test_services_that_do_not_run() -> None:

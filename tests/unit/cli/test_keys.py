@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from hookline.chain.key_use import KeyUse, TokenUse
 from hookline.cli import keys
-from hookline.cli.keys import _Use, removal
+from hookline.cli.keys import Use, removal
 from hookline.cli.main import app
 
 NONE, HELD = TokenUse(0, None), TokenUse(3, 1_700_000_000_000)
@@ -31,24 +31,24 @@ def test_when_a_key_may_go(key: KeyUse, tokens: TokenUse, said: str) -> None:
     assert removal(key, tokens).startswith(said)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, use: _Use, *arguments: str) -> Any:
-    async def look(*_: object) -> _Use:
+def run(monkeypatch: pytest.MonkeyPatch, use: Use, *arguments: str) -> Any:
+    async def look(*_: object) -> Use:
         return use
 
-    monkeypatch.setattr(keys, "_look", look)
+    monkeypatch.setattr(keys, "look", look)
     return CliRunner().invoke(app, ["keys", *arguments], env={"TERM": "dumb", "COLUMNS": "200"})
 
 
 def test_it_is_shown_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = run(monkeypatch, _Use([NEW, OLD], HELD))
+    said = run(monkeypatch, Use([NEW, OLD], HELD))
     assert said.exit_code == 0
     assert [line.split()[:3] for line in said.output.splitlines()[1:3]] == [["k2", "4", "2"], ["k1", "0", "0"]]
     assert "callback URLs of 3 steps, the last good until 2023-11-14T22:13:20.000Z" in said.output
-    assert "no receiver holds a callback URL" in run(monkeypatch, _Use([NEW], NONE)).output
+    assert "no receiver holds a callback URL" in run(monkeypatch, Use([NEW], NONE)).output
 
 
 def test_it_is_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = json.loads(run(monkeypatch, _Use([NEW, OLD], HELD), "--json").output)
+    found = json.loads(run(monkeypatch, Use([NEW, OLD], HELD), "--json").output)
     assert [(key["key"], key["signs"], key["hooks"], key["open_hooks"]) for key in found["keys"]] == [
         ("k2", True, 4, 2),
         ("k1", False, 0, 0),
@@ -57,7 +57,7 @@ def test_it_is_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_key_that_is_missing_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = run(monkeypatch, _Use([NEW, OLD._replace(here=False, hooks=1)], NONE))
+    said = run(monkeypatch, Use([NEW, OLD._replace(here=False, hooks=1)], NONE))
     assert said.exit_code == 1
     assert "missing" in said.output
 

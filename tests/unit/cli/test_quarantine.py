@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hookline.chain.events import Quarantined
 from hookline.cli import quarantine
 from hookline.cli.main import app
-from hookline.cli.quarantine import Kept, _retry_all, verdict_of
+from hookline.cli.quarantine import Kept, retry_all, verdict_of
 from hookline.cli.sources import Listed
 from hookline.cli.terminal import THEME
 from tests.unit.ingress.conftest import NOW, SECRETS, SOURCES, TOKEN, Ingress, credentials, running
@@ -33,7 +33,7 @@ async def ingress() -> AsyncIterator[Ingress]:
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> Sequence[Kept]:
-    monkeypatch.setattr(quarantine, "_read", lambda settings: list(BODIES))
+    monkeypatch.setattr(quarantine, "read_kept", lambda settings: list(BODIES))
     return BODIES
 
 
@@ -79,7 +79,7 @@ async def retried(ingress: Ingress, *bodies: Kept, tokens: tuple[str, ...] = (TO
     host, port = ingress.address
     listed = {name: Listed(source, credentials(name, tokens, SECRETS), "") for name, source in SOURCES.items()}
     console = Console(file=StringIO(), theme=THEME, width=200)
-    taken = await _retry_all(console, bodies, listed, f"http://{host}:{port}")
+    taken = await retry_all(console, bodies, listed, f"http://{host}:{port}")
     assert isinstance(console.file, StringIO)
     return taken, console.file.getvalue()
 

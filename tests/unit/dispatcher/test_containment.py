@@ -14,6 +14,7 @@ from hookline.web.hook_url import HookUrl
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.metrics import SET_ASIDE
 from services.dispatcher.sender import Sender
+from tests.metric_values import value_of
 from tests.unit.dispatcher.harness import World, until
 from tests.unit.dispatcher.injection import VICTIM, Injector
 from tests.unit.dispatcher.instant_dial import InstantDial
@@ -60,7 +61,7 @@ async def test_whatever_raises_for_one_chain_stays_that_chains(chains: TwoChains
 async def test_a_chain_that_is_set_aside_is_named_counted_and_cancellable(chains: TwoChains, world: World) -> None:
     with Injector("good") as injector, capture_logs() as logged:
         victim = await chains.round(ANSWERS["delivered"], injector.arming("decide.decide"))
-        assert SET_ASIDE.labels(0)._value.get() == 1
+        assert value_of(SET_ASIDE.labels(0)) == 1
         (said,) = chains.dispatcher.ready().troubles
         assert chains.dispatcher.ready().ok, "all others go on"
         assert victim in said
@@ -68,7 +69,7 @@ async def test_a_chain_that_is_set_aside_is_named_counted_and_cancellable(chains
         world.cancel(victim)  # though nobody can tell what it needs
         await until(lambda: world.ending(victim), 20)
     await until(lambda: chains.dispatcher.ready().troubles == ())
-    assert SET_ASIDE.labels(0)._value.get() == 0
+    assert value_of(SET_ASIDE.labels(0)) == 0
 
 
 async def test_a_chain_that_is_set_aside_goes_on_when_something_of_it_is_read(chains: TwoChains, world: World) -> None:

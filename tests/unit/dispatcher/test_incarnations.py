@@ -28,6 +28,7 @@ from hookline.log.snapshots import DISPATCHER_GROUP
 from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.sender import HookPost, Outcome
+from tests.metric_values import value_of
 from tests.unit.dispatcher.harness import (
     DELIVERED,
     World,
@@ -205,7 +206,7 @@ async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_star
         bad = world.cluster.append(Draft(Place(Topic.PUSHES, 0), None, b"{}", {"ce_type": b"hookline.Broken"}))
         world.push(plan(1))
         await until(lambda: dispatcher.partitions[0].state is State.STOPPED)
-        assert metrics.STOPPED._value.get() == 1
+        assert value_of(metrics.STOPPED) == 1
         assert not world.receivers.posts
         said = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
         world.append(said)
@@ -215,7 +216,7 @@ async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_star
             return bool(world.receivers.posts)
 
         await until(goes_on)
-        assert metrics.STOPPED._value.get() == 0
+        assert value_of(metrics.STOPPED) == 0
     world.push(plan(1))
     async with world.running("b"):
         await until(lambda: len(set(world.receivers.ids)) == 2)
@@ -259,13 +260,13 @@ async def test_a_record_that_does_not_fit_its_chain_is_void_and_named(world: Wor
         token = worker_of(dispatcher).token
         world.push(plan(1))
         await until(lambda: world.decisions(HookDelivered))
-        before = metrics.MISFITS.labels("callbacks")._value.get()
+        before = value_of(metrics.MISFITS.labels("callbacks"))
         at = world.verdict(world.only_chain(), step=9)
         await until(lambda: dispatcher.ready().troubles)
         assert dispatcher.ready() == (
             True, "running 1 partitions", (f"callbacks[0]@{at} is void: it names step 9 of a chain with 1",)
         )  # fmt: skip
-        assert metrics.MISFITS.labels("callbacks")._value.get() == before + 1
+        assert value_of(metrics.MISFITS.labels("callbacks")) == before + 1
         world.verdict(world.only_chain())
         await until(lambda: world.decisions(ChainCompleted))
         assert worker_of(dispatcher).token == token

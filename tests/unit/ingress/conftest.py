@@ -67,17 +67,14 @@ class Ingress:
     """What a test holds: the client, the logs, and the hands on them."""
 
     def __init__(
-        self, cluster: MemoryCluster, client: ClientSession, appender: ProducerAppender, clock: ManualClock
+        self,
+        cluster: MemoryCluster,
+        client: ClientSession,
+        address: tuple[str, int],
+        appender: ProducerAppender,
+        clock: ManualClock,
     ) -> None:
-        self.cluster, self.client, self.appender, self.clock = cluster, client, appender, clock
-
-    @property
-    def address(self) -> tuple[str, int]:
-        url = self.client._base_url
-        assert url is not None
-        assert url.host is not None
-        assert url.port is not None
-        return url.host, url.port
+        self.cluster, self.client, self.address, self.appender, self.clock = cluster, client, address, appender, clock
 
     async def post(
         self, source: str, body: bytes | str, headers: Mapping[str, str] = BEARER, query: str = ""
@@ -157,9 +154,10 @@ async def running(
     runner = app_runner(app, drain_s=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+    host, port = runner.addresses[0][:2]
+    async with ClientSession(f"http://{host}:{port}") as client:
         await table.wait_for(1)
-        yield Ingress(cluster, client, appender, clock)
+        yield Ingress(cluster, client, (host, port), appender, clock)
     await runner.cleanup()
     for tail in tails:
         tail.cancel()

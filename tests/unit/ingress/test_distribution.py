@@ -7,6 +7,7 @@ import pytest
 
 from hookline.chain.events import PushReceived
 from services.ingress.contents import MAX_EVENTS
+from tests.metric_values import value_of
 from tests.unit.ingress.conftest import DATA, NOW, Ingress, distribution_request
 
 STARTS = {
@@ -90,9 +91,9 @@ async def test_ignored_events_are_counted_by_reason(ingress: Ingress) -> None:
     from services.ingress.metrics import IGNORED as COUNTER
 
     for name, reason in IGNORED.items():
-        before = COUNTER.labels("distribution", reason)._value.get()
+        before = value_of(COUNTER.labels("distribution", reason))
         await ingress.deliver("distribution", *distribution_request(name))
-        assert COUNTER.labels("distribution", reason)._value.get() == before + 1
+        assert value_of(COUNTER.labels("distribution", reason)) == before + 1
 
 
 async def test_another_producers_body_is_quarantined(ingress: Ingress) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from services.ingress.metrics import IGNORED as COUNTER
+from tests.metric_values import value_of
 from tests.unit.ingress.conftest import DATA, NOW, SOURCES, Ingress
 
 FILES = {file.stem: json.loads(file.read_text()) for file in sorted((DATA / "producers").glob("*.json"))}
@@ -131,12 +132,12 @@ async def test_a_tagged_image_starts_something(ingress: Ingress, name: str) -> N
 @pytest.mark.parametrize("name", IGNORED)
 async def test_everything_else_starts_nothing(ingress: Ingress, name: str) -> None:
     source, reason = FILES[name]["source"], IGNORED[name]
-    before = COUNTER.labels(source, reason)._value.get()
+    before = value_of(COUNTER.labels(source, reason))
     headers = ingress.credential(source, json.dumps(FILES[name]["body"]))
     answer = await ingress.post(source, json.dumps(FILES[name]["body"]), FILES[name]["headers"] | headers)
     assert answer.status == (200 if reason == "ping" else 202)
     assert await answer.json() == {"accepted": 0, "duplicates": 0, "ignored": 1}
-    assert COUNTER.labels(source, reason)._value.get() == before + 1
+    assert value_of(COUNTER.labels(source, reason)) == before + 1
     assert not ingress.pushes()
     assert not ingress.quarantine()
 

@@ -10,6 +10,7 @@ from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.skew import SKEW, note_ack, skew_ms
 from hookline.log.writer import Writer
+from tests.metric_values import value_of
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def fresh() -> Iterator[None]:
 
 
 def shown() -> float:
-    value: float = SKEW._value.get()
+    value: float = value_of(SKEW)
     return value
 
 
