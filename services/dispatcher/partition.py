@@ -10,21 +10,23 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import partial
 
 import structlog
 
-from hookline.chain.events import Fence, SkipRequested
+from hookline.chain.events import Fence
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
-from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, LogUnavailable, Undecodable, Unfoldable
+from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, Undecodable, Unfoldable
 from hookline.log.codec import encode
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.records import Positions, Topic, logs_of
-from hookline.log.skips import LOOK_S, Skip, find_skip
+from hookline.log.records import Positions, logs_of
+from hookline.log.skips import Skip
 from hookline.log.snapshots import committed, read_checkpoint
 from services.dispatcher import metrics
 from services.dispatcher.brake import Brake
 from services.dispatcher.checkpoint import Checkpoints
+from services.dispatcher.stop import until_skipped
 from services.dispatcher.surroundings import Surroundings
 from services.dispatcher.transport import Transport
 from services.dispatcher.troubles import Troubles
@@ -165,7 +167,9 @@ class Partition:
             except Undecodable as error:
                 self.state, self.detail = State.RESTORING, "looking whether the record was skipped"
                 await self._drop()
-                self._skips.add(await self._skipped(error))
+                self._skips.add(
+                    await until_skipped(error, self._transport.cluster, self._around.clock, partial(self._stop, error))
+                )
                 continue
             except ForeignLog as error:
                 self._transport.end(error)
@@ -181,26 +185,8 @@ class Partition:
                 await self._transport.leave()
             await asyncio.sleep(pause_s)
 
-    async def _skipped(self, stopped: Undecodable) -> Skip:
-        """Wait until an operator has skipped that record (it may have been long ago)."""
-        if (found := await self._find_skip(stopped)) is None:
-            self.state, self.detail = State.STOPPED, str(stopped)
-            log.error("partition stopped at a record that cannot be read", partition=self.number, reason=str(stopped))
-            metrics.STOPPED.inc()
-            try:
-                while found is None:
-                    await self._around.clock.sleep(LOOK_S)
-                    found = await self._find_skip(stopped)
-            finally:
-                metrics.STOPPED.dec()
-        log.warning("record skipped", record=str(stopped), by=found.by, reason=found.reason)
-        return Skip(Topic(found.topic), found.offset)
-
-    async def _find_skip(self, stopped: Undecodable) -> SkipRequested | None:
-        try:
-            return await find_skip(self._transport.cluster, stopped)
-        except LogUnavailable:
-            return None  # it is looked for again
+    def _stop(self, error: Undecodable) -> None:
+        self.state, self.detail = State.STOPPED, str(error)
 
     def _ran_s(self) -> float:
         """Seconds since the incarnation that has just ended got to RUNNING; 0 where it did not."""
