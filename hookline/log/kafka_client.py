@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import aiokafka.errors as kafka_errors
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
@@ -30,12 +30,10 @@ __all__ = [
     "abandon_admin",
     "abandon_client",
     "abandon_consumer",
-    "abandon_producer",
     "check_member",
     "commit_once",
     "membership",
     "polling",
-    "sends_of",
 ]
 
 KAFKA_TROUBLE = (KafkaError, OSError, TimeoutError)
@@ -101,38 +99,6 @@ class Connection:
 
 
 # --- behind aiokafka's back
-
-
-async def abandon_producer(producer: AIOKafkaProducer, sends: Iterable[asyncio.Task[None]]) -> None:
-    """Close at once. `stop()` would flush first, and an idempotent producer retries for ever while brokers are away.
-
-    `sends`: the tasks of its produce requests (`sends_of`).
-    """
-    producer._closed = True
-    producer._message_accumulator._closed = True
-    producer._message_accumulator.fail_all(kafka_errors.ProducerClosed())
-    await _cancelled([producer._sender.sender_task, *sends])
-    await abandon_client(producer.client)
-
-
-def sends_of(producer: AIOKafkaProducer) -> set[asyncio.Task[None]]:
-    """A set that always holds the tasks of produce requests under way.
-
-    The sender keeps them in a local variable and, when cancelled, waits for them, also for one that waits for metadata
-    that will never come.
-    """
-    running: set[asyncio.Task[None]] = set()
-    send = producer._sender._send_produce_req
-
-    async def recorded(node_id: int, batches: Mapping[TopicPartition, object]) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        running.add(task)
-        task.add_done_callback(running.discard)
-        await send(node_id, batches)
-
-    producer._sender._send_produce_req = recorded
-    return running
 
 
 async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:

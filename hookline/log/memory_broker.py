@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from hookline.clock import Clock, SystemClock
-from hookline.errors import LogUnavailable, TopicsUnfit
+from hookline.errors import LogUnavailable, NotAuthorised, RecordRefused, RecordTooLarge, TopicsUnfit
 from hookline.log.cluster import Commit
 from hookline.log.faults import Faults
-from hookline.log.records import Draft, Place, RawRecord, Topic
+from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, RawRecord, Topic
 
 __all__ = ["Membership", "MemoryBroker", "turns"]
 
@@ -97,6 +97,10 @@ class MemoryBroker:
         self._under_way: set[asyncio.Task[None]] = set()
         self._watchers: dict[Callable[[], None], None] = {}
         self._down = False
+        self.limits: dict[Topic, int] = {}
+        """By topic, the most bytes of a value that it takes; MAX_RECORD_BYTES where none is said."""
+        self.denied: set[Topic] = set()
+        """Topics that nobody may write to."""
 
     # What a test does
 
@@ -136,6 +140,17 @@ class MemoryBroker:
         await asyncio.sleep(0)
         if self._down:
             raise LogUnavailable("no broker answers")
+
+    def refusal(self, draft: Draft) -> RecordRefused | None:
+        """Why it does not take that record; None where it does."""
+        topic, size = draft.place.topic, len(draft.value or b"")
+        if topic in self.denied:
+            return NotAuthorised(f"nobody may write to {topic}")
+        if size > self.limits.get(topic, MAX_RECORD_BYTES):
+            return RecordTooLarge(f"{topic} does not take a record of {size} bytes")
+        if topic is Topic.PIPELINES and draft.key is None:
+            return RecordRefused(f"{topic} is compacted and takes no record without a key")
+        return None
 
     def has(self, place: Place) -> bool:
         return place in self._logs
