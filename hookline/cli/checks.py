@@ -14,7 +14,7 @@ from hookline.cli.ports import SERVICES, service_port
 from hookline.cli.probe import ask_ready, ready_url
 from hookline.cli.topics import unreachable
 from hookline.errors import ConfigError, HooklineError, LogUnavailable, Undecodable
-from hookline.log.fitness import fitness
+from hookline.log.fitness import fitness, narrow
 from hookline.log.kafka import kafka_cluster
 from hookline.log.topics import describe
 from hookline.settings import Settings
@@ -94,7 +94,7 @@ async def check_kafka(settings: Settings) -> list[Finding]:
         return [Finding(Level.BAD, "topics", str(error), "is a newer version of Hookline writing there?")]
     servers = ",".join(cluster.connection.bootstrap_servers)
     answers = Finding(Level.GOOD, "kafka", f"{servers} answers, {found.brokers} broker(s)")
-    wrong = fitness(found, cluster.connection.name)
+    wrong = fitness(found, cluster.connection.name) + narrow(found.states)
     if not wrong:
         return [answers, Finding(Level.GOOD, "topics", f"all seven fit, log_id {found.log_id}")]
     return [answers, *(Finding(Level.BAD, "topics", *(sentence.split(": ", 1))) for sentence in wrong)]

@@ -73,7 +73,8 @@ class Consumer(Protocol):
         """Records of assigned places that are not paused, in order by place; empty after `timeout_s` without any.
 
         Lets others run before it returns, whatever there is and however short the time.
-        Raises LogUnavailable when it cannot go on (an offset out of range; anything aiokafka gives up on).
+        Raises LogUnavailable when it cannot go on, Refused where we may not read, and OffsetOutOfRange where there is
+        nothing at a position: it skips nothing.
         """
 
     async def close(self) -> None: ...

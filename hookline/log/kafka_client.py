@@ -18,7 +18,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, Refused
+from hookline.log.kafka_words import missing_right
 from hookline.log.records import Place, Topic
 
 __all__ = [
@@ -150,9 +151,11 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None] | None]) -> None:
 
 
 def check_member(consumer: AIOKafkaConsumer) -> None:
-    """Raises LogUnavailable where it cannot be a member any more, as `getmany` would."""
+    """Raises LogUnavailable where it cannot be a member any more, as `getmany` would; Refused where it may not be."""
     try:
         consumer._coordinator.check_errors()
+    except kafka_errors.GroupAuthorizationFailedError as error:
+        raise Refused(missing_right(consumer._group_id, "Read", "group")) from error
     except KafkaError as error:
         raise LogUnavailable(f"cannot be a member of {consumer._group_id}: {error!r}") from error
 

@@ -9,8 +9,9 @@ from aiokafka.protocol.api import Request
 from aiokafka.protocol.produce import ProduceRequest_v8
 
 from hookline.errors import NotAuthorised, RecordRefused, RecordTooLarge
+from hookline.log.kafka_words import missing_right
 
-__all__ = ["RIGHTS", "Answer", "Meaning", "Produce", "meaning_of", "name_of", "no_right", "refusal"]
+__all__ = ["RIGHTS", "Answer", "Meaning", "Produce", "meaning_of", "name_of", "refusal"]
 
 ALL_REPLICAS = -1
 """`acks`."""
@@ -98,13 +99,5 @@ def refusal(code: int, message: str, topic: str, size: int) -> RecordRefused:
     if code in TOO_LARGE:
         return RecordTooLarge(f"{topic} does not take a record of {size} bytes ({said}): look at its max.message.bytes")
     if code in RIGHTS:
-        return NotAuthorised(no_right(topic, said))
+        return NotAuthorised(missing_right(topic, "Write"))
     return RecordRefused(f"{topic} does not take the record ({said}){f': {message}' if message else ''}")
-
-
-def no_right(topic: str, said: str) -> str:
-    """What an operator reads where a topic may not be written to. topic: its name in Kafka."""
-    return (
-        f"Kafka does not let us write to {topic} ({said}): give our Kafka user the right Write on it"
-        f" (kafka-acls.sh --add --allow-principal User:... --operation Write --topic {topic})"
-    )

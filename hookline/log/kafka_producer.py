@@ -21,7 +21,7 @@ from hookline.errors import AppendFailed, RecordTooLarge, Refused
 from hookline.log.cluster import Ack
 from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_client
 from hookline.log.kafka_line import Batch, Line, ProducerId, Sending, size_of
-from hookline.log.kafka_produce import RIGHTS, Answer, Meaning, Produce, meaning_of, name_of, no_right, refusal
+from hookline.log.kafka_produce import RIGHTS, Answer, Meaning, Produce, meaning_of, name_of, refusal
 from hookline.log.kafka_start import START_S, started
 from hookline.log.records import MAX_RECORD_BYTES, Draft
 
@@ -123,7 +123,7 @@ class KafkaProducer:
         request = InitProducerIdRequest(None, TRANSACTION_MS)
         answer = await self._client.send(self._client.get_random_node(), request)
         if answer.error_code in RIGHTS:
-            raise Refused(no_right("any topic", name_of(answer.error_code)))
+            raise Refused(f"Kafka lets us write to no topic at all ({name_of(answer.error_code)})")
         if answer.error_code:
             raise for_code(answer.error_code)()
         return ProducerId(answer.producer_id, answer.producer_epoch)

@@ -7,7 +7,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from hookline.clock import Clock, SystemClock
-from hookline.errors import LogUnavailable, NotAuthorised, RecordRefused, RecordTooLarge, TopicsUnfit
+from hookline.errors import (
+    LogUnavailable,
+    NotAuthorised,
+    OffsetOutOfRange,
+    RecordRefused,
+    RecordTooLarge,
+    TopicsUnfit,
+)
 from hookline.log.cluster import Commit
 from hookline.log.faults import Faults
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, RawRecord, Topic
@@ -128,6 +135,14 @@ class MemoryBroker:
         self.notify()
         return offset
 
+    def make_anew(self, topic: Topic) -> None:
+        """As if it were deleted and made again: nothing lies in it, and no group has committed anything there."""
+        for place in [place for place in self._logs if place.topic is topic]:
+            self._logs[place] = _Log()
+            for group in self._groups.values():
+                group.commits.pop(place, None)
+        self.notify()
+
     async def settle(self) -> None:
         """Wait until all that was held back has landed or is lost."""
         while self._under_way:
@@ -162,10 +177,10 @@ class MemoryBroker:
         return self._log(place).end
 
     def records(self, place: Place, offset: int, most: int) -> Sequence[RawRecord]:
-        """From that offset on. Raises LogUnavailable where it is out of range."""
+        """From that offset on. Raises OffsetOutOfRange."""
         log = self._log(place)
         if not log.start <= offset <= log.end:
-            raise LogUnavailable(f"{place.topic}[{place.partition}]: no offset {offset} in {log.start}..{log.end}")
+            raise OffsetOutOfRange(f"{place.topic}[{place.partition}]: no offset {offset} in {log.start}..{log.end}")
         first = offset - log.start
         return log.records[first : first + most]
 

@@ -144,7 +144,7 @@ class MemoryConsumer:
         """It never gathers."""
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
-        """Raises LogUnavailable where an offset is out of range."""
+        """Raises LogUnavailable, OffsetOutOfRange."""
         await asyncio.sleep(0)
         self._changed.clear()
         if fetched := self._fetch():

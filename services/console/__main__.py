@@ -4,8 +4,9 @@ import sys
 
 from hookline.clock import Clock
 from hookline.errors import ConfigError, HooklineError
+from hookline.log.check import LogCheck
 from hookline.log.kafka import kafka_cluster
-from hookline.log.topics import check_topics
+from hookline.log.records import Topic
 from hookline.settings import Settings, load_settings
 from hookline.web.logging import configure_logging
 from hookline.web.service import EXIT_CONFIG, EXIT_FAILED, run
@@ -25,7 +26,7 @@ Runs the console in the foreground until SIGTERM. Its settings are environment v
 def build(settings: Settings, clock: Clock) -> Console:
     """Raises ConfigError."""
     cluster = kafka_cluster(settings, "console")
-    return Console(settings, clock, cluster, check_log=lambda: check_topics(cluster))
+    return Console(settings, clock, cluster, check_log=LogCheck(cluster, writes=(Topic.COMMANDS, Topic.PIPELINES)))
 
 
 def main(arguments: list[str]) -> int:

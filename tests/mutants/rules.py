@@ -182,8 +182,9 @@ RULES = (
         "a push's send is not awaited",
         Edit(
             "services/ingress/intake.py",
-            "            await _all([self._appender.append(record.draft) for record in some])",
-            "            list(map(asyncio.ensure_future, [self._appender.append(record.draft) for record in some]))",
+            "            appended += await _all([self._append_one(receipt, record) for record in some])",
+            "            list(map(asyncio.ensure_future, [self._append_one(receipt, record) for record in some]))\n"
+            "            appended += [(record.push_id, record.window_s) for record in some]",
         ),
         tests="unit/ingress/test_http.py",
     ),

@@ -10,8 +10,9 @@ import sys
 from random import SystemRandom
 
 from hookline.clock import Clock
+from hookline.log.check import LogCheck
 from hookline.log.kafka import kafka_cluster
-from hookline.log.topics import check_topics
+from hookline.log.records import Topic
 from hookline.settings import Settings
 from hookline.web.service import run
 from services.dispatcher.guard import AddressGuard
@@ -31,7 +32,7 @@ def build(settings: Settings, clock: Clock) -> Dispatcher:
         clock,
         cluster,
         SystemRandom(),
-        check_log=lambda: check_topics(cluster),
+        check_log=LogCheck(cluster, writes=(Topic.DELIVERIES, Topic.SNAPSHOTS)),
         make_sender=lambda: Sender(keys, clock, guard),
         pace=Pace(checkpoint_events=CHECKPOINT_EVENTS),
     )

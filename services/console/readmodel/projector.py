@@ -1,7 +1,7 @@
 """Reads the four logs into the database: fetches on the event loop, folds and writes in one thread; other replicas stand by."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from uuid import UUID
@@ -10,9 +10,11 @@ import structlog
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Unavailable
+from hookline.log.causes import check_causes, waits_of
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
+from hookline.log.reader import PartitionReader
 from hookline.log.records import Place, Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S as SKIPS_S
 from hookline.log.skips import Skip, find_skip
@@ -54,7 +56,8 @@ class Projector:
         self._skips_at = 0.0
 
     async def run(self) -> None:
-        """Waits out Kafka and the database. Raises ForeignLog and TopicsUnfit."""
+        """Waits out Kafka and the database. Raises ForeignLog, TopicsUnfit and OffsetOutOfRange: then the log is not the one
+        that the database was filled from, or what was not read yet is gone."""
         while True:
             try:
                 await self._follow()
@@ -103,7 +106,7 @@ class Projector:
         feed = Feed(consumer)
         feed.assign(projection.reader for projection in model.projections.values())
         await self._note(model)
-        while not (await self._looked() and await _in(thread, model.rebuild_asked)):
+        while not (await self._looked(feed.readers.values()) and await _in(thread, model.rebuild_asked)):
             changed = await feed.poll(POLL_S) | await self._pass_skipped(model, feed)
             while await _in(thread, model.project, changed):
                 await self._note(model)
@@ -112,11 +115,15 @@ class Projector:
                 self._stop_if_unreadable(model, partition, feed)
             await self._note(model)
 
-    async def _looked(self) -> bool:
-        """Ask for the logs' ends now and then; did it just now? Raises LogUnavailable."""
+    async def _looked(self, readers: Collection[PartitionReader] = ()) -> bool:
+        """Ask for the logs' ends now and then; did it just now?
+
+        Raises LogUnavailable, and ForeignLog where a record waits for one that its topic has lost.
+        """
         if self._clock.monotonic() < self._look_at:
             return False
-        await self.progress.refresh_ends()
+        waits = waits_of(readers)
+        check_causes(waits, await self.progress.refresh_ends())
         self._look_at = self._clock.monotonic() + LOOK_S
         return True
 

@@ -296,6 +296,18 @@ async def test_not_acknowledged_is_503_and_may_be_there_all_the_same(console: Ru
     assert (await console.call("POST", HUB, body))[0] == 400
 
 
+async def test_what_kafka_does_not_take_is_told_apart_from_what_it_did_not_acknowledge(console: Running) -> None:
+    body = {"name": "ci", "webhooks": [HOOK]}
+    console.cluster.limits[Topic.PIPELINES] = 1
+    assert await console.call("POST", HUB, body) == (413, {"detail": "too large for Kafka's topic as it is set"})
+    console.cluster.limits.clear()
+    console.cluster.denied.add(Topic.PIPELINES)
+    status, said = await console.call("POST", HUB, body)
+    assert (status, "give it the right" in str(said)) == (503, True)
+    console.cluster.denied.clear()
+    assert (await console.call("POST", HUB, body))[0] == 201, "neither was there"
+
+
 async def test_201_is_seen_on_another_replica_at_once(console: Running, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     async with running(tmp_path / "other", console.cluster, late_s=0.2) as other:

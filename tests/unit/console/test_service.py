@@ -11,9 +11,10 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from hookline.clock import SystemClock
-from hookline.errors import ConfigError, ForeignLog, TopicsUnfit
+from hookline.errors import ConfigError, ForeignLog, OffsetOutOfRange, TopicsUnfit
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Draft, Place, Topic
+from hookline.log.watch import LogState
 from hookline.settings import Settings
 from services.console.readmodel import model
 from services.console.readmodel.database import Database, open_database
@@ -43,8 +44,8 @@ def password() -> dict[str, object]:
 
 @contextlib.asynccontextmanager
 async def started(settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID) -> AsyncIterator[Console]:
-    async def check_log() -> UUID:
-        return log_id
+    async def check_log() -> LogState:
+        return LogState(log_id)
 
     console = Console(complete(settings), SystemClock(), cluster, check_log)
     await console.start()
@@ -79,13 +80,55 @@ async def test_ready_says_how_far_it_is(tmp_path: Path) -> None:
 
 
 async def test_topics_that_do_not_fit_end_it(tmp_path: Path) -> None:
-    async def check_log() -> UUID:
+    async def check_log() -> LogState:
         raise TopicsUnfit("there is no topic pushes")
 
     console = Console(complete(Settings(data_dir=tmp_path)), SystemClock(), logs(), check_log)
     await console.start()
     with pytest.raises(TopicsUnfit):
         await asyncio.wait_for(console.wait(), 10)
+    await console.stop()
+
+
+@pytest.mark.parametrize("topic", [*LOGS, Topic.PIPELINES])
+async def test_a_topic_that_is_made_anew_ends_it_and_the_next_start_says_what_to_do(
+    tmp_path: Path, topic: Topic
+) -> None:
+    """What it holds, in memory and in its database, is of records that are gone."""
+    settings, cluster = Settings(data_dir=tmp_path), logs()
+    async with started(settings, cluster) as console:
+        await until(lambda: console.ready().ok)
+        cluster.make_anew(topic)
+        with pytest.raises(OffsetOutOfRange, match=topic):
+            await asyncio.wait_for(console.wait(), 10)
+    if topic is Topic.PIPELINES:  # `topics create` writes another log_id: see below
+        return
+    async with started(settings, cluster) as console:
+        with pytest.raises(ForeignLog, match=f"has read {topic}.*--rebuild"):
+            await asyncio.wait_for(console.wait(), 10)
+
+
+async def test_records_that_rest_on_pushes_that_are_gone_end_a_rebuild_with_what_to_do(tmp_path: Path) -> None:
+    cluster = logs()
+    cluster.make_anew(Topic.PUSHES)
+    async with started(Settings(data_dir=tmp_path), cluster) as console:
+        with pytest.raises(ForeignLog, match=r"rests on pushes\[\d\]@\d+, and pushes\[\d\] ends at 0"):
+            await asyncio.wait_for(console.wait(), 20)
+
+
+async def test_what_an_operator_must_mend_is_said_and_sends_nobody_away(tmp_path: Path) -> None:
+    """What there is can be read, whatever may be written."""
+
+    async def check_log() -> LogState:
+        return LogState(
+            LOG_ID, ("x.commands has max.message.bytes=5",), ("Kafka does not let us write to x.pipelines",)
+        )
+
+    console = Console(complete(Settings(data_dir=tmp_path)), SystemClock(), logs(), check_log)
+    await console.start()
+    await until(lambda: console.ready().ok)
+    for words in ("x.commands has max.message.bytes=5", "Kafka does not let us write to x.pipelines"):
+        assert words in console.ready().detail
     await console.stop()
 
 
