@@ -3,6 +3,7 @@
     HooklineError
       ConfigError           a setting is missing or wrong: the user's mistake, said in words, exit code 2
       BrokerError           the embedded broker cannot start: no Java, no disk, a port taken, another cluster's data
+      DatabaseBroken        the console's database is not one any more: it is dropped, and filled from the logs anew
       ProcessFailed         a child process of `hookline up` dies again and again before it is ready
       LogError              something about the logs in Kafka
         AppendFailed        a record was not acked in time: it may be in the log or land later (unknown, never "failed")
@@ -38,6 +39,7 @@ __all__ = [
     "BundleBroken",
     "CommitRefused",
     "ConfigError",
+    "DatabaseBroken",
     "Fenced",
     "ForeignLog",
     "HooklineError",
@@ -72,6 +74,10 @@ class ConfigError(HooklineError):
 
 class BrokerError(HooklineError):
     """The embedded broker cannot start or has died; the text says what to do."""
+
+
+class DatabaseBroken(HooklineError):
+    """The console's database cannot be read as one; the text says how to drop it. All that it holds is in the logs."""
 
 
 class ProcessFailed(HooklineError):

@@ -57,7 +57,8 @@ class LogCheck:
         for topic, state in states.items():
             TOPIC_LIMIT.labels(topic).set(int(state.config[LIMIT]))
         denied = (missing_right(states[topic].name, "Write") for topic in self._writes if not states[topic].may_write)
-        return LogState(self._log_id, tuple(narrow(states)), tuple(denied))
+        ids = {topic: found for topic in REMEMBERED if (found := states[topic].id) is not None}
+        return LogState(self._log_id, tuple(narrow(states)), tuple(denied), ids)
 
     def _same_topics(self, states: dict[Topic, TopicState]) -> None:
         """Raises ForeignLog."""

@@ -5,8 +5,8 @@ it is mended.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NoReturn
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Refused
+from hookline.log.records import Topic
 
 __all__ = ["CheckLog", "LogState", "LogWatch"]
 
@@ -33,11 +34,12 @@ MISSING_RIGHTS = Gauge("hookline_missing_rights", "Topics that this service must
 @dataclass(frozen=True)
 class LogState:
     """What a look at the topics found. narrow: settings by which a record may be refused, a sentence each; denied: rights
-    that are missing, a sentence each."""
+    that are missing, a sentence each; topics: the ids of those whose records are remembered."""
 
     log_id: UUID
     narrow: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+    topics: Mapping[Topic, UUID] = field(default_factory=dict)
 
 
 CheckLog = Callable[[], Awaitable[LogState]]
@@ -56,15 +58,15 @@ class LogWatch:
         self._hurried = asyncio.Event()
         self._looking = asyncio.Lock()
 
-    async def look(self) -> UUID:
-        """The log's id. Raises what `CheckLog` does."""
+    async def look(self) -> LogState:
+        """Raises what `CheckLog` does."""
         async with self._looking:
             state = await self._check()
         before, self._state, self._refused = self._state, state, ""
         _tell("the topics take less than they should", before.narrow if before else (), state.narrow)
         _tell("a right is missing", before.denied if before else (), state.denied)
         MISSING_RIGHTS.set(len(state.denied))
-        return state.log_id
+        return state
 
     async def run(self) -> NoReturn:
         """Raises TopicsUnfit and ForeignLog: then the process is to be started anew."""

@@ -76,7 +76,9 @@ class Writer:
             except RecordRefused as refused:
                 self._say(draft.place.topic, refused)
                 raise
-            except AppendFailed:
+            except AppendFailed as error:
+                if self._producer is producer:  # the first of all that it had under way
+                    log.warning("an append failed, another producer is made", reason=str(error))
                 self._replace(producer)
                 raise
         finally:

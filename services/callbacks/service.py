@@ -87,7 +87,7 @@ class CallbacksService:
         """The log's id and its number of partitions, as soon as Kafka says. Raises TopicsUnfit."""
         while True:
             try:
-                return await self._watch.look(), await self._cluster.partitions(Topic.CALLBACKS)
+                return (await self._watch.look()).log_id, await self._cluster.partitions(Topic.CALLBACKS)
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))

@@ -80,7 +80,7 @@ class Console:
         self._tasks = [asyncio.create_task(one) for one in work]
 
     async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange, Undecodable (a setting that this version cannot read)."""
+        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange, DatabaseBroken, Undecodable (a setting that this version cannot read)."""
         await asyncio.gather(*self._tasks)
 
     async def stop(self) -> None:

@@ -129,7 +129,9 @@ class Dispatcher:
         for partition in self._partitions.values():
             partition.begin_drain()
         if self._loop is not None and not self._loop.done():
-            await self._in_time(partition.drained() for partition in self._partitions.values())
+            # Where the log is not the one that was read, a last checkpoint would keep the next start from reading this one.
+            is_foreign = self._fatal.done()
+            await self._in_time(p.settled() if is_foreign else p.drained() for p in self._partitions.values())
             self._loop.cancel()
             await asyncio.wait({self._loop})
 
@@ -185,7 +187,7 @@ class Dispatcher:
 
     async def _session(self) -> None:
         """One life of consumer, producer and HTTP client; ends by raising."""
-        log_id = await self._watch.look()
+        log_id = (await self._watch.look()).log_id
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(asyncio.create_task(self._keep_watch()).cancel)
             offsets = await self._cluster.offsets()

@@ -1,10 +1,9 @@
 """Reads the four logs into the database: fetches on the event loop, folds and writes in one thread; other replicas stand by."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-from uuid import UUID
 
 import structlog
 
@@ -18,6 +17,7 @@ from hookline.log.reader import PartitionReader
 from hookline.log.records import Place, Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S as SKIPS_S
 from hookline.log.skips import Skip, find_skip
+from hookline.log.watch import CheckLog
 from services.console.readmodel.database import Database
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.progress import Progress
@@ -41,10 +41,7 @@ ENDS_S = 10.0
 class Projector:
     """`run` projects until it is cancelled. `progress` tells how far it has got."""
 
-    def __init__(
-        self, cluster: Cluster, check_log: Callable[[], Awaitable[UUID]], database: Database, clock: Clock
-    ) -> None:
-        """check_log: the log's id, once the topics are found fit. Raises TopicsUnfit, LogUnavailable."""
+    def __init__(self, cluster: Cluster, check_log: CheckLog, database: Database, clock: Clock) -> None:
         self.progress = Progress()
         self.last_alive = clock.monotonic()
         """When it last got round its loop, whether or not anyone answered (`Clock.monotonic`)."""
@@ -70,7 +67,7 @@ class Projector:
 
     async def _follow(self) -> None:
         """Read from where the database stands; returns when a rebuild was asked for."""
-        log_id = await self._check_log()
+        log = await self._check_log()
         offsets = await self._cluster.offsets()
         model = ReadModel(self._database)
         thread = ThreadPoolExecutor(1, "projection")
@@ -80,7 +77,7 @@ class Projector:
             self.progress.asks(SharedEnds(offsets, places, ENDS_S))
             await self._lock(model, thread)
             starts, ends = await _offsets(offsets, places)
-            await _in(thread, model.open, log_id, starts, ends)
+            await _in(thread, model.open, log.log_id, starts, ends, log.topics)
             consumer = await self._cluster.consumer(gather_ms=GATHER_MS)
             try:
                 await self._project(model, thread, consumer)

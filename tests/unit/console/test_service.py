@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from hookline.clock import SystemClock
-from hookline.errors import ConfigError, ForeignLog, OffsetOutOfRange, TopicsUnfit
+from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, OffsetOutOfRange, TopicsUnfit
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Draft, Place, Topic
 from hookline.log.watch import LogState
@@ -149,6 +149,29 @@ async def test_a_setting_that_cannot_be_read_ends_it(tmp_path: Path) -> None:
             await asyncio.wait_for(console.wait(), 10)
 
 
+BROKEN = {
+    "no database": b"this is no database, and was never one" * 100,
+    "cut off": None,
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+async def test_a_broken_database_ends_it_in_words_and_a_rebuild_mends_it(tmp_path: Path, how: str) -> None:
+    settings, cluster = Settings(data_dir=tmp_path), logs()
+    async with started(settings, cluster) as console:
+        await until(lambda: console.ready().ok)
+    for beside in ("-wal", "-shm"):
+        (tmp_path / f"console.sqlite3{beside}").unlink(missing_ok=True)
+    file = tmp_path / "console.sqlite3"
+    file.write_bytes(BROKEN[how] or file.read_bytes()[: 3 * 4096] + bytes(4096))
+    async with started(settings, cluster) as console:
+        with pytest.raises(DatabaseBroken, match=r"console.sqlite3 is broken \(.*\). Rebuild it: python -m"):
+            await asyncio.wait_for(console.wait(), 10)
+    assert (await rebuilt(settings, cluster))[-1].startswith("rebuilt: ")
+    async with started(settings, cluster) as console:
+        await until(lambda: console.ready().ok)
+
+
 @pytest.mark.parametrize(
     "url", ["mysql://x/y", "nonsense", "sqlite://", "sqlite:///:memory:", "postgresql+nothing://x/y"]
 )
@@ -205,8 +228,8 @@ async def test_a_database_that_fails_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 async def rebuilt(settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID) -> list[str]:
-    async def check_log() -> UUID:
-        return log_id
+    async def check_log() -> LogState:
+        return LogState(log_id)
 
     database, said = open_database(settings), list[str]()
     await asyncio.wait_for(rebuild(database, cluster, check_log, SystemClock(), said.append), 20)

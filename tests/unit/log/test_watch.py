@@ -39,7 +39,7 @@ class Running:
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        assert await self.watch.look() == LOG_ID
+        assert await self.watch.look() == GOOD
         self.task = asyncio.create_task(self.watch.run())
         await settle()
 
