@@ -29,6 +29,8 @@ POLL_RECORDS = 4_000
 """Most records of one poll: what the event loop converts in one go."""
 BUSY_MS = 5
 """How long a busy log that is read at once is left alone."""
+SURE_S = 5.0
+"""How long brokers must say that there is nothing at a position: above what it takes to hear of another leader."""
 AGAIN_S = 0.1
 """After an error that time mends: how long until a broker is asked again."""
 
@@ -229,9 +231,10 @@ class KafkaConsumer:
                 if cursor is None or cursor.paused or cursor.position != session.told(tp):
                     continue  # it was taken away, or sought, meanwhile
                 if not code:
+                    cursor.out_of_range_at = None
                     if data:
                         cursor.fetched, self._ready[tp] = cursor.unpack(data), cursor
-                elif (error := for_code(code)()).retriable:
+                elif (error := for_code(code)()).retriable or _may_be_deposed(cursor, error):
                     mends = True
                 else:
                     cursor.error, self._ready[tp] = error, cursor
@@ -290,6 +293,16 @@ class KafkaConsumer:
         if cursor is None or cursor.leader != node or cursor.paused or tp in self._ready:
             return None
         return cursor.position
+
+
+def _may_be_deposed(cursor: Cursor, error: KafkaError) -> bool:
+    """Is it told, and not for long yet, that there is nothing at its position? A leader that was deposed, and does not know it
+    yet, has not what the next one took; soon another broker is asked."""
+    if not isinstance(error, OffsetOutOfRangeError):
+        return False
+    now = time.monotonic()
+    cursor.out_of_range_at = cursor.out_of_range_at or now
+    return now - cursor.out_of_range_at < SURE_S
 
 
 def _why(tp: TopicPartition, position: int, error: KafkaError) -> LogError:

@@ -4,6 +4,7 @@ A snapshot is records with its own id in the header `snapshot`; others may write
 `last`. No commit names one that is not whole, no restore reads one that no commit names.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ DISPATCHER_GROUP = "dispatcher"
 
 DELETE_GROUP = f"Stop all dispatchers and delete the group {DISPATCHER_GROUP} (kafka-consumer-groups.sh --delete)"
 """How to forget what was committed; its name has the topics' prefix in Kafka."""
+TIMES_ASKED, ASKED_AGAIN_S = 6, 1.0
+"""How often, and how far apart, the ends are asked for before a commit counts as beyond them."""
 POLL_S = 1.0
 IDLE_POLLS = 10
 """Polls without a record after which a snapshot that should be there counts as unavailable."""
@@ -135,7 +138,7 @@ async def read_checkpoint(
     """
     starts = Positions.among(await offsets.starts(logs_of(partition)), partition)
     if checkpoint is not None:
-        _check(partition, checkpoint, starts, Positions.among(await offsets.ends(logs_of(partition)), partition))
+        await _check(offsets, partition, checkpoint, starts)
         end = (await offsets.ends([place := Place(Topic.SNAPSHOTS, partition)]))[place]
         if checkpoint.snapshot >= end and not any(starts):
             log.warning("the snapshot went with its topic: folding the logs from their beginning", partition=partition)
@@ -159,15 +162,26 @@ async def read_checkpoint(
     )
 
 
-def _check(partition: int, checkpoint: Checkpoint, starts: Positions, ends: Positions) -> None:
-    """Raises ForeignLog where a log does not reach to where it was read, or begins behind that."""
-    for topic in LOGS:
-        at, start, end = checkpoint.positions.of(topic), starts.of(topic), ends.of(topic)
-        if not start <= at <= end:
-            raise ForeignLog(
-                f"partition {partition}: the group has read {topic} to {at}, and the log has {start} to {end}: records were"
-                f" deleted, or the topic was made anew. {DELETE_GROUP}, and the partition is folded from what is there"
-            )
+async def _check(offsets: Offsets, partition: int, checkpoint: Checkpoint, starts: Positions) -> None:
+    """Raises ForeignLog where a log does not reach to where it was read, or begins behind that; LogUnavailable.
+
+    It is asked more than once: a leader that was deposed, and does not know it yet, answers with an end that is no more.
+    """
+    for left in reversed(range(TIMES_ASKED)):
+        ends = Positions.among(await offsets.ends(logs_of(partition)), partition)
+        wrong = [
+            f"the group has read {topic} to {at}, and the log has {start} to {end}"
+            for topic, at, start, end in zip(LOGS, checkpoint.positions, starts, ends, strict=True)
+            if not start <= at <= end
+        ]
+        if not wrong:
+            return
+        if left:
+            await asyncio.sleep(ASKED_AGAIN_S)
+    raise ForeignLog(
+        f"partition {partition}: {'; '.join(wrong)}: records were deleted, or the topic was made anew. {DELETE_GROUP}, and"
+        " the partition is folded from what is there"
+    )
 
 
 async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: int) -> AsyncIterator[RawRecord]:

@@ -13,7 +13,7 @@ import structlog
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Refused, SnapshotLost, Unavailable, Undecodable
-from hookline.log.causes import check_causes, waits_of
+from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
@@ -103,14 +103,15 @@ class Replica:
 
     async def watch_lag(self) -> None:
         """Keep the lag's metric, until cancelled. Raises ForeignLog where a record waits for one that its topic has lost."""
+        causes = LostCauses(self._clock)
         while True:
             await self._clock.sleep(LAG_S)
-            waits = waits_of(self._readers())
+            waits = causes.waits(self._readers())
             try:
                 ends = await self.ends()
             except (LogUnavailable, Unavailable):
                 ends = {}
-            check_causes(waits, ends)
+            causes.check(waits, ends)
             for tail in self.tails:
                 lag = sum(Positions.among(ends, tail.partition)) - sum(tail.positions) if ends else float("nan")
                 TAIL_LAG.labels(tail.partition).set(lag)

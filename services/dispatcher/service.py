@@ -15,7 +15,7 @@ from hookline.chain.events import Decision
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
 from hookline.errors import ForeignLog, HooklineError, LogUnavailable, OffsetOutOfRange
-from hookline.log.causes import check_causes, waits_of
+from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.codec import encode
 from hookline.log.ends import SharedEnds
@@ -79,6 +79,7 @@ class Dispatcher:
         self._cluster = cluster
         self._random = random
         self._watch = LogWatch(check_log, clock)
+        self._causes = LostCauses(clock)
         self._make_sender = make_sender
         self._pace = pace
         self._keys: KeyRing = settings.key_ring()
@@ -245,10 +246,10 @@ class Dispatcher:
 
     async def _count_unread(self, offsets: Offsets) -> None:
         places = [place for number in self._partitions for place in logs_of(number)]
-        waits = waits_of(self._transport.feed.readers.values())
+        waits = self._causes.waits(self._transport.feed.readers.values())
         try:
             ends = await offsets.ends(places)
-            check_causes(waits, ends)
+            self._causes.check(waits, ends)
         except LogUnavailable:
             return  # the gauges stay as they were; readiness and the poll's age tell
         except ForeignLog as error:

@@ -93,12 +93,17 @@ async def take_right(cluster: Cluster, topic: Topic) -> None:
         cluster.denied.add(topic)
         return
     assert isinstance(cluster, KafkaCluster)
+    await take(cluster, topic, AclOperation.WRITE)
+    await _until(cluster, _small(topic), taken=False)
+
+
+async def take(cluster: KafkaCluster, topic: Topic, operation: AclOperation) -> None:
+    """Nobody may do that with the topic any more, in force a moment later."""
     name = cluster.connection.name(topic)
     allow = _acl(name, AclOperation.ALL, AclPermissionType.ALLOW)  # with one rule there, no other thing is allowed
-    deny = _acl(name, AclOperation.WRITE, AclPermissionType.DENY)
+    deny = _acl(name, operation, AclPermissionType.DENY)
     acls = _acls(cluster)  # kept: what it was asked is dropped with it
     await _done(acls.create_acls([allow, deny]).values())
-    await _until(cluster, _small(topic), taken=False)
 
 
 async def give_right(cluster: Cluster, topic: Topic) -> None:

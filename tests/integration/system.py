@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -99,7 +99,8 @@ def looking(service: str, look_s: float) -> str:
 class Stand:
     """A broker with a listener of its own for each service, so that a proxy can stand before it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, properties: Mapping[str, str] | None = None) -> None:
+        """properties: of the broker, beside its listeners."""
         port = free_broker_port()
         self.proxy_ports = {name: (free_broker_port(), free_broker_port()) for name in SERVICES}
         """Service to (the port that the broker advertises for its listener, the port it listens on)."""
@@ -116,6 +117,7 @@ class Stand:
                 "advertised.listeners": ",".join([own, *shown]),
                 "listener.security.protocol.map": ",".join(protocols),
                 "inter.broker.listener.name": "PLAINTEXT",
+                **(properties or {}),
             },
         )
 

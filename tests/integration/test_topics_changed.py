@@ -5,7 +5,7 @@ import contextlib
 import random
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from hookline.chain.events import ChainCompleted, PushReceived
 from hookline.log.records import LOGS, QUARANTINE, Topic
 from hookline.log.topics import create_topics
-from tests.contract.operators import change, delete, make_anew
+from tests.contract.operators import GUARDED, change, delete, give_right, make_anew, take_right
 from tests.integration.system import SERVICES, TOKEN, Stand, System, until
 from tests.integration.test_operations import hookline
 
@@ -146,6 +146,35 @@ async def says(system: System, service: str, words: str) -> bool:
     return words in await detail(system, service)
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """A broker that goes by rights."""
+    made = Stand(tmp_path_factory.mktemp("guarded"), GUARDED)
+    with made.broker:
+        yield made
+
+
+async def test_a_right_that_is_taken_away_is_named_until_it_is_given_back(guarded: Stand, tmp_path: Path) -> None:
+    """503 for what will be taken again, and an operator who knows what to do; other topics go on."""
+    system = System(guarded, tmp_path, partitions=4, look_s=LOOK_S)
+    async with system.running("ingress", "dispatcher", "callbacks"):
+        for service, topic in (("ingress", Topic.PUSHES), ("callbacks", Topic.CALLBACKS)):
+            await take_right(system.cluster(), topic)
+            words = f"Kafka does not let us write to {system.prefix}{topic}: give our Kafka user the right Write on it"
+            await until(lambda s=service, w=words: says(system, s, w))
+            assert not await system.is_ready(service)
+        for _ in range(3):
+            assert await post(system, 100, "refused") == 503
+        said = (tmp_path / "ingress.log").read_text()
+        assert said.count("a right is missing") == said.count("Kafka does not take a record") == 1
+        assert not (await system.raw(QUARANTINE.topic))
+        assert await system.is_ready("dispatcher"), "it writes elsewhere"
+        for service, topic in (("ingress", Topic.PUSHES), ("callbacks", Topic.CALLBACKS)):
+            await give_right(system.cluster(), topic)
+            await until(lambda s=service: system.is_ready(s))
+        await until(lambda: is_taken(system, "taken"))
+
+
 @pytest.mark.parametrize(
     "topic", [Topic.CALLBACKS, Topic.COMMANDS, Topic.DELIVERIES, Topic.SNAPSHOTS, Topic.QUARANTINE]
 )
@@ -168,7 +197,7 @@ async def test_a_topic_that_is_made_anew_stops_nobody_for_good(stand: Stand, tmp
             await complete_anew(system, "after")
             for service in ("ingress", "dispatcher", "callbacks"):
                 for words in keeper.ends.get(service, ()):
-                    assert "made anew" in words, f"{service}: {words}"
+                    assert "made anew" in words or "there is no topic" in words, f"{service}: {words}"
             if topic not in LOGS:
                 assert keeper.ends == {}
                 return

@@ -9,7 +9,7 @@ import structlog
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Unavailable
-from hookline.log.causes import check_causes, waits_of
+from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
@@ -49,6 +49,7 @@ class Projector:
         self._check_log = check_log
         self._database = database
         self._clock = clock
+        self._causes = LostCauses(clock)
         self._look_at = 0.0
         self._skips_at = 0.0
 
@@ -119,8 +120,8 @@ class Projector:
         """
         if self._clock.monotonic() < self._look_at:
             return False
-        waits = waits_of(readers)
-        check_causes(waits, await self.progress.refresh_ends())
+        waits = self._causes.waits(readers)
+        self._causes.check(waits, await self.progress.refresh_ends())
         self._look_at = self._clock.monotonic() + LOOK_S
         return True
 

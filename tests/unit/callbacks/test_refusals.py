@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 
 from hookline.chain.ids import ChainId
 from hookline.errors import ForeignLog, LogUnavailable, OffsetOutOfRange, Refused, TopicsUnfit
+from hookline.log import snapshots
 from hookline.log.cluster import Consumer
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
@@ -55,8 +56,13 @@ class Service:
             return answer.status, answer.headers.get("Retry-After"), await answer.json()
 
     async def ended(self) -> None:
-        """Raises what ended it."""
-        await asyncio.wait_for(self.service.wait(), 10)
+        """Raises what ended it, as time goes by."""
+        ending = asyncio.create_task(self.service.wait())
+        async with asyncio.timeout(10):
+            while not ending.done():
+                self.world.clock.ms += 1000
+                await asyncio.sleep(0.01)
+        await ending
 
 
 @asynccontextmanager
@@ -152,7 +158,8 @@ async def test_records_that_rest_on_pushes_that_are_gone_end_it_with_what_to_do(
             await it.ended()
 
 
-async def test_a_commit_beyond_the_end_of_a_log_is_not_read_on_from() -> None:
+async def test_a_commit_beyond_the_end_of_a_log_is_not_read_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "ASKED_AGAIN_S", 0)
     world = made(partitions=1)
     chain = world.push()
     saved = await snapshot(world, chain)

@@ -3,8 +3,9 @@
 import pytest
 
 from hookline.chain.events import CallbackReceived, PushReceived, Verdict
+from hookline.clock import ManualClock
 from hookline.errors import ForeignLog
-from hookline.log.causes import check_causes, waits_of
+from hookline.log.causes import SURE_S, LostCauses
 from hookline.log.codec import encode
 from hookline.log.memory import MemoryCluster
 from hookline.log.reader import PartitionReader, Wait
@@ -31,27 +32,55 @@ def waiting(run: int, cause: int) -> PartitionReader:
     return reader
 
 
-def test_what_is_in_the_log_is_waited_for() -> None:
-    waits = waits_of([waiting(run=0, cause=5)])
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def causes(clock: ManualClock) -> LostCauses:
+    return LostCauses(clock)
+
+
+def test_what_is_in_the_log_is_waited_for_however_long(causes: LostCauses, clock: ManualClock) -> None:
+    waits = causes.waits([waiting(run=0, cause=5)])
     assert waits == [(0, Wait(Topic.CALLBACKS, 0, Topic.PUSHES, 5))]
-    check_causes(waits, {PUSHES: 6})
-    check_causes(waits, {})  # Kafka did not say
+    for ends in ({PUSHES: 6}, {}):  # or Kafka did not say
+        causes.check(waits, ends)
+        clock.advance(10 * SURE_S)
+        causes.check(waits, ends)
 
 
-def test_what_is_not_in_the_log_will_not_come() -> None:
+def test_what_is_not_in_the_log_for_a_while_will_not_come(causes: LostCauses, clock: ManualClock) -> None:
+    waits = causes.waits([waiting(run=0, cause=5)])
+    causes.check(waits, {PUSHES: 5})
+    clock.advance(SURE_S - 1)
+    causes.check(waits, {PUSHES: 5})
+    clock.advance(1)
     with pytest.raises(ForeignLog, match=r"callbacks\[0\]@0 rests on pushes\[0\]@5, and pushes\[0\] ends at 5") as said:
-        check_causes(waits_of([waiting(run=0, cause=5)]), {PUSHES: 5})
+        causes.check(waits, {PUSHES: 5})
     assert "delete commands, callbacks, deliveries too" in str(said.value)
 
 
-def test_a_later_run_rests_on_commands() -> None:
-    waits = waits_of([waiting(run=8, cause=7)])
-    check_causes(waits, {PUSHES: 0, COMMANDS: 8})
+def test_an_end_of_a_leader_that_was_deposed_is_soon_another(causes: LostCauses, clock: ManualClock) -> None:
+    waits = causes.waits([waiting(run=0, cause=5)])
+    for _ in range(5):
+        causes.check(waits, {PUSHES: 5})
+        clock.advance(SURE_S - 1)
+        causes.check(waits, {PUSHES: 6})
+        clock.advance(SURE_S)
+
+
+def test_a_later_run_rests_on_commands(causes: LostCauses, clock: ManualClock) -> None:
+    waits = causes.waits([waiting(run=8, cause=7)])
+    causes.check(waits, {PUSHES: 0, COMMANDS: 8})
+    causes.check(waits, {PUSHES: 0, COMMANDS: 7})
+    clock.advance(SURE_S)
     with pytest.raises(ForeignLog, match=r"rests on commands\[0\]@7.*delete callbacks, deliveries too"):
-        check_causes(waits, {PUSHES: 0, COMMANDS: 7})
+        causes.check(waits, {PUSHES: 0, COMMANDS: 7})
 
 
-def test_what_waits_no_more_is_not_named() -> None:
+def test_what_waits_no_more_is_not_named(causes: LostCauses) -> None:
     reader = waiting(run=0, cause=0)
     cluster = MemoryCluster(1)
     push = PushReceived(
@@ -69,4 +98,4 @@ def test_what_waits_no_more_is_not_named() -> None:
     cluster.append(encode(push, 0, now_ms=1))
     reader.offer(Topic.PUSHES, cluster.log(PUSHES))
     assert len(list(reader.read())) == 2
-    assert waits_of([reader]) == []
+    assert causes.waits([reader]) == []
