@@ -149,3 +149,23 @@ async def test_a_snapshot_that_kafka_refuses_ends_no_incarnation(saving: World) 
         await complete_one(saving, 2)
         await complete_one(saving, 3)
         await until(lambda: snapshots(saving) > 0)
+
+
+async def test_what_is_stopped_because_it_is_another_log_leaves_no_checkpoint_of_the_old(saving: World) -> None:
+    """It would name positions that the new log does not have, and no later start would get past it."""
+    found: list[LogState | Exception] = [LogState(LOG_ID)]
+
+    async def check() -> LogState:
+        if isinstance(found[0], Exception):
+            raise found[0]
+        return found[0]
+
+    async with saving.running(check=check) as dispatcher:
+        saving.push(plan(1))
+        await until(lambda: saving.decisions(HookDelivered))
+        found[0] = ForeignLog("x.callbacks was made anew")
+        with pytest.raises(ForeignLog):
+            await ended(dispatcher, saving)
+        before = dict(saving.cluster.membership(DISPATCHER_GROUP).commits)
+        await dispatcher.stop()
+        assert saving.cluster.membership(DISPATCHER_GROUP).commits == before
