@@ -15,7 +15,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "gate_p50_ms", "gate_p95_ms", "chain_p95_ms", "chains_per_s", "hooks_per_s", "disk_bytes_per_chain",
     ),
     "restore.*": ("seconds", "callbacks_seconds", "bytes_per_chain"),
-    "neighbours.*": ("p50_ratio", "p95_ratio", "p99_ratio"),
+    "neighbours.*": ("p95_ratio", "p99_ratio"),
     "outage.*": ("away_p95_ratio", "other_p95_ratio", "retries_per_s", "duplicates", "memory_ratio", "dispatcher_cores"),
     "scale.*": ("delivered_per_s", "lost", "duplicates"),
     "idle": ("ingress_mb", "dispatcher_mb", "callbacks_mb", "console_mb"),

@@ -3,11 +3,16 @@
     HooklineError
       ConfigError           a setting is missing or wrong: the user's mistake, said in words, exit code 2
       BrokerError           the embedded broker cannot start: no Java, no disk, a port taken, another cluster's data
+      DatabaseBroken        the console's database is not one any more: it is dropped, and filled from the logs anew
       ProcessFailed         a child process of `hookline up` dies again and again before it is ready
       LogError              something about the logs in Kafka
         AppendFailed        a record was not acked in time: it may be in the log or land later (unknown, never "failed")
-        LogUnavailable      a read, an end offset or a commit got no answer
-          Refused           a broker is there and does not let us in, or is not who it should be
+          RecordRefused     Kafka will not take that record as it is: it is not in the log, for certain
+            RecordTooLarge  larger than its topic takes, as it is set now
+            NotAuthorised   our Kafka user may not write to its topic: taken once an operator gives the right
+        LogUnavailable      a read, an end offset or a commit got no answer: time mends it
+          Refused           a broker is there and does not let us in, or not to what we need: an operator mends it
+        OffsetOutOfRange    the offset to read on from is not in the log: only a restart mends it
         Undecodable         a record that this version cannot read: stops its partition, and only that one
           Unfoldable        one that it can read, and cannot fold: a fault of ours
         BundleBroken        an exported log is not, or no longer, what `hookline audit export` wrote
@@ -34,6 +39,7 @@ __all__ = [
     "BundleBroken",
     "CommitRefused",
     "ConfigError",
+    "DatabaseBroken",
     "Fenced",
     "ForeignLog",
     "HooklineError",
@@ -41,7 +47,11 @@ __all__ = [
     "KeyMissing",
     "LogError",
     "LogUnavailable",
+    "NotAuthorised",
+    "OffsetOutOfRange",
     "ProcessFailed",
+    "RecordRefused",
+    "RecordTooLarge",
     "Refused",
     "SnapshotLost",
     "TokenError",
@@ -66,6 +76,10 @@ class BrokerError(HooklineError):
     """The embedded broker cannot start or has died; the text says what to do."""
 
 
+class DatabaseBroken(HooklineError):
+    """The console's database cannot be read as one; the text says how to drop it. All that it holds is in the logs."""
+
+
 class ProcessFailed(HooklineError):
     """A child process of `hookline up` died again and again before it was ready; the text has its last log lines."""
 
@@ -78,12 +92,35 @@ class AppendFailed(LogError):
     """No ack in time. The record may be in the log, may land later, or never."""
 
 
+class RecordRefused(AppendFailed):
+    """Kafka answered that it does not take that record: it is not in the log and will not land later.
+
+    The text names the topic and says why. The same record is refused again until somebody changes the topic.
+    """
+
+
+class RecordTooLarge(RecordRefused):
+    """The record is larger than its topic takes: above `max.message.bytes`, as it is set now, or above a segment."""
+
+
+class NotAuthorised(RecordRefused):
+    """Our Kafka user may not write to that topic; the text names the right. It is taken once an operator has given that."""
+
+
 class LogUnavailable(LogError):
     """Kafka did not answer a read, an end offset or a commit."""
 
 
 class Refused(LogUnavailable):
-    """A certificate or a credential is not good; the text says which setting to look at."""
+    """A certificate or a credential is not good, or a right is missing; the text says what to look at."""
+
+
+class OffsetOutOfRange(LogError):
+    """The offset to read on from is not in the log: its records were deleted, or the topic was made anew.
+
+    Whoever meets it holds what came of records that are gone. Asking again does not help; reading the log from the
+    beginning of what there is does, so it ends the process.
+    """
 
 
 class Undecodable(LogError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -14,14 +15,24 @@ from hookline.cli.ports import SERVICES, service_port
 from hookline.cli.probe import ask_ready, ready_url
 from hookline.cli.topics import unreachable
 from hookline.errors import ConfigError, HooklineError, LogUnavailable, Undecodable
-from hookline.log.fitness import fitness
+from hookline.log.fitness import fitness, narrow
 from hookline.log.kafka import kafka_cluster
 from hookline.log.topics import describe
 from hookline.settings import Settings
 
-__all__ = ["Finding", "Level", "check_database", "check_kafka", "check_names", "check_secrets", "check_services"]
+__all__ = [
+    "Finding",
+    "Level",
+    "check_console_fits",
+    "check_database",
+    "check_kafka",
+    "check_names",
+    "check_secrets",
+    "check_services",
+]
 
 PREFIX = "HOOKLINE_"
+CONSOLE_FILE = "console.sqlite3"
 NOT_IN_SETTINGS = frozenset({"HOOKLINE_HOOK_SECRET", "HOOKLINE_CACHE_DIR"})
 """Read elsewhere: by `hookline receive`, by the embedded broker."""
 
@@ -98,10 +109,30 @@ async def check_kafka(settings: Settings) -> list[Finding]:
         return [Finding(Level.BAD, "topics", str(error), "is a newer version of Hookline writing there?")]
     servers = ",".join(cluster.connection.bootstrap_servers)
     answers = Finding(Level.GOOD, "kafka", f"{servers} answers, {found.brokers} broker(s)")
-    wrong = fitness(found, cluster.connection.name)
+    wrong = fitness(found, cluster.connection.name) + narrow(found.states)
     if not wrong:
         return [answers, Finding(Level.GOOD, "topics", f"all seven fit, log_id {found.log_id}")]
     return [answers, *(Finding(Level.BAD, "topics", *(sentence.split(": ", 1))) for sentence in wrong)]
+
+
+async def check_console_fits(settings: Settings, environment: Mapping[str, str]) -> Finding | None:
+    """Does the console's database fit the log? Asked of the console itself; None where there is no database yet.
+
+    environment: what the console would be started with.
+    """
+    if not settings.database_url.get_secret_value() and not (settings.data_dir / CONSOLE_FILE).exists():
+        return None
+    command = (sys.executable, "-m", "services.console", "--check")
+    asked = await asyncio.create_subprocess_exec(
+        *command, env=dict(environment), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, wrong = (text.decode(errors="replace").strip().split("\n")[-1] for text in await asked.communicate())
+    if asked.returncode == 0:
+        return Finding(Level.GOOD, "console's database", out)
+    if "No module named" in wrong:
+        return Finding(Level.ODD, "console's database", "not looked at: the console is not installed here")
+    said, _, remedy = wrong.removeprefix("hookline: ").partition(" Rebuild it: ")
+    return Finding(Level.BAD, "console's database", said, remedy and "`hookline console --rebuild`: nothing is lost")
 
 
 def check_java() -> Finding:

@@ -18,6 +18,8 @@ from hookline.settings import ADMIN_OFFSET, Settings
 __all__ = ["DemoSystem", "UpEnded", "ports_to_use"]
 
 STOP_S = 60.0
+READY = "ready"
+"""The line with which `up` says that all is up; something follows it where one service is not."""
 
 
 class UpEnded(HooklineError):
@@ -56,6 +58,8 @@ class DemoSystem:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._incomplete = False
+        """Is it ready but for a service that it does without?"""
 
     async def __aenter__(self) -> "DemoSystem":
         self._process = await asyncio.create_subprocess_exec(
@@ -73,6 +77,8 @@ class DemoSystem:
             await asyncio.wait({ready, self._reading}, return_when=asyncio.FIRST_COMPLETED)
             if not self._ready.is_set():
                 raise UpEnded("`hookline up` ended before it was ready (see above)")
+            if self._incomplete:
+                raise UpEnded("`hookline up` runs without a service that the demo needs (see above)")
         except BaseException:
             await self.stop()
             raise
@@ -107,7 +113,9 @@ class DemoSystem:
         """Its lines until `ready`; then only its warnings: the demo says the rest itself."""
         while line := await output.readline():
             text = Text.from_ansi(line.decode(errors="replace").rstrip("\n"))
-            if text.plain.strip() == "ready":
+            if text.plain.strip().startswith(f"{READY},"):
+                self._incomplete = True
+            if text.plain.strip().partition(",")[0] == READY:
                 self._ready.set()
             elif not self._ready.is_set() or text.plain.startswith("!"):
                 self._console.print(text)

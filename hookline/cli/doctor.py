@@ -15,6 +15,7 @@ from rich.table import Table
 from hookline.cli.checks import (
     Finding,
     Level,
+    check_console_fits,
     check_database,
     check_java,
     check_kafka,
@@ -63,19 +64,24 @@ def doctor(
         data_dir=data.absolute(), **{name.removeprefix("HOOKLINE_").lower(): value for name, value in from_file.items()}
     )
     _show_settings(console, settings, SecretFile(data).path, frozenset(from_file), everything=everything)
-    findings += asyncio.run(_look(settings))
+    data_dir = {"HOOKLINE_DATA_DIR": str(settings.data_dir)}
+    findings += asyncio.run(_look(settings, {**os.environ, **from_file, **data_dir}))
     _show_findings(console, findings)
     if any(finding.level is Level.BAD for finding in findings):
         raise typer.Exit(1)
 
 
-async def _look(settings: Settings) -> list[Finding]:
+async def _look(settings: Settings, environment: Mapping[str, str]) -> list[Finding]:
+    """environment: ours, completed as `hookline up` does it for the console."""
     findings = list(check_secrets(settings))
     if not settings.kafka_bootstrap_servers and settings.kafka != "docker":
         findings.append(await asyncio.to_thread(check_java))
-    findings += await check_kafka(settings)
+    kafka = await check_kafka(settings)
+    findings += kafka
     findings += [finding async for finding in check_services(settings)]
     findings.append(await asyncio.to_thread(check_database, settings))
+    if kafka[0].level is Level.GOOD and (fits := await check_console_fits(settings, environment)) is not None:
+        findings.append(fits)
     return findings
 
 

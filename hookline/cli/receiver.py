@@ -13,6 +13,7 @@ from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from hookline.errors import ConfigError
+from hookline.web.body import without_bom
 
 __all__ = ["Conduct", "Hook", "Receiver", "ReceiverWitness", "Verdict", "check_secret", "verify"]
 
@@ -126,7 +127,7 @@ class Receiver:
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()
         try:
-            payload = json.loads(body)
+            payload = json.loads(without_bom(body))
         except ValueError:
             payload = None
         if not isinstance(payload, dict):

@@ -15,7 +15,9 @@ __all__ = ["RestartPolicy", "Supervisor", "Unit", "Witness"]
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 TRIES = 5
-"""Deaths in a row before it was ready that end `hookline up` (design section 6)."""
+"""Deaths in a row before it was ready after which it is given up: that ends `hookline up`, or it goes on without (design section 6)."""
+SLOW_PAUSE_S = 30.0
+"""Between two tries of a unit that was given up, and that the rest does without."""
 POLL_S = 0.1
 
 
@@ -48,6 +50,9 @@ class Witness(Protocol):
     def died(self, unit: Unit, how: str, pause_s: float) -> None:
         """It will be started again after the pause."""
 
+    def given_up(self, unit: Unit, how: str, pause_s: float) -> None:
+        """It cannot stay up, and the rest goes on without it. It is tried again after each pause, in silence until it is ready."""
+
 
 @dataclass
 class RestartPolicy:
@@ -68,31 +73,51 @@ class RestartPolicy:
 
 
 class Supervisor:
-    """Of one unit. `first_ready` is set once it has been ready."""
+    """Of one unit. `first_ready` is set once it has been ready, `settled` then or once it was given up.
 
-    def __init__(self, unit: Unit, clock: Clock, witness: Witness) -> None:
+    is_needed: what cannot stay up ends `keep`; else it is tried on, slowly.
+    """
+
+    def __init__(self, unit: Unit, clock: Clock, witness: Witness, *, is_needed: bool = True) -> None:
         self.unit = unit
         self.first_ready = asyncio.Event()
+        self.settled = asyncio.Event()
+        self.is_needed = is_needed
+        self.is_given_up = False
         self._clock = clock
         self._witness = witness
 
     async def keep(self) -> NoReturn:
-        """Run until cancelled (the unit then still runs). Raises ProcessFailed, and what its very first start raises."""
+        """Run until cancelled (the unit then still runs).
+
+        Where it is needed: raises ProcessFailed, and what its very first start raises.
+        """
         policy = RestartPolicy()
         while True:
             was_ready, how = await self._live_once()
             pause_s = policy.after_death(was_ready)
             if pause_s is None:
-                raise ProcessFailed(self._last_words(how))
-            self._witness.died(self.unit, how, pause_s)
+                pause_s = self._give_up(how)
+            else:
+                self._witness.died(self.unit, how, pause_s)
             await self._clock.sleep(pause_s)
+
+    def _give_up(self, how: str) -> float:
+        """Seconds until it is tried again all the same. Raises ProcessFailed where it is needed."""
+        if self.is_needed:
+            raise ProcessFailed(self._last_words(how))
+        if not self.is_given_up:
+            self._witness.given_up(self.unit, how, SLOW_PAUSE_S)
+        self.is_given_up = True
+        self.settled.set()
+        return SLOW_PAUSE_S
 
     async def _live_once(self) -> tuple[bool, str]:
         began = self._clock.monotonic()
         try:
             await self.unit.start()
         except HooklineError as error:
-            if not self.first_ready.is_set():
+            if self.is_needed and not self.first_ready.is_set():
                 raise  # it never worked: trying again would only say it five times
             return False, str(error)
         death = asyncio.create_task(self.unit.ended())
@@ -102,7 +127,9 @@ class Supervisor:
             was_ready = readiness.done() and not death.done()
             if was_ready:
                 readiness.result()
+                self.is_given_up = False
                 self.first_ready.set()
+                self.settled.set()
                 self._witness.became_ready(self.unit, self._clock.monotonic() - began)
             return was_ready, await death
         finally:

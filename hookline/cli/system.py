@@ -1,7 +1,7 @@
 """The whole system on this machine: broker, topics, four services; started in order, kept running, stopped in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from hookline.cli.supervisor import Supervisor, Unit, Witness
@@ -13,6 +13,8 @@ __all__ = ["LocalSystem", "Voice"]
 
 STOP_GRACE_S = 10.0
 """What a service gets to end its requests before it is killed."""
+PATIENCE_S = 60.0
+"""How long all else waits for a service that it does without to get ready, before it is said that the rest is."""
 STOP_ORDER = ("console", "ingress", "callbacks", "dispatcher")
 """First who takes things in, last who works them off; the broker after all of them."""
 
@@ -23,7 +25,8 @@ class Voice(Witness, Protocol):
     def topics_fit(self, done: Sequence[str]) -> None:
         """`done`: what had to be made, one sentence each."""
 
-    def all_ready(self) -> None: ...
+    def all_ready(self, without: Sequence[str] = ()) -> None:
+        """`without`: services that the rest does without, and that are not ready."""
 
     def stopping(self) -> None: ...
 
@@ -33,7 +36,10 @@ class Voice(Witness, Protocol):
 
 
 class LocalSystem:
-    """Broker (None: Kafka is elsewhere), topics and services. `run` it once."""
+    """Broker (None: Kafka is elsewhere), topics and services. `run` it once.
+
+    dispensable: names of services that the rest does without. One that cannot stay up ends all, but for these.
+    """
 
     def __init__(
         self,
@@ -42,12 +48,14 @@ class LocalSystem:
         services: Sequence[ServiceUnit],
         clock: Clock,
         voice: Voice,
+        dispensable: Collection[str] = (),
     ) -> None:
         self._broker = broker
         self._make_topics = make_topics
         self._services = services
         self._clock = clock
         self._voice = voice
+        self._dispensable = dispensable
         self._hurry = False
         self.broker_is_busy = False
         """After `run`: a thread of the broker still downloads, and only the end of the process ends that."""
@@ -76,18 +84,35 @@ class LocalSystem:
         try:
             async with asyncio.TaskGroup() as group:
                 if self._broker is not None:
-                    await self._keep(group, self._broker).wait()
+                    await self._keep(group, self._broker).first_ready.wait()
                 self._voice.topics_fit(await self._make_topics())
-                for ready in [self._keep(group, service) for service in self._services]:
-                    await ready.wait()
-                self._voice.all_ready()
+                kept = [self._keep(group, service) for service in self._services]
+                for supervisor in kept:
+                    if supervisor.is_needed:
+                        await supervisor.first_ready.wait()
+                await self._settle([supervisor for supervisor in kept if not supervisor.is_needed])
+                self._voice.all_ready([s.unit.name for s in kept if not s.first_ready.is_set()])
         except* HooklineError as failed:
             raise _first(failed) from None
 
-    def _keep(self, group: asyncio.TaskGroup, unit: Unit) -> asyncio.Event:
-        supervisor = Supervisor(unit, self._clock, self._voice)
+    def _keep(self, group: asyncio.TaskGroup, unit: Unit) -> Supervisor:
+        supervisor = Supervisor(unit, self._clock, self._voice, is_needed=unit.name not in self._dispensable)
         group.create_task(supervisor.keep())
-        return supervisor.first_ready
+        return supervisor
+
+    async def _settle(self, supervisors: Sequence[Supervisor]) -> None:
+        """Wait until each of them was ready once or is given up, but not for long."""
+
+        async def settled() -> None:
+            for supervisor in supervisors:
+                await supervisor.settled.wait()
+
+        waits = {asyncio.create_task(settled()), asyncio.create_task(self._clock.sleep(PATIENCE_S))}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _stop(self) -> None:
         self._voice.stopping()

@@ -15,7 +15,7 @@ from hookline.cli.drain import read_drain, show_drain
 from hookline.cli.terminal import make_console
 from hookline.clock import SystemClock
 from hookline.errors import ConfigError, LogUnavailable, Refused, TopicsUnfit
-from hookline.log.fitness import Topics, TopicState, fitness
+from hookline.log.fitness import Topics, TopicState, fitness, narrow
 from hookline.log.kafka import KafkaCluster, kafka_cluster
 from hookline.log.records import LOGS, Topic
 from hookline.log.retention import days_kept, needed_days
@@ -61,7 +61,7 @@ def describe_topics() -> None:
     cluster = _cluster(settings)
     found = _ask(settings, describe(cluster))
     _show(console, found, cluster)
-    if wrong := fitness(found, cluster.connection.name):
+    if wrong := fitness(found, cluster.connection.name) + narrow(found.states):
         raise TopicsUnfit("\n  ".join(["the topics do not fit:", *wrong]))
 
 
@@ -124,7 +124,8 @@ async def make_topics(settings: Settings) -> list[str]:
 def unreachable(settings: Settings, error: LogUnavailable) -> str:
     """Why Kafka does not answer, as far as it can be told, and what to do."""
     if isinstance(error, Refused):
-        return f"Kafka does not let us in: {error}"
+        said = str(error)
+        return said if said.startswith("Kafka does not let us") else f"Kafka does not let us in: {said}"
     if settings.kafka_bootstrap_servers:
         servers = ",".join(settings.kafka_bootstrap_servers)
         return f"Kafka does not answer at {servers}: is it up, and is HOOKLINE_KAFKA_BOOTSTRAP_SERVERS right?"

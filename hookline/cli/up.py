@@ -44,7 +44,8 @@ def up(
 ) -> None:
     """The whole system on this machine: a Kafka broker, the topics and the four services, until Ctrl-C.
 
-    A service that dies is started again. Settings come from the environment
+    A service that dies is started again. One that cannot stay up ends all, but for
+    the console: chains run without it. Settings come from the environment
     (HOOKLINE_...); with HOOKLINE_KAFKA_BOOTSTRAP_SERVERS set, that Kafka is used
     and no broker is started.
 
@@ -87,6 +88,7 @@ async def _run(settings: Settings, folder: DataDir, console: Console) -> bool:
             [_service(name, settings, folder, secrets, session, voice, own_broker=own_broker) for name in SERVICES],
             clock,
             voice,
+            dispensable=("console",),  # chains need no console
         )
         voice.begin()
         await system.run(_stop_signal(system.hurry))

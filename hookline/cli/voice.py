@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from textwrap import shorten
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.markup import escape
 from hookline import __version__
 from hookline.cli.probe import NO_ANSWER, local_host
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
-from hookline.cli.supervisor import Unit
+from hookline.cli.supervisor import TRIES, Unit
 from hookline.cli.terminal import shown_path
 from hookline.clock import Clock
 from hookline.settings import Settings
@@ -25,6 +26,23 @@ SAMPLE_PUSH = (
 PATIENCE_S = 5.0
 """So long a unit may take before it is said why it is not ready, and then between two such lines."""
 LONGEST_DETAIL = 100
+REBUILD = "--rebuild"
+"""In the last words of a console whose database is of another log, or broken."""
+REBUILD_NEEDS = (
+    "database_url",
+    "kafka_security_protocol",
+    "kafka_sasl_mechanism",
+    "kafka_username",
+    "kafka_password",
+    "kafka_ca_file",
+    "kafka_cert_file",
+    "kafka_key_file",
+)
+"""Settings that `hookline console --rebuild` must have beside those that its line shows."""
+WITHOUT: Mapping[str, str] = {
+    "console": "pushes come in, hooks are called, callbacks are taken. Pages, API, History and new pipelines are away"
+}
+"""What still works without a service, and what does not."""
 QUIET_S = 10.0
 """After an error line of a service was shown, its next ones only go to its log file, for so long."""
 
@@ -94,22 +112,59 @@ class UpVoice:
             f"[warn]![/] [name]{unit.name:<11}[/] ended ({escape(how)}): started again in {pause_s:g} s{said}"
         )
 
+    def given_up(self, unit: Unit, how: str, pause_s: float) -> None:
+        """What happened, what still works, and what to do."""
+        show, last = self._console.print, "".join(unit.last_lines()[-1:])
+        show(f"[bad]![/] [name]{unit.name:<11}[/] ended {TRIES} times before it was ready ({escape(how)})")
+        if last:
+            self._more(last)
+        self._more(f"the rest runs on without it: {WITHOUT.get(unit.name, '')}")
+        if must_rebuild := REBUILD in last:
+            self._more(f"to do: {self._rebuild()}")
+            self._more(f"{self._as_here()}it reads everything anew from Kafka; nothing is lost")
+        else:
+            self._more(f"to do: see {shown_path(self._log_file(unit.name))}, and what `hookline doctor` says")
+        self._more(f"it is tried again every {pause_s:g} s{', also while that runs' if must_rebuild else ''}")
+
+    def _more(self, text: str) -> None:
+        self._console.print(f"  {'':<11} [quiet]{escape(text)}[/]")
+
+    def _rebuild(self) -> str:
+        """The command, with what it needs to know: it is for another terminal."""
+        known = {
+            "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": self._urls["kafka"],
+            "HOOKLINE_DATA_DIR": str(self._data_dir),
+        }
+        if self._settings.topic_prefix != Settings.model_fields["topic_prefix"].default:
+            known["HOOKLINE_TOPIC_PREFIX"] = self._settings.topic_prefix
+        return " ".join([*(f"{name}={quote(value)}" for name, value in known.items()), "hookline console --rebuild"])
+
+    def _as_here(self) -> str:
+        """Which settings that command must have too: some are secrets, so their values are not shown."""
+        differ = [n for n in REBUILD_NEEDS if getattr(self._settings, n) != Settings.model_fields[n].default]
+        named = ", ".join(f"HOOKLINE_{name.upper()}" for name in differ)
+        return f"with {named} set as here; " if named else ""
+
+    def _log_file(self, service: str) -> Path:
+        return self._data_dir / "logs" / f"{service}.log"
+
     def error_line(self, service: str, line: str) -> None:
         """An error in a service's log: shown, but not a flood of them."""
         now = self._clock.monotonic()
         if now - self._shown_error_at.get(service, float("-inf")) < QUIET_S:
             return
         self._shown_error_at[service] = now
-        log_file = self._data_dir / "logs" / f"{service}.log"
-        self._console.print(
-            f"[bad]![/] [name]{service:<11}[/] {escape(line)} [quiet](more in {shown_path(log_file)})[/]"
-        )
+        more = f"[quiet](more in {shown_path(self._log_file(service))})[/]"
+        self._console.print(f"[bad]![/] [name]{service:<11}[/] {escape(line)} {more}")
 
-    def all_ready(self) -> None:
+    def all_ready(self, without: Sequence[str] = ()) -> None:
         """The line `ready`, the addresses, how to log in, and a push to paste."""
         show, urls = self._console.print, self._urls
-        show("\n[good]ready[/]")
-        show(f"  console     [url]{urls['console']}[/]   {self._login()}")
+        show(f"\n[warn]ready, without the {', '.join(without)}[/]" if without else "\n[good]ready[/]")
+        if "console" in without:
+            show("  console     [warn]not ready: see above[/]")
+        else:
+            show(f"  console     [url]{urls['console']}[/]   {self._login()}")
         show(f"  ingress     [url]{urls['ingress']}[/]")
         show(f"  callbacks   [url]{urls['callbacks']}[/]")
         show(f"  kafka       {urls['kafka']}")

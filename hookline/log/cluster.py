@@ -27,15 +27,17 @@ class Commit(NamedTuple):
 
 
 class Producer(Protocol):
-    """Appends with acks=all, idempotent. After one failure it is broken for good: close it and make another."""
+    """Appends with acks=all, idempotent. Once it is unknown what became of a record it is broken for good: close it and
+    make another. A refusal breaks nothing: whatever else is under way, to that place too, goes on and keeps its order."""
 
     @property
     def broken(self) -> bool:
-        """True once an append failed or timed out; every later append fails at once."""
+        """True once an append timed out or had an answer that says nothing; every later append fails at once."""
 
     async def send(self, draft: Draft) -> Ack:
         """Append and return once all in-sync replicas have it; appends to one place keep their order.
 
+        Raises RecordRefused where Kafka said that it does not take the record: it is not in the log.
         Raises AppendFailed (unknown: it may be in the log or still land later) on an error or after `append_timeout_s`.
         """
 
@@ -71,7 +73,8 @@ class Consumer(Protocol):
         """Records of assigned places that are not paused, in order by place; empty after `timeout_s` without any.
 
         Lets others run before it returns, whatever there is and however short the time.
-        Raises LogUnavailable when it cannot go on (an offset out of range; anything aiokafka gives up on).
+        Raises LogUnavailable when it cannot go on, Refused where we may not read, and OffsetOutOfRange where there is
+        nothing at a position: it skips nothing.
         """
 
     async def close(self) -> None: ...

@@ -44,7 +44,7 @@ class Feed:
         self._paused = {place for place in self._paused if place.partition != reader.partition}
 
     async def poll(self, timeout_s: float) -> set[int]:
-        """Fetch once; the partitions that have something new to read. Raises LogUnavailable."""
+        """Fetch once; the partitions that have something new to read. Raises LogUnavailable, OffsetOutOfRange."""
         fetched = await self._consumer.poll(timeout_s)
         for place, records in fetched.items():
             if (reader := self.readers.get(place.partition)) is not None:

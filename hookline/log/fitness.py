@@ -8,23 +8,29 @@ from hookline.chain.pipeline import Pipeline
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
 from hookline.log.retention import FOR_EVER
 
-__all__ = ["CO_PARTITIONED", "TopicState", "Topics", "config_of", "fitness", "partitions_of"]
+__all__ = ["CO_PARTITIONED", "TopicState", "Topics", "config_of", "fitness", "narrow", "partitions_of"]
 
 CO_PARTITIONED = (*LOGS, Topic.SNAPSHOTS)
 """Partition p of these belongs to one dispatcher worker: they have one partition count, for good."""
 COMPACTED = Topic.PIPELINES
+LIMIT = "max.message.bytes"
 KEEP_FOR_GOOD = {"retention.ms": FOR_EVER, "retention.bytes": "-1"}
 
 
 @dataclass(frozen=True)
 class TopicState:
-    """A topic as Kafka has it. config: the settings in force, as text; own: those of them that it was given itself."""
+    """A topic as Kafka has it. config: the settings in force, as text; own: those of them that it was given itself.
+
+    id: another topic that is made under its name has another one. may_write: may our Kafka user?
+    """
 
     name: str
     partitions: int
     replication: int
     config: Mapping[str, str]
     own: Mapping[str, str] = field(default_factory=dict)
+    id: UUID | None = None
+    may_write: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def config_of(topic: Topic, replication: int, keep_ms: str = FOR_EVER) -> dict[s
     config = {
         # The broker's time: it is one clock for all writers, retention goes by it, and an ack tells it (`hookline.log.skew`).
         "message.timestamp.type": "LogAppendTime",
-        "max.message.bytes": str(MAX_RECORD_BYTES),
+        LIMIT: str(MAX_RECORD_BYTES),
         "min.insync.replicas": "2" if replication >= 3 else "1",
     }
     if topic is COMPACTED:
@@ -66,6 +72,19 @@ def fitness(found: Topics, name: Callable[[Topic], str]) -> list[str]:
     if not missing and found.log_id is None:
         wrong.append(f"{name(Topic.PIPELINES)} holds no log_id: run `hookline topics create`")
     return wrong
+
+
+def narrow(states: Mapping[Topic, TopicState]) -> list[str]:
+    """Which topics take less than a record may have, one sentence each: what, and how to mend it.
+
+    No reason to refuse a start, or to stop: nearly every record is far smaller, and goes through.
+    """
+    return [
+        f"{state.name} has {LIMIT}={state.config.get(LIMIT)} and needs {MAX_RECORD_BYTES}, a larger record is refused:"
+        f" {_alter(state, LIMIT, str(MAX_RECORD_BYTES))}"
+        for state in states.values()
+        if int(state.config.get(LIMIT, "0")) < MAX_RECORD_BYTES
+    ]
 
 
 def _states_wrong(found: Topics) -> list[str]:
@@ -98,7 +117,6 @@ def _config_wrong(topic: Topic, state: TopicState) -> list[str]:
     right = config_of(topic, state.replication)
     checked: dict[str, Callable[[str], bool]] = {
         "cleanup.policy": lambda value: value == right["cleanup.policy"],
-        "max.message.bytes": lambda value: int(value) >= MAX_RECORD_BYTES,
         "min.insync.replicas": lambda value: int(value) <= state.replication,
     }
     # Of the logs no retention keeps a service from starting: it needs what came after its last snapshot. `create_topics`
@@ -106,8 +124,12 @@ def _config_wrong(topic: Topic, state: TopicState) -> list[str]:
     if topic is Topic.SNAPSHOTS:
         checked |= dict.fromkeys(KEEP_FOR_GOOD, lambda value: value == "-1")
     return [
-        f"{state.name} has {key}={state.config.get(key)} and needs {right[key]}: kafka-configs.sh --alter"
-        f" --entity-type topics --entity-name {state.name} --add-config {key}={right[key]}"
+        f"{state.name} has {key}={state.config.get(key)} and needs {right[key]}: {_alter(state, key, right[key])}"
         for key, fits in checked.items()
         if not fits(state.config.get(key, "0"))
     ]
+
+
+def _alter(state: TopicState, key: str, value: str) -> str:
+    """What an operator runs."""
+    return f"kafka-configs.sh --alter --entity-type topics --entity-name {state.name} --add-config {key}={value}"

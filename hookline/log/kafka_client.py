@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import aiokafka.errors as kafka_errors
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, Refused
+from hookline.log.kafka_words import missing_right
 from hookline.log.records import Place, Topic
 
 __all__ = [
@@ -30,12 +31,10 @@ __all__ = [
     "abandon_admin",
     "abandon_client",
     "abandon_consumer",
-    "abandon_producer",
     "check_member",
     "commit_once",
     "membership",
     "polling",
-    "sends_of",
 ]
 
 KAFKA_TROUBLE = (KafkaError, OSError, TimeoutError)
@@ -103,38 +102,6 @@ class Connection:
 # --- behind aiokafka's back
 
 
-async def abandon_producer(producer: AIOKafkaProducer, sends: Iterable[asyncio.Task[None]]) -> None:
-    """Close at once. `stop()` would flush first, and an idempotent producer retries for ever while brokers are away.
-
-    `sends`: the tasks of its produce requests (`sends_of`).
-    """
-    producer._closed = True
-    producer._message_accumulator._closed = True
-    producer._message_accumulator.fail_all(kafka_errors.ProducerClosed())
-    await _cancelled([producer._sender.sender_task, *sends])
-    await abandon_client(producer.client)
-
-
-def sends_of(producer: AIOKafkaProducer) -> set[asyncio.Task[None]]:
-    """A set that always holds the tasks of produce requests under way.
-
-    The sender keeps them in a local variable and, when cancelled, waits for them, also for one that waits for metadata
-    that will never come.
-    """
-    running: set[asyncio.Task[None]] = set()
-    send = producer._sender._send_produce_req
-
-    async def recorded(node_id: int, batches: Mapping[TopicPartition, object]) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        running.add(task)
-        task.add_done_callback(running.discard)
-        await send(node_id, batches)
-
-    producer._sender._send_produce_req = recorded
-    return running
-
-
 async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
     """Close at once; a member without a static name tells its group first, for at most CLOSE_S.
 
@@ -184,9 +151,11 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None] | None]) -> None:
 
 
 def check_member(consumer: AIOKafkaConsumer) -> None:
-    """Raises LogUnavailable where it cannot be a member any more, as `getmany` would."""
+    """Raises LogUnavailable where it cannot be a member any more, as `getmany` would; Refused where it may not be."""
     try:
         consumer._coordinator.check_errors()
+    except kafka_errors.GroupAuthorizationFailedError as error:
+        raise Refused(missing_right(consumer._group_id, "Read", "group")) from error
     except KafkaError as error:
         raise LogUnavailable(f"cannot be a member of {consumer._group_id}: {error!r}") from error
 

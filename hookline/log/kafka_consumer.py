@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.fetch import FetchResponse_v11
 
-from hookline.errors import LogUnavailable
+from hookline.errors import LogError, LogUnavailable, OffsetOutOfRange, Refused
 from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_client
 from hookline.log.kafka_cursor import Cursor, Pace
 from hookline.log.kafka_session import Fetch, FetchSession
 from hookline.log.kafka_start import started
+from hookline.log.kafka_words import missing_right
 from hookline.log.records import Place, RawRecord, Topic
 
 __all__ = ["KafkaConsumer"]
@@ -28,6 +29,8 @@ POLL_RECORDS = 4_000
 """Most records of one poll: what the event loop converts in one go."""
 BUSY_MS = 5
 """How long a busy log that is read at once is left alone."""
+SURE_S = 5.0
+"""How long brokers must say that there is nothing at a position: above what it takes to hear of another leader."""
 AGAIN_S = 0.1
 """After an error that time mends: how long until a broker is asked again."""
 
@@ -95,7 +98,7 @@ class KafkaConsumer:
         self._news.set()
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
-        """Raises LogUnavailable."""
+        """Raises LogUnavailable, OffsetOutOfRange."""
         # A loop of polls that always find something, or have no time to wait, would hold the event loop.
         await asyncio.sleep(0)
         until = time.monotonic() + timeout_s
@@ -131,7 +134,7 @@ class KafkaConsumer:
             raise self._bug
 
     def _take(self) -> dict[Place, list[RawRecord]]:
-        """Up to POLL_RECORDS of what is fetched. Raises LogUnavailable where there is nothing but an error."""
+        """Up to POLL_RECORDS of what is fetched. Raises LogUnavailable or OffsetOutOfRange where there is nothing but an error."""
         taken: dict[Place, list[RawRecord]] = {}
         room, brought = POLL_RECORDS, Counter[Pace]()
         for tp, cursor in list(self._ready.items()):
@@ -168,7 +171,7 @@ class KafkaConsumer:
             if cursor.error is not None and not cursor.paused:
                 error = cursor.error
                 self.seek(cursor.place, cursor.position)  # asked for again, should anybody poll on
-                raise LogUnavailable(f"cannot read on in {tp.topic}[{tp.partition}]: {error!r}") from error
+                raise _why(tp, cursor.position, error) from error
 
     async def _told_within(self, seconds: float) -> None:
         try:
@@ -183,9 +186,12 @@ class KafkaConsumer:
         """Ask each broker that has nothing to answer, unless what it brought is not handed out yet.
 
         When a pace lets the next begin: monotonic seconds, infinite where none is waited for.
+        Raises Refused where there is a place that Kafka does not let us see.
         """
-        if any(cursor.leader is None for cursor in self._cursors.values()):
+        if lost := [tp.topic for tp, cursor in self._cursors.items() if cursor.leader is None]:
             self._ask_leaders()
+            if hidden := self._client.cluster.unauthorized_topics.intersection(lost):
+                raise Refused(missing_right(min(hidden), "Describe"))
         unread = {cursor.pace for cursor in self._ready.values() if not cursor.paused}
         now, again_at = time.monotonic(), math.inf
         for lane in self._lanes.values():
@@ -225,9 +231,10 @@ class KafkaConsumer:
                 if cursor is None or cursor.paused or cursor.position != session.told(tp):
                     continue  # it was taken away, or sought, meanwhile
                 if not code:
+                    cursor.out_of_range_at = None
                     if data:
                         cursor.fetched, self._ready[tp] = cursor.unpack(data), cursor
-                elif (error := for_code(code)()).retriable:
+                elif (error := for_code(code)()).retriable or _may_be_deposed(cursor, error):
                     mends = True
                 else:
                     cursor.error, self._ready[tp] = error, cursor
@@ -286,3 +293,26 @@ class KafkaConsumer:
         if cursor is None or cursor.leader != node or cursor.paused or tp in self._ready:
             return None
         return cursor.position
+
+
+def _may_be_deposed(cursor: Cursor, error: KafkaError) -> bool:
+    """Is it told, and not for long yet, that there is nothing at its position? A leader that was deposed, and does not know it
+    yet, has not what the next one took; soon another broker is asked."""
+    if not isinstance(error, OffsetOutOfRangeError):
+        return False
+    now = time.monotonic()
+    cursor.out_of_range_at = cursor.out_of_range_at or now
+    return now - cursor.out_of_range_at < SURE_S
+
+
+def _why(tp: TopicPartition, position: int, error: KafkaError) -> LogError:
+    """Of an error that is not for time to mend: is it for a restart, or for an operator?"""
+    match error:
+        case OffsetOutOfRangeError():
+            return OffsetOutOfRange(
+                f"{tp.topic}[{tp.partition}] has no offset {position}: records were deleted, or the topic was made anew"
+            )
+        case TopicAuthorizationFailedError():
+            return Refused(missing_right(tp.topic, "Read"))
+        case _:
+            return LogUnavailable(f"cannot read on in {tp.topic}[{tp.partition}]: {error!r}")

@@ -55,9 +55,11 @@ class Cursor:
         self.leader: int | None = None
         self.fetched: Iterator[RawRecord] | None = None
         self.error: KafkaError | None = None
+        self.out_of_range_at: float | None = None
+        """Since when brokers say that there is nothing at its position, monotonic seconds; None while none does."""
 
     def seek(self, offset: int) -> None:
-        self.position, self.fetched, self.error = offset, None, None
+        self.position, self.fetched, self.error, self.out_of_range_at = offset, None, None, None
 
     def unpack(self, data: bytes) -> Iterator[RawRecord]:
         """Its records, moving the position past each as it is taken. Raises CorruptRecordException."""

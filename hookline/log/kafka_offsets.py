@@ -7,15 +7,22 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    LeaderNotAvailableError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 from aiokafka.protocol.admin import DeleteRecordsRequest
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, Refused
 from hookline.log.cluster import Commit
 from hookline.log.kafka_client import Connection, abandon_client
 from hookline.log.kafka_start import started
+from hookline.log.kafka_words import Right, missing_right
 from hookline.log.records import Place, Topic
 
 __all__ = ["KafkaOffsets"]
@@ -63,13 +70,16 @@ class KafkaOffsets:
         request = OffsetFetchRequest(name, [(t, ps) for t, ps in self._by_topic(wanted).items()])
 
         async def ask() -> dict[Place, Commit]:
-            node = await self._client.coordinator_lookup(CoordinationType.GROUP, name)
+            try:
+                node = await self._client.coordinator_lookup(CoordinationType.GROUP, name)
+            except GroupAuthorizationFailedError:
+                raise Refused(missing_right(name, "Describe", "group")) from None
             answer = await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
-            _check(answer.error_code)
+            _check(answer.error_code, name)
             found = {}
             for topic, partitions in answer.topics:
                 for partition, offset, metadata, error in partitions:
-                    _check(error)
+                    _check(error, topic)
                     if offset != NO_OFFSET:
                         found[topic, partition] = Commit(offset, metadata)
             return {place: found[key] for place in wanted if (key := self._key(place)) in found}
@@ -86,7 +96,7 @@ class KafkaOffsets:
             answer = await self._client.send(self._leader(place), request, group=ConnectionGroup.COORDINATION)
             for _, partitions, *_ in answer.topics:
                 for _, _, error, *_ in partitions:
-                    _check(error)
+                    _check(error, name, "Delete")
 
         await self._answered(f"deletion in {name}[{partition}]", ask)
 
@@ -120,7 +130,7 @@ class KafkaOffsets:
         found = {}
         for topic, partitions in answer.topics:
             for partition, error, _, offset in partitions:
-                _check(error)
+                _check(error, topic)
                 found[topic, partition] = offset
         return found
 
@@ -142,6 +152,8 @@ class KafkaOffsets:
             raise LogUnavailable(f"{what}: no answer within {ANSWER_S:g} s ({last!r})") from last
 
     def _leader(self, place: Place) -> int:
+        if (name := self._connection.name(place.topic)) in self._client.cluster.unauthorized_topics:
+            raise Refused(missing_right(name, "Describe"))
         node = self._client.cluster.leader_for_partition(self._connection.of(place))
         if node is None or node == -1:
             raise LeaderNotAvailableError(f"{place.topic}[{place.partition}]")
@@ -157,7 +169,11 @@ class KafkaOffsets:
         return topics
 
 
-def _check(code: int) -> None:
-    """Raises the KafkaError of an error code."""
+def _check(code: int, name: str, right: Right = "Describe") -> None:
+    """Raises the KafkaError of an error code; Refused for one that says that a right is missing. name: of the topic or group."""
+    if code == TopicAuthorizationFailedError.errno:
+        raise Refused(missing_right(name, right))
+    if code == GroupAuthorizationFailedError.errno:
+        raise Refused(missing_right(name, right, "group"))
     if code:
         raise for_code(code)()

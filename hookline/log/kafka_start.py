@@ -10,7 +10,7 @@ from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError, Sas
 from hookline.errors import LogUnavailable, Refused
 from hookline.log.kafka_client import KAFKA_TROUBLE, Connection
 
-__all__ = ["started"]
+__all__ = ["START_S", "started"]
 
 START_S = 5.0
 """Seconds that a client may take to start."""

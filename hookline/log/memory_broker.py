@@ -7,10 +7,17 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from hookline.clock import Clock, SystemClock
-from hookline.errors import LogUnavailable, TopicsUnfit
+from hookline.errors import (
+    LogUnavailable,
+    NotAuthorised,
+    OffsetOutOfRange,
+    RecordRefused,
+    RecordTooLarge,
+    TopicsUnfit,
+)
 from hookline.log.cluster import Commit
 from hookline.log.faults import Faults
-from hookline.log.records import Draft, Place, RawRecord, Topic
+from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, RawRecord, Topic
 
 __all__ = ["Membership", "MemoryBroker", "turns"]
 
@@ -102,6 +109,10 @@ class MemoryBroker:
         self._under_way: set[asyncio.Task[None]] = set()
         self._watchers: dict[Callable[[], None], None] = {}
         self._down = False
+        self.limits: dict[Topic, int] = {}
+        """By topic, the most bytes of a value that it takes; MAX_RECORD_BYTES where none is said."""
+        self.denied: set[Topic] = set()
+        """Topics that nobody may write to."""
 
     # What a test does
 
@@ -129,6 +140,14 @@ class MemoryBroker:
         self.notify()
         return offset
 
+    def make_anew(self, topic: Topic) -> None:
+        """As if it were deleted and made again: nothing lies in it, and no group has committed anything there."""
+        for place in [place for place in self._logs if place.topic is topic]:
+            self._logs[place] = _Log()
+            for group in self._groups.values():
+                group.commits.pop(place, None)
+        self.notify()
+
     async def settle(self) -> None:
         """Wait until all that was held back has landed or is lost."""
         while self._under_way:
@@ -142,6 +161,17 @@ class MemoryBroker:
         if self._down:
             raise LogUnavailable("no broker answers")
 
+    def refusal(self, draft: Draft) -> RecordRefused | None:
+        """Why it does not take that record; None where it does."""
+        topic, size = draft.place.topic, len(draft.value or b"")
+        if topic in self.denied:
+            return NotAuthorised(f"nobody may write to {topic}")
+        if size > self.limits.get(topic, MAX_RECORD_BYTES):
+            return RecordTooLarge(f"{topic} does not take a record of {size} bytes")
+        if topic is Topic.PIPELINES and draft.key is None:
+            return RecordRefused(f"{topic} is compacted and takes no record without a key")
+        return None
+
     def has(self, place: Place) -> bool:
         return place in self._logs
 
@@ -152,10 +182,10 @@ class MemoryBroker:
         return self._log(place).end
 
     def records(self, place: Place, offset: int, most: int) -> Sequence[RawRecord]:
-        """From that offset on. Raises LogUnavailable where it is out of range."""
+        """From that offset on. Raises OffsetOutOfRange."""
         log = self._log(place)
         if not log.start <= offset <= log.end:
-            raise LogUnavailable(f"{place.topic}[{place.partition}]: no offset {offset} in {log.start}..{log.end}")
+            raise OffsetOutOfRange(f"{place.topic}[{place.partition}]: no offset {offset} in {log.start}..{log.end}")
         first = offset - log.start
         return log.records[first : first + most]
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from hookline.errors import AppendFailed, LogUnavailable
+from hookline.errors import AppendFailed, LogUnavailable, RecordTooLarge
 from hookline.log.cluster import Ack, Commit
 from hookline.log.faults import AppendFate
 from hookline.log.memory_broker import MemoryBroker, turns
@@ -27,9 +27,9 @@ class _Sending:
         self.fate = fate
         self.ack: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
 
-    def fail(self, why: str) -> None:
+    def fail(self, error: AppendFailed) -> None:
         if not self.ack.done():
-            self.ack.set_exception(AppendFailed(why))
+            self.ack.set_exception(error)
             self.ack.exception()  # seen: its caller may be gone
 
 
@@ -55,11 +55,11 @@ class MemoryProducer:
         """Raises AppendFailed."""
         if self._broken:
             raise AppendFailed("this producer failed before")
-        if not self._broker.has(draft.place) or len(draft.value or b"") > MAX_RECORD_BYTES:
-            self._break("no such place, or too large")
-            raise AppendFailed(
-                f"{draft.place.topic}[{draft.place.partition}]: no such place, or the record is too large"
-            )
+        if (size := len(draft.value or b"")) > MAX_RECORD_BYTES:
+            raise RecordTooLarge(f"{draft.place.topic} does not take a record of {size} bytes")
+        if not self._broker.has(draft.place):
+            self._break("no such place")
+            raise AppendFailed(f"{draft.place.topic}[{draft.place.partition}]: no such place")
         sending = _Sending(draft, self._broker.faults.append())
         line = self._lines.setdefault(draft.place, [])
         line.append(sending)
@@ -84,6 +84,9 @@ class MemoryProducer:
                 self._break("refused")
             elif line and line[0] is sending:
                 del line[0]
+                if (refusal := self._broker.refusal(sending.draft)) is not None:
+                    sending.fail(refusal)  # what stands behind it lands all the same
+                    continue
                 offset = self._broker.append(sending.draft)
                 if sending.fate.gives_up_after is None and not sending.ack.done():
                     sending.ack.set_result(
@@ -100,7 +103,7 @@ class MemoryProducer:
             return
         self._broken = True
         for sending in self._unacked:
-            sending.fail(why)
+            sending.fail(AppendFailed(why))
         for line in self._lines.values():
             kept = 0
             while kept < len(line) and self._broker.faults.survives():
@@ -142,7 +145,7 @@ class MemoryConsumer:
         """It never gathers."""
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
-        """Raises LogUnavailable where an offset is out of range."""
+        """Raises LogUnavailable, OffsetOutOfRange."""
         await asyncio.sleep(0)
         while self._stalled:
             await asyncio.Event().wait()

@@ -13,7 +13,7 @@ from hookline.log.codec import Record, decode
 from hookline.log.records import LOGS, Positions, RawRecord, Topic
 from hookline.log.skips import Skip, is_fence
 
-__all__ = ["HELD_LIMIT", "PartitionReader", "Read", "cause_of"]
+__all__ = ["HELD_LIMIT", "PartitionReader", "Read", "Wait", "cause_of"]
 
 HELD_LIMIT = 2_000
 """Records of one log that may wait for a cause before its fetching is paused."""
@@ -27,6 +27,15 @@ class Read(NamedTuple):
 
     record: Record
     valid: bool
+
+
+class Wait(NamedTuple):
+    """A record that waits for its cause."""
+
+    topic: Topic
+    offset: int
+    cause_topic: Topic
+    cause: int
 
 
 def cause_of(event: Event) -> tuple[Topic, int] | None:
@@ -88,6 +97,15 @@ class PartitionReader:
     def held(self, topic: Topic) -> int:
         """Records of that log offered and not handed out."""
         return len(self._queues[topic])
+
+    @property
+    def waits(self) -> list[Wait]:
+        """The next record of each log that waits for its cause, as far as they were looked at."""
+        return [
+            Wait(topic, record.offset, *cause)
+            for topic, record in self._head.items()
+            if (cause := cause_of(record.event)) is not None and self._next[cause[0]] <= cause[1]
+        ]
 
     def offer(self, topic: Topic, records: Sequence[RawRecord]) -> None:
         """Take what was fetched; records below the position (fetched again after a seek) are passed over.

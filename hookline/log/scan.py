@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, OffsetOutOfRange
 from hookline.log.cluster import Cluster
 from hookline.log.records import Place, RawRecord
 
@@ -28,7 +28,10 @@ async def scan(cluster: Cluster, place: Place, first: int = 0, until: int | None
         consumer.assign({place: at})
         idle = 0
         while at < end:
-            records = (await consumer.poll(POLL_S)).get(place, ())
+            try:
+                records = (await consumer.poll(POLL_S)).get(place, ())
+            except OffsetOutOfRange as error:  # deleted since: whoever scans again is told where it begins now
+                raise LogUnavailable(str(error)) from error
             idle = 0 if records else idle + 1
             if idle > IDLE_POLLS:
                 raise LogUnavailable(f"{place.topic}[{place.partition}] gave nothing to read from {at} to {end}")

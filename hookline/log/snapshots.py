@@ -4,24 +4,33 @@ A snapshot is records with its own id in the header `snapshot`; others may write
 `last`. No commit names one that is not whole, no restore reads one that no commit names.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+import structlog
+
 from hookline.chain.fold import Repeats
 from hookline.chain.packer import ChainPacker, ChainUnpacker
 from hookline.chain.state import Chain
-from hookline.errors import ForeignLog, LogUnavailable, SnapshotLost, Undecodable
+from hookline.errors import ForeignLog, LogUnavailable, OffsetOutOfRange, SnapshotLost, Undecodable
 from hookline.log.cluster import Cluster, Commit, Offsets
 from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, logs_of
 
 __all__ = ["DISPATCHER_GROUP", "Checkpoint", "Restored", "Snapshot", "committed", "read_checkpoint", "write_snapshot"]
 
+log = structlog.get_logger()
+
 DISPATCHER_GROUP = "dispatcher"
 """The consumer group whose commits name the snapshots (a cluster adds its prefix)."""
 
+DELETE_GROUP = f"Stop all dispatchers and delete the group {DISPATCHER_GROUP} (kafka-consumer-groups.sh --delete)"
+"""How to forget what was committed; its name has the topics' prefix in Kafka."""
+TIMES_ASKED, ASKED_AGAIN_S = 6, 1.0
+"""How often, and how far apart, the ends are asked for before a commit counts as beyond them."""
 POLL_S = 1.0
 IDLE_POLLS = 10
 """Polls without a record after which a snapshot that should be there counts as unavailable."""
@@ -123,14 +132,20 @@ async def read_checkpoint(
 ) -> Restored:
     """The content of the snapshot that the checkpoint names; without a checkpoint the logs' first offsets and nothing.
 
+    The same where the snapshot went with its topic and the logs are whole: folded from their beginning they give the same.
     progress: called with the number of snapshot records read so far.
-    Raises SnapshotLost, Undecodable, LogUnavailable.
+    Raises ForeignLog where the logs are not those that the checkpoint was taken of, SnapshotLost, Undecodable, LogUnavailable.
     """
+    starts = Positions.among(await offsets.starts(logs_of(partition)), partition)
+    if checkpoint is not None:
+        await _check(offsets, partition, checkpoint, starts)
+        end = (await offsets.ends([place := Place(Topic.SNAPSHOTS, partition)]))[place]
+        if checkpoint.snapshot >= end and not any(starts):
+            log.warning("the snapshot went with its topic: folding the logs from their beginning", partition=partition)
+            checkpoint = None
     if checkpoint is None:
-        positions = Positions.among(await offsets.starts(logs_of(partition)), partition)
         # Where the log no longer begins at 0 (retention), the Fence in force at its first offset may be gone.
-        fence = -1 if positions.deliveries == 0 else None
-        return Restored(positions, fence, None, {}, Repeats())
+        return Restored(starts, -1 if starts.deliveries == 0 else None, None, {}, Repeats())
     unpacker, clock = ChainUnpacker(keep_payload=keep_payload), 0
     count = 0
     async for raw in _records(cluster, offsets, partition, checkpoint.snapshot):
@@ -147,18 +162,46 @@ async def read_checkpoint(
     )
 
 
+async def _check(offsets: Offsets, partition: int, checkpoint: Checkpoint, starts: Positions) -> None:
+    """Raises ForeignLog where a log does not reach to where it was read, or begins behind that; LogUnavailable.
+
+    It is asked more than once: a leader that was deposed, and does not know it yet, answers with an end that is no more.
+    """
+    for left in reversed(range(TIMES_ASKED)):
+        ends = Positions.among(await offsets.ends(logs_of(partition)), partition)
+        wrong = [
+            f"the group has read {topic} to {at}, and the log has {start} to {end}"
+            for topic, at, start, end in zip(LOGS, checkpoint.positions, starts, ends, strict=True)
+            if not start <= at <= end
+        ]
+        if not wrong:
+            return
+        if left:
+            await asyncio.sleep(ASKED_AGAIN_S)
+    raise ForeignLog(
+        f"partition {partition}: {'; '.join(wrong)}: records were deleted, or the topic was made anew. {DELETE_GROUP}, and"
+        " the partition is folded from what is there"
+    )
+
+
 async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: int) -> AsyncIterator[RawRecord]:
     """The records of the snapshot that begins at `first`, to its last."""
     place = Place(Topic.SNAPSHOTS, partition)
     start, end = (await offsets.starts([place]))[place], (await offsets.ends([place]))[place]
     if not start <= first < end:
-        raise SnapshotLost(f"snapshots[{partition}]@{first} is not in the log ({start} to {end})")
+        raise SnapshotLost(
+            f"snapshots[{partition}]@{first} is not in the log ({start} to {end}). If no dispatcher commits a newer one:"
+            f" {DELETE_GROUP}"
+        )
     consumer = await cluster.consumer()
     try:
         consumer.assign({place: first})
         snapshot_id, idle = None, 0
         while idle < IDLE_POLLS:
-            records = (await consumer.poll(POLL_S)).get(place, ())
+            try:
+                records = (await consumer.poll(POLL_S)).get(place, ())
+            except OffsetOutOfRange as error:
+                raise SnapshotLost(f"snapshots[{partition}]@{first} was deleted meanwhile") from error
             idle = 0 if records else idle + 1
             for raw in records:
                 if snapshot_id is None:

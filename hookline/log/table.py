@@ -40,7 +40,10 @@ class PipelineTable:
         self._moved = asyncio.Condition()
 
     async def run(self) -> None:
-        """Tail the topic. Raises Undecodable, and LogUnavailable when its consumer gives up: then run it again."""
+        """Tail the topic. Raises Undecodable, and LogUnavailable when its consumer gives up: then run it again.
+
+        OffsetOutOfRange: what is in the table came from a topic that is gone.
+        """
         async with contextlib.AsyncExitStack() as stack:
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
@@ -55,6 +58,11 @@ class PipelineTable:
                     self._apply(records)
                     async with self._moved:
                         self._moved.notify_all()
+
+    @property
+    def running(self) -> bool:
+        """Is the topic read just now?"""
+        return self._ends is not None
 
     def for_push(self, repository: str) -> tuple[Pipeline, ...]:
         """Those that a push to the repository may be for: registered for it, or for a glob that has it."""

@@ -10,17 +10,25 @@ from uuid import UUID, uuid4
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import InvalidReplicationFactorError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    NoError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.clock import Clock, SystemClock
-from hookline.errors import LogUnavailable, TopicsUnfit
+from hookline.errors import LogUnavailable, Refused, TopicsUnfit
 from hookline.log.cluster import Cluster
 from hookline.log.codec import decode_setting, encode_setting
-from hookline.log.fitness import CO_PARTITIONED, Topics, TopicState, config_of, fitness, partitions_of
+from hookline.log.fitness import CO_PARTITIONED, Topics, TopicState, config_of, fitness, narrow, partitions_of
 from hookline.log.kafka import KafkaCluster
 from hookline.log.kafka_client import KAFKA_TROUBLE, abandon_admin
+from hookline.log.kafka_metadata import ask_topics
 from hookline.log.kafka_start import started
+from hookline.log.kafka_words import missing_right
 from hookline.log.records import LOGS, PIPELINES, Topic
 from hookline.log.retention import retention_ms
 from hookline.log.scan import scan
@@ -31,6 +39,7 @@ __all__ = [
     "describe",
     "new_epoch",
     "read_log_id",
+    "topic_states",
 ]
 
 ASK_S = 15.0
@@ -59,6 +68,8 @@ async def create_topics(
     clock: Clock | None = None,
 ) -> list[str]:
     """Make what is missing, and the log's id; what was done, one sentence each. Run again it does nothing.
+
+    Which topics take less than a record may have is said, too, and for an operator to mend.
 
     replication None: 3 on three or more brokers, else 1. retention_days: how long the four logs are kept, 0 for ever.
     Of topics that are there only that is changed; where they have another partition count than `partitions`, the new
@@ -90,7 +101,7 @@ async def create_topics(
     said += await _keep(cluster, found, keep_ms)
     if found.log_id is None:
         said.append(f"wrote log_id {await new_epoch(cluster, clock)}")
-    return said
+    return said + narrow(found.states)
 
 
 async def new_epoch(cluster: Cluster, clock: Clock | None = None) -> UUID:
@@ -119,18 +130,25 @@ async def _read_pipelines(cluster: Cluster) -> tuple[UUID | None, list[Pipeline]
 
 async def describe(cluster: KafkaCluster) -> Topics:
     """What there is. Raises LogUnavailable, Undecodable."""
+    brokers, states = await topic_states(cluster)
+    log_id, pipelines = await _read_pipelines(cluster) if Topic.PIPELINES in states else (None, [])
+    return Topics(brokers, states, log_id, tuple(pipelines))
+
+
+async def topic_states(cluster: KafkaCluster) -> tuple[int, dict[Topic, TopicState]]:
+    """How many brokers there are, and the topics that are there, without what lies in them. Raises LogUnavailable."""
     name = cluster.connection.name
     async with _admin(cluster) as admin:
         brokers = await _brokers(admin)
-        listed = {found["topic"]: found["partitions"] for found in await admin.describe_topics()}
-        there = {name(topic): topic for topic in Topic if name(topic) in listed}
-        configs = await _configs(admin, list(there)) if there else {}
-    states = {
-        topic: TopicState(text, len(listed[text]), min(len(p["replicas"]) for p in listed[text]), *configs[text])
-        for text, topic in there.items()
+        found = await ask_topics(cluster.connection, map(name, Topic))
+        configs = await _configs(admin, list(found)) if found else {}
+    there = {topic: found[name(topic)] for topic in Topic if name(topic) in found}
+    return brokers, {
+        topic: TopicState(
+            name(topic), it.partitions, it.replication, *configs[name(topic)], id=it.id, may_write=it.may_write
+        )
+        for topic, it in there.items()
     }
-    log_id, pipelines = await _read_pipelines(cluster) if Topic.PIPELINES in states else (None, [])
-    return Topics(brokers, states, log_id, tuple(pipelines))
 
 
 def _missing(found: Topics) -> list[Topic]:
@@ -219,8 +237,10 @@ async def _configs(
     found = {}
     for answer in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names]):
         for code, why, _, name, entries in answer.resources:
+            if (error := for_code(code)) is TopicAuthorizationFailedError:
+                raise Refused(missing_right(name, "DescribeConfigs"))
             if code:
-                raise LogUnavailable(f"{name}: its settings cannot be read: {why or for_code(code).__name__}")
+                raise LogUnavailable(f"{name}: its settings cannot be read: {why or error.__name__}")
             own = {key: value for key, value, _, source, *_ in entries if source == OF_TOPIC}
             found[name] = {key: value for key, value, *_ in entries}, own
     return found

@@ -1,13 +1,15 @@
 """A producer that is replaced when it breaks: for all who append and answer somebody (503, or a restore) when that fails."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
+from prometheus_client import Counter
 
 from hookline.clock import Clock, SystemClock
-from hookline.errors import AppendFailed, LogUnavailable
+from hookline.errors import AppendFailed, LogUnavailable, NotAuthorised, RecordRefused, RecordTooLarge
 from hookline.log.cluster import Cluster, Producer
-from hookline.log.records import Draft
+from hookline.log.records import Draft, Topic
 from hookline.log.skew import note_ack
 
 __all__ = ["Writer"]
@@ -21,13 +23,24 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
 MOST_PENDING = 64 * 1024 * 1024
 """Bytes that may wait for their ack; more is refused, so that memory stays bounded however many ask."""
 
+REFUSED = Counter("hookline_records_refused", "Records that Kafka does not take", ["topic", "reason"])
+
 
 class Writer:
-    """One producer at a time. Made with the first append or `start`; while there is none, appends fail at once."""
+    """One producer at a time. Made with the first append or `start`; while there is none, appends fail at once.
 
-    def __init__(self, cluster: Cluster, clock: Clock | None = None) -> None:
+    A record that Kafka refuses is said in the log and counted; the producer goes on.
+    """
+
+    def __init__(
+        self, cluster: Cluster, clock: Clock | None = None, on_refusal: Callable[[], None] = lambda: None
+    ) -> None:
+        """on_refusal: called after each refusal; somebody may have changed the topics."""
         self._cluster = cluster
         self._clock = clock or SystemClock()
+        self._on_refusal = on_refusal
+        self._denied: set[Topic] = set()
+        """Where we may not write, as the last append there was told: said once."""
         self._producer: Producer | None = None
         self._making: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
@@ -47,7 +60,7 @@ class Writer:
         return self._producer is not None and not self._producer.broken
 
     async def append(self, draft: Draft) -> int:
-        """Append and return the offset once all in-sync replicas have it. Raises AppendFailed (unknown, as a Producer's)."""
+        """Append and return the offset once all in-sync replicas have it. Raises AppendFailed and RecordRefused, as a Producer."""
         size = len(draft.value or b"")
         if self._pending + size > MOST_PENDING:
             raise AppendFailed(f"more than {MOST_PENDING} bytes wait for Kafka's acks")
@@ -58,8 +71,14 @@ class Writer:
                 sent_at = self._clock.now_ms()
                 ack = await producer.send(draft)
                 note_ack(sent_at, ack.stamped_at, self._clock.now_ms())
+                self._denied.discard(draft.place.topic)
                 return ack.offset
-            except AppendFailed:
+            except RecordRefused as refused:
+                self._say(draft.place.topic, refused)
+                raise
+            except AppendFailed as error:
+                if self._producer is producer:  # the first of all that it had under way
+                    log.warning("an append failed, another producer is made", reason=str(error))
                 self._replace(producer)
                 raise
         finally:
@@ -92,6 +111,14 @@ class Writer:
             raise AppendFailed("not sent: this writer is closed" if self._closed else "not sent: no broker answers")
         return self._producer
 
+    def _say(self, topic: Topic, refused: RecordRefused) -> None:
+        REFUSED.labels(topic, _reason(refused)).inc()
+        self._on_refusal()
+        if topic not in self._denied:
+            log.error("Kafka does not take a record", topic=topic, reason=str(refused))
+        if isinstance(refused, NotAuthorised):
+            self._denied.add(topic)
+
     def _replace(self, broken: Producer) -> None:
         if self._producer is broken:
             self._retire(broken)
@@ -120,3 +147,14 @@ class Writer:
                 log.warning("no producer", reason=str(error), again_in_s=pause_s)
             await self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+
+def _reason(refused: RecordRefused) -> str:
+    """As the metric names it."""
+    match refused:
+        case RecordTooLarge():
+            return "too_large"
+        case NotAuthorised():
+            return "not_authorised"
+        case _:
+            return "invalid"

@@ -1,13 +1,14 @@
 """Bodies of requests: read within a cap and a time, inflated within a cap (a bomb costs no memory)."""
 
 import asyncio
+import codecs
 import zlib
 
 from aiohttp import web
 
 from hookline.errors import Unreadable
 
-__all__ = ["COMPRESSED_BODIES", "inflate", "read_body"]
+__all__ = ["COMPRESSED_BODIES", "inflate", "read_body", "without_bom"]
 
 COMPRESSED_BODIES = web.AppKey("compressed_bodies", bool)
 """True on an app whose handlers call `inflate` themselves: what `read_body` gives is then what was sent, even a broken gzip."""
@@ -37,6 +38,14 @@ async def read_body(request: web.Request, limit: int, timeout_s: float = READ_S)
     if len(body) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, len(body))
     return body
+
+
+def without_bom(text: bytes) -> bytes:
+    """JSON as it should have come: without the UTF-8 byte order mark that PowerShell and .NET put before it.
+
+    Nobody may send one, and a reader may ignore it (RFC 8259, 8.1): all that is read as JSON from outside goes through here.
+    """
+    return text.removeprefix(codecs.BOM_UTF8)
 
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:

@@ -3,20 +3,32 @@
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import NamedTuple
 
 import structlog
 from aiohttp import web
 from prometheus_client import Counter, Histogram
 
-from hookline.errors import AppendFailed, Invalid, LogError, TooMany, Unavailable
+from hookline.errors import (
+    AppendFailed,
+    Invalid,
+    LogError,
+    NotAuthorised,
+    RecordRefused,
+    RecordTooLarge,
+    TooMany,
+    Unavailable,
+)
 
-__all__ = ["error_middleware", "json_error", "metrics_middleware"]
+__all__ = ["LogAnswer", "error_middleware", "json_error", "log_answer", "metrics_middleware"]
 
 log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUESTS = Counter("hookline_http_requests", "Requests answered", ["method", "route", "status"])
+OPERATOR_S = 5
+"""Retry-After where an operator must act first, and may at any moment."""
 SECONDS = Histogram(
     "hookline_http_request_seconds",
     "Time to answer a request",
@@ -33,7 +45,8 @@ def json_error(status: HTTPStatus, body: object, retry_after_s: int | None = Non
 
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Our errors as HTTP: Invalid 400, TooMany 429, Unavailable and the log's 503 with Retry-After; anything else 500 without its text."""
+    """Our errors as HTTP: Invalid 400, TooMany 429, Unavailable and the log's 503 with Retry-After (or 413, see `log_answer`);
+    anything else 500 without its text."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -51,8 +64,32 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     except Unavailable as error:
         return json_error(HTTPStatus.SERVICE_UNAVAILABLE, {"detail": str(error)}, error.retry_after_s)
     except LogError as error:
-        said = "not acknowledged by Kafka" if isinstance(error, AppendFailed) else "Kafka does not answer"
-        return json_error(HTTPStatus.SERVICE_UNAVAILABLE, {"detail": said}, 1)
+        said = log_answer(error)
+        return json_error(said.status, {"detail": said.detail}, said.retry_after_s)
+
+
+class LogAnswer(NamedTuple):
+    """What a client hears of trouble with the log. `retry_after_s` None: sending it again would change nothing."""
+
+    status: HTTPStatus
+    detail: str
+    retry_after_s: int | None
+
+
+def log_answer(error: LogError) -> LogAnswer:
+    """What Kafka will never take is 413: whoever hears 503 sends it again, without end."""
+    match error:
+        case RecordTooLarge():
+            return LogAnswer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large for Kafka's topic as it is set", None)
+        case NotAuthorised():
+            said = "Kafka does not let this service write: its operator must give it the right"
+        case RecordRefused():
+            said = "Kafka's topic takes no such record as it is set: its operator must look at its settings"
+        case AppendFailed():
+            return LogAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "not acknowledged by Kafka", 1)
+        case _:
+            return LogAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "Kafka does not answer", 1)
+    return LogAnswer(HTTPStatus.SERVICE_UNAVAILABLE, said, OPERATOR_S)
 
 
 @web.middleware

@@ -1,8 +1,9 @@
 """Composition root of callbacks: `python -m services.callbacks`."""
 
 from hookline.clock import Clock
+from hookline.log.check import LogCheck
 from hookline.log.kafka import kafka_cluster
-from hookline.log.topics import check_topics
+from hookline.log.records import Topic
 from hookline.settings import Settings
 from hookline.web.service import run
 from services.callbacks.service import CallbacksService
@@ -11,7 +12,7 @@ from services.callbacks.service import CallbacksService
 def build(settings: Settings, clock: Clock) -> CallbacksService:
     """Raises ConfigError."""
     cluster = kafka_cluster(settings, "callbacks")
-    return CallbacksService(settings.key_ring(), clock, cluster, check_log=lambda: check_topics(cluster))
+    return CallbacksService(settings.key_ring(), clock, cluster, check_log=LogCheck(cluster, writes=(Topic.CALLBACKS,)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,16 @@ from aiohttp import web
 from hookline.chain.keys import KeyRing
 from hookline.chain.tokens import open_token
 from hookline.clock import Clock
-from hookline.errors import HooklineError, Invalid, LogError, TokenError, TooMany, Unavailable, Unreadable
+from hookline.errors import (
+    HooklineError,
+    Invalid,
+    LogError,
+    RecordTooLarge,
+    TokenError,
+    TooMany,
+    Unavailable,
+    Unreadable,
+)
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.callbacks.answers import Answer
@@ -92,7 +101,7 @@ def _kind(error: Exception) -> Refusal:
             return Refusal.BAD_TOKEN
         case TooMany():
             return Refusal.TOO_MANY
-        case web.HTTPRequestEntityTooLarge():
+        case web.HTTPRequestEntityTooLarge() | RecordTooLarge():
             return Refusal.TOO_LARGE
         case Unavailable() | LogError():
             return Refusal.UNAVAILABLE

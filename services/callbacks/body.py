@@ -6,6 +6,7 @@ from typing import NamedTuple, NoReturn
 
 from hookline.chain.events import Verdict
 from hookline.errors import Invalid
+from hookline.web.body import without_bom
 
 __all__ = ["LIMITS", "MAX_BODY", "CallbackBody", "parse_body"]
 
@@ -42,7 +43,7 @@ def parse_body(body: bytes) -> CallbackBody:
 def _object(body: bytes) -> dict[str, object]:
     try:
         value: object = json.loads(
-            body.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
+            without_bom(body).decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
         )
     except UnicodeDecodeError:
         raise Invalid({WHOLE: ["The body is not UTF-8."]}) from None

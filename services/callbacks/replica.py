@@ -12,7 +12,8 @@ from uuid import UUID
 import structlog
 
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable, SnapshotLost, Unavailable, Undecodable
+from hookline.errors import LogUnavailable, Refused, SnapshotLost, Unavailable, Undecodable
+from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
@@ -49,6 +50,8 @@ class Replica:
         """When a poll was last completed, or tried: its liveness (seconds of that clock)."""
         self.trouble: str | None = None
         """Why it does not read just now."""
+        self.refused = False
+        """Is that because Kafka does not let us? Then an operator must mend it."""
         self._cluster = cluster
         self._log_id = log_id
         self._clock = clock
@@ -83,25 +86,32 @@ class Replica:
         return await self._ends.now(places)
 
     async def run(self) -> None:
-        """Read until cancelled, and begin anew from where it was when Kafka was away. Raises ForeignLog."""
+        """Read until cancelled, and begin anew from where it was when Kafka was away.
+
+        Raises ForeignLog; OffsetOutOfRange, where the log is not the one that was read: what is in memory is of no use then.
+        """
         while True:
             try:
                 await self._read_on()
             except (LogUnavailable, SnapshotLost) as error:
-                if self.trouble is None:
+                refused = isinstance(error, Refused)
+                if self.trouble is None or refused is not self.refused:
                     log.warning("tails stopped, trying again", reason=str(error))
-                self.trouble = str(error)
+                self.trouble, self.refused = str(error), refused
                 await self._clock.sleep(RETRY_S)
             self._came_round()
 
     async def watch_lag(self) -> None:
-        """Keep the lag's metric, until cancelled."""
+        """Keep the lag's metric, until cancelled. Raises ForeignLog where a record waits for one that its topic has lost."""
+        causes = LostCauses(self._clock)
         while True:
             await self._clock.sleep(LAG_S)
+            waits = causes.waits(self._readers())
             try:
                 ends = await self.ends()
             except (LogUnavailable, Unavailable):
                 ends = {}
+            causes.check(waits, ends)
             for tail in self.tails:
                 lag = sum(Positions.among(ends, tail.partition)) - sum(tail.positions) if ends else float("nan")
                 TAIL_LAG.labels(tail.partition).set(lag)
@@ -121,7 +131,7 @@ class Replica:
             self._consumer = consumer
             self._ends = SharedEnds(offsets, [place for tail in self.tails for place in logs_of(tail.partition)])
             stack.callback(self._forget)
-            self.trouble = None
+            self.trouble, self.refused = None, False
             look_again_at = self._clock.monotonic() + LOST_RETRY_S
             # One that goes on past a skipped record holds what was fetched before it stopped.
             await self._advance(feed, self.tails)

@@ -1,7 +1,6 @@
 """callbacks as a service: connects, restores, reads on and answers; says how far it is."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
@@ -11,8 +10,10 @@ from hookline.clock import Clock
 from hookline.errors import LogUnavailable
 from hookline.log.cluster import Cluster
 from hookline.log.records import Topic
+from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
 from hookline.web.health import Status
+from hookline.web.tasks import until_one_ends
 from services.callbacks.app import make_app
 from services.callbacks.gate import Gate
 from services.callbacks.replica import RETRY_S, Replica
@@ -26,16 +27,15 @@ DEAD_POLL_S = 60.0
 
 
 class CallbacksService:
-    """`hookline.web.service.Service`. `check_log`: the log's id, once the topics are found fit."""
+    """`hookline.web.service.Service`."""
 
     name = "callbacks"
 
-    def __init__(self, keys: KeyRing, clock: Clock, cluster: Cluster, check_log: Callable[[], Awaitable[UUID]]) -> None:
-        """check_log raises TopicsUnfit, LogUnavailable."""
+    def __init__(self, keys: KeyRing, clock: Clock, cluster: Cluster, check_log: CheckLog) -> None:
         self.app = make_app(keys, lambda: self._gate, clock)
         self._clock = clock
         self._cluster = cluster
-        self._check_log = check_log
+        self._watch = LogWatch(check_log, clock)
         self._gate: Gate | None = None
         self._replica: Replica | None = None
         self._main: asyncio.Task[None] | None = None
@@ -51,7 +51,7 @@ class CallbacksService:
         self._main = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog."""
+        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange."""
         assert self._main is not None, "started first"
         await asyncio.wait({self._main})
         self._main.result()
@@ -62,10 +62,15 @@ class CallbacksService:
             await asyncio.wait({self._main})
 
     def ready(self) -> Status:
-        """Restored or not: while Kafka is away later on, a 503 with Retry-After is the best answer there is."""
+        """Restored or not: while Kafka is away later on, a 503 with Retry-After is the best answer there is.
+
+        Where it does not let us read or write, others may fare better, and an operator must know.
+        """
         if self._replica is None:
-            return Status(False, self._detail)
-        return Status(self._replica.current, self._replica.progress())
+            return Status(False, self._watch.noted(self._detail))
+        said = "; ".join(part for part in (self._watch.denied, self._replica.progress()) if part)
+        is_ready = self._replica.current and not self._replica.refused and not self._watch.denied
+        return Status(is_ready, self._watch.noted(said))
 
     def live(self) -> Status:
         came_round = self._tried_at if self._replica is None else self._replica.came_round_at
@@ -75,25 +80,19 @@ class CallbacksService:
     async def _run(self) -> None:
         log_id, partitions = await self._connect()
         replica = self._replica = Replica(self._cluster, partitions, log_id, self._clock)
-        writer = Writer(self._cluster, self._clock)
+        writer = Writer(self._cluster, self._clock, self._watch.hurry)
         writer.start()
         self._gate = Gate(replica, writer)
-        tasks = {asyncio.create_task(replica.run()), asyncio.create_task(replica.watch_lag())}
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await until_one_ends(replica.run(), replica.watch_lag(), self._watch.run())
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await writer.close()
 
     async def _connect(self) -> tuple[UUID, int]:
         """The log's id and its number of partitions, as soon as Kafka says. Raises TopicsUnfit."""
         while True:
             try:
-                return await self._check_log(), await self._cluster.partitions(Topic.CALLBACKS)
+                return (await self._watch.look()).log_id, await self._cluster.partitions(Topic.CALLBACKS)
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))

@@ -5,23 +5,23 @@ Where a console is running on the same database, that one does it and this comma
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from uuid import UUID
+from collections.abc import Callable
 
 import uvloop
 
 from hookline.clock import Clock, SystemClock
-from hookline.errors import Unavailable
+from hookline.errors import DatabaseBroken, Unavailable
+from hookline.log.check import LogCheck
 from hookline.log.cluster import Cluster
 from hookline.log.kafka import kafka_cluster
 from hookline.log.records import Positions, Topic, logs_of
-from hookline.log.topics import check_topics
+from hookline.log.watch import CheckLog
 from hookline.settings import Settings
 from services.console.readmodel.database import Database, ask_for_rebuild, has_tables, open_database, rebuild_asked
 from services.console.readmodel.projector import Projector
 from services.console.readmodel.store import load_positions
 
-__all__ = ["rebuild", "rebuild_database"]
+__all__ = ["ends_now", "rebuild", "rebuild_database"]
 
 LOOK_S = 0.3
 
@@ -41,7 +41,7 @@ def rebuild_database(settings: Settings) -> None:
             said = line
 
     try:
-        uvloop.run(rebuild(database, cluster, lambda: check_topics(cluster), SystemClock(), say))
+        uvloop.run(rebuild(database, cluster, LogCheck(cluster), SystemClock(), say))
     finally:
         database.close()
 
@@ -49,7 +49,7 @@ def rebuild_database(settings: Settings) -> None:
 async def rebuild(
     database: Database,
     cluster: Cluster,
-    check_log: Callable[[], Awaitable[UUID]],
+    check_log: CheckLog,
     clock: Clock,
     say: Callable[[str], None],
 ) -> None:
@@ -58,7 +58,7 @@ async def rebuild(
     Raises TopicsUnfit, LogUnavailable, Unavailable (the database does not answer, or a partition cannot be read to its end).
     """
     await check_log()
-    ends = await _ends(cluster)
+    ends = await ends_now(cluster)
     await asyncio.to_thread(_ask, database)
     projector = Projector(cluster, check_log, database, clock)
     projecting = asyncio.create_task(projector.run())
@@ -76,7 +76,8 @@ async def rebuild(
     say(f"rebuilt: {sum(map(sum, ends.values())):,} records read")
 
 
-async def _ends(cluster: Cluster) -> dict[int, Positions]:
+async def ends_now(cluster: Cluster) -> dict[int, Positions]:
+    """The ends of the four logs, by partition. Raises LogUnavailable, TopicsUnfit."""
     offsets = await cluster.offsets()
     try:
         places = [place for p in range(await cluster.partitions(Topic.PUSHES)) for place in logs_of(p)]
@@ -88,9 +89,12 @@ async def _ends(cluster: Cluster) -> dict[int, Positions]:
 
 
 def _ask(database: Database) -> None:
-    with database.write() as connection:
-        if has_tables(connection):
-            ask_for_rebuild(connection)
+    try:
+        with database.write() as connection:
+            if has_tables(connection):
+                ask_for_rebuild(connection)
+    except DatabaseBroken:
+        database.drop_file()
 
 
 def _left(database: Database, ends: dict[int, Positions]) -> int | None:

@@ -1,8 +1,8 @@
 """The console as a service: tails `pipelines`, projects the logs, answers; says how far it is."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from uuid import UUID, uuid4
+from collections.abc import Callable
+from uuid import uuid4
 
 import structlog
 from aiohttp import web
@@ -11,6 +11,7 @@ from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Unavailable
 from hookline.log.cluster import Cluster
 from hookline.log.table import PipelineTable
+from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
@@ -43,19 +44,22 @@ class Console:
         settings: Settings,
         clock: Clock,
         cluster: Cluster,
-        check_log: Callable[[], Awaitable[UUID]],
+        check_log: CheckLog,
         resolve: Resolve = resolve_name,
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
-        """check_log: the log's id, once the topics are found fit (TopicsUnfit, LogUnavailable). Raises ConfigError."""
+        """Raises ConfigError."""
         keys = settings.key_ring()
         sessions = Sessions(settings, keys, clock)
         self._clock = clock
-        self._writer = Writer(cluster, clock)
+        self._watch = LogWatch(check_log, clock)
+        self._writer = Writer(cluster, clock, self._watch.hurry)
         self._table = PipelineTable(cluster)
         self._database = open_database(settings)
-        self._projector = Projector(cluster, check_log, self._database, clock)
+        self._projector = Projector(cluster, self._watch.look, self._database, clock)
         self._pipelines_read = False
+        self._trouble = ""
+        """The last thing that kept the pipelines from being read."""
         self._tasks: list[asyncio.Task[None]] = []
         history = History(self._database)
         parts = Parts(
@@ -72,11 +76,11 @@ class Console:
     async def start(self) -> None:
         """Kafka and the database may come later."""
         self._writer.start()
-        work = (self._projector.run(), self._tail_pipelines(), self._catch_up_first())
+        work = (self._projector.run(), self._tail_pipelines(), self._catch_up_first(), self._watch.run())
         self._tasks = [asyncio.create_task(one) for one in work]
 
     async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog, Undecodable (a setting that this version cannot read)."""
+        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange, DatabaseBroken, Undecodable (a setting that this version cannot read)."""
         await asyncio.gather(*self._tasks)
 
     async def stop(self) -> None:
@@ -87,11 +91,14 @@ class Console:
         self._database.close()
 
     def ready(self) -> Status:
-        """Once the pipelines and the logs were read to their ends; later lag is said, and is no reason to send users away."""
+        """Once the pipelines and the logs were read to their ends; later lag, and a right to write that is missing, are said,
+        and are no reason to send users away: what there is can be read."""
         progress = self._projector.progress
+        trouble = "" if self._table.running else self._trouble
+        said = "; ".join(part for part in (self._watch.denied, trouble, progress.detail()) if part)
         if not self._pipelines_read:
-            return Status(False, f"the pipelines are not read yet; {progress.detail()}")
-        return Status(progress.current, progress.detail())
+            return Status(False, self._watch.noted(f"the pipelines are not read yet; {said}"))
+        return Status(progress.current, self._watch.noted(said))
 
     def live(self) -> Status:
         age = self._clock.monotonic() - self._projector.last_alive
@@ -102,7 +109,9 @@ class Console:
             try:
                 await self._table.run()
             except LogUnavailable as error:
-                log.warning("pipelines wait", reason=str(error))
+                if str(error) != self._trouble:
+                    log.warning("pipelines wait", reason=str(error))
+                self._trouble = str(error)
                 await self._clock.sleep(RETRY_S)
 
     async def _catch_up_first(self) -> None:

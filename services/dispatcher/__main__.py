@@ -3,16 +3,22 @@
 from random import SystemRandom
 
 from hookline.clock import Clock
+from hookline.log.check import LogCheck
 from hookline.log.kafka import kafka_cluster
-from hookline.log.topics import check_topics
+from hookline.log.records import Topic
 from hookline.settings import Settings
 from hookline.web.service import run
 from services.dispatcher.guard import AddressGuard
+from services.dispatcher.resolver import GetAddresses, system_addresses
 from services.dispatcher.sender import Sender
-from services.dispatcher.service import Dispatcher
+from services.dispatcher.service import Dispatcher, Pace
+
+PACE = Pace()
 
 
-def build(settings: Settings, clock: Clock) -> Dispatcher:
+def build(
+    settings: Settings, clock: Clock, pace: Pace = PACE, get_addresses: GetAddresses = system_addresses
+) -> Dispatcher:
     cluster = kafka_cluster(settings, "dispatcher")
     keys, guard = settings.key_ring(), AddressGuard(settings.allow_private_addresses)
     return Dispatcher(
@@ -20,8 +26,9 @@ def build(settings: Settings, clock: Clock) -> Dispatcher:
         clock,
         cluster,
         SystemRandom(),
-        check_log=lambda: check_topics(cluster),
-        make_sender=lambda: Sender(keys, clock, guard, places=settings.max_posts),
+        check_log=LogCheck(cluster, writes=(Topic.DELIVERIES, Topic.SNAPSHOTS)),
+        make_sender=lambda: Sender(keys, clock, guard, places=settings.max_posts, get_addresses=get_addresses),
+        pace=pace,
     )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, RecordRefused
 from hookline.log.cluster import Commit, Offsets
 from hookline.log.records import Place, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, write_snapshot
@@ -113,7 +113,12 @@ class Checkpoints:
         self._entries = len(snapshot.chains) + len(snapshot.windows)
         assert fence is not None, "a worker has read its own Fence"
 
-        first = await write_snapshot(self._writer, self._partition, uuid4(), snapshot)
+        try:
+            first = await write_snapshot(self._writer, self._partition, uuid4(), snapshot)
+        except RecordRefused as refused:
+            # A restore would change nothing, and repeat POSTs. Chains go on; only a restart reads more until it is mended.
+            log.error("no checkpoint: Kafka refuses the snapshot", partition=self._partition, reason=str(refused))
+            return
         self._committing = True
         try:
             await self._commit(Checkpoint(positions, fence, first, self._log_id).commits(self._partition))

@@ -24,7 +24,7 @@ from services.dispatcher.dialer import Dial, Dialer, Phase, Progress
 from services.dispatcher.failures import Failure, not_connected, of_answer, timed_out, unanswered
 from services.dispatcher.guard import AddressGuard, BlockedAddress
 from services.dispatcher.kept_connections import KeptConnections, Origin
-from services.dispatcher.resolver import Resolver
+from services.dispatcher.resolver import GetAddresses, Resolver, system_addresses
 
 __all__ = ["HookPost", "Outcome", "Sender"]
 
@@ -70,13 +70,14 @@ class Sender:
         guard: AddressGuard,
         *,
         places: int = 200,
+        get_addresses: GetAddresses = system_addresses,
         dial: Dial | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """places: hooks that may be in flight at once, and so lookups of names, and idle connections; dial: how new
-        connections are made, where not by the system's resolver and authorities."""
+        connections are made, where not over the network."""
         self._clock = clock
-        self._dial = dial or Dialer(Resolver(places), guard, client_context())
+        self._dial = dial or Dialer(Resolver(places, get_addresses), guard, client_context())
         self._kept = KeptConnections(places, monotonic)
         self._webhook = lru_cache(maxsize=REMEMBERED_SECRETS)(
             lambda key, hook_id, version: Webhook(keys.hook_secret(key, hook_id, version))

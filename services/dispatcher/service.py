@@ -4,21 +4,23 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable
+from hookline.errors import ForeignLog, HooklineError, LogUnavailable, OffsetOutOfRange
+from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
 from hookline.log.records import LOGS, Draft, Place, Topic, logs_of
 from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
@@ -66,16 +68,16 @@ class Dispatcher:
         clock: Clock,
         cluster: Cluster,
         random: Random,
-        check_log: Callable[[], Awaitable[UUID]],
+        check_log: CheckLog,
         make_sender: Callable[[], HookSender],
         pace: Pace = Pace(),
     ) -> None:
-        """check_log: the log's id, once the topics are found fit. Raises TopicsUnfit, LogUnavailable."""
         self._settings = settings
         self._clock = clock
         self._cluster = cluster
         self._random = random
-        self._check_log = check_log
+        self._watch = LogWatch(check_log, clock)
+        self._causes = LostCauses(clock)
         self._make_sender = make_sender
         self._pace = pace
         self._keys: KeyRing = settings.key_ring()
@@ -108,6 +110,7 @@ class Dispatcher:
         self._loop = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
+        """Raises TopicsUnfit, ForeignLog."""
         assert self._loop is not None
         done, _ = await asyncio.wait({self._loop, self._fatal}, return_when=asyncio.FIRST_COMPLETED)
         for ended in done:
@@ -115,12 +118,14 @@ class Dispatcher:
 
     def ready(self) -> Status:
         if not self._assigned_once:
-            return Status(False, self._detail)
+            return Status(False, self._watch.noted(self._detail))
         waiting = [
             f"{p.number}: {p.state}: {p.detail}" for p in self._partitions.values() if p.state is not State.RUNNING
         ]
-        said = "; ".join(waiting) or f"running {len(self._partitions)} partitions"
-        return Status(not waiting, said, tuple(words for p in self._partitions.values() for words in p.troubles()))
+        missing = [said for said in (self._watch.denied, *waiting) if said]
+        said = "; ".join(missing) or f"running {len(self._partitions)} partitions"
+        troubles = tuple(words for p in self._partitions.values() for words in p.troubles())
+        return Status(not missing, self._watch.noted(said), troubles)
 
     def live(self) -> Status:
         age = self._clock.monotonic() - self._polled_at
@@ -133,7 +138,9 @@ class Dispatcher:
         for partition in self._partitions.values():
             partition.begin_drain()
         if self._loop is not None and not self._loop.done():
-            await self._in_time(partition.drained() for partition in self._partitions.values())
+            # Where the log is not the one that was read, a last checkpoint would keep the next start from reading this one.
+            is_foreign = self._fatal.done()
+            await self._in_time(p.settled() if is_foreign else p.drained() for p in self._partitions.values())
             self._loop.cancel()
             await asyncio.wait({self._loop})
 
@@ -186,16 +193,21 @@ class Dispatcher:
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))
+            except OffsetOutOfRange as error:
+                # The next session looks first whether it is still the same log, and then restores from what there is.
+                self._detail = f"beginning anew: {error}"
+                log.error("the log is not the one that was read", reason=str(error))
             await asyncio.sleep(CONNECT_PAUSE_S)
             self._polled_at = self._clock.monotonic()
 
     async def _session(self) -> None:
         """One life of consumer, producer and HTTP client; ends by raising."""
-        log_id = await self._check_log()
+        log_id = (await self._watch.look()).log_id
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(asyncio.create_task(self._keep_watch()).cancel)
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
-            writer = Writer(self._cluster, self._clock)
+            writer = Writer(self._cluster, self._clock, self._watch.hurry)
             stack.push_async_callback(writer.close)
             sender = self._make_sender()
             stack.push_async_callback(sender.close)
@@ -218,6 +230,12 @@ class Dispatcher:
             )
             stack.push_async_callback(self._close_all)
             await self._poll_for_ever(feed, offsets)
+
+    async def _keep_watch(self) -> None:
+        try:
+            await self._watch.run()
+        except HooklineError as error:
+            self._end(error)
 
     async def _poll_for_ever(self, feed: Feed, offsets: Offsets) -> None:
         while True:
@@ -243,10 +261,15 @@ class Dispatcher:
 
     async def _count_unread(self, offsets: Offsets) -> None:
         places = [place for number in self._partitions for place in logs_of(number)]
+        waits = self._causes.waits(self._transport.feed.readers.values())
         try:
             ends = await offsets.ends(places)
+            self._causes.check(waits, ends)
         except LogUnavailable:
             return  # the gauges stay as they were; readiness and the poll's age tell
+        except ForeignLog as error:
+            self._end(error)
+            return
         for number, partition in self._partitions.items():
             if (worker := partition.worker) is not None and Place(LOGS[0], number) in ends:
                 unread = sum(max(0, ends[Place(t, number)] - worker.reader.position(t)) for t in LOGS)

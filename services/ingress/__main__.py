@@ -1,8 +1,9 @@
 """Composition root of ingress: `python -m services.ingress`."""
 
 from hookline.clock import Clock
+from hookline.log.check import LogCheck
 from hookline.log.kafka import kafka_cluster
-from hookline.log.topics import check_topics
+from hookline.log.records import Topic
 from hookline.settings import Settings
 from hookline.web.service import run
 from services.ingress.service import Ingress
@@ -10,7 +11,7 @@ from services.ingress.service import Ingress
 
 def build(settings: Settings, clock: Clock) -> Ingress:
     cluster = kafka_cluster(settings, "ingress")
-    return Ingress(settings, clock, cluster, check_log=lambda: check_topics(cluster))
+    return Ingress(settings, clock, cluster, check_log=LogCheck(cluster, writes=(Topic.PUSHES, Topic.QUARANTINE)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from hookline.clock import Clock
-from hookline.errors import Unavailable, Unreadable
+from hookline.errors import RecordTooLarge, Unavailable, Unreadable
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.ingress import metrics
@@ -65,6 +65,9 @@ class _Handler:
         except web.HTTPRequestEntityTooLarge:
             metrics.REFUSED.labels(door.source.name, "too_large").inc()
             log.warning("refused a body over the limit", source=door.source.name, limit=MAX_BODY)
+            raise
+        except RecordTooLarge:
+            metrics.REFUSED.labels(door.source.name, "too_large").inc()
             raise
 
     async def shake_hands(self, request: web.Request) -> web.Response:

@@ -137,7 +137,10 @@ class DigestTail:
         self._turns: WeakValueDictionary[Tag, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self) -> None:
-        """Read until it is cancelled. Raises Undecodable, and LogUnavailable when Kafka does not answer: then run it again."""
+        """Read until it is cancelled. Raises Undecodable, and LogUnavailable when Kafka does not answer: then run it again.
+
+        OffsetOutOfRange: what it knows came from a topic that is gone.
+        """
         await self._wanted.wait()
         async with contextlib.AsyncExitStack() as stack:
             offsets = await self._cluster.offsets()

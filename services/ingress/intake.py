@@ -7,9 +7,11 @@ from collections.abc import Coroutine, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol, TypeVar
 
+import structlog
+
 from hookline.chain.ids import partition_of
 from hookline.chain.pipeline import Pipeline, matching
-from hookline.errors import Unavailable
+from hookline.errors import NotAuthorised, RecordRefused, Unavailable
 from hookline.log.codec import encode, encode_quarantined
 from hookline.log.records import MAX_RECORD_BYTES, Draft
 from hookline.log.table import PipelineTable
@@ -21,6 +23,8 @@ from services.ingress.records import Receipt, push_received, quarantined
 from services.ingress.repeats import Remembered
 
 __all__ = ["Appender", "Intake", "Tally"]
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -36,7 +40,7 @@ class Appender(Protocol):
     """What intake needs of `hookline.log.writer.Writer`."""
 
     async def append(self, draft: Draft) -> int:
-        """The offset, once acked. Raises AppendFailed."""
+        """The offset, once acked. Raises AppendFailed, RecordRefused."""
 
 
 class Tally(NamedTuple):
@@ -50,11 +54,12 @@ class Tally(NamedTuple):
 
 
 class _Record(NamedTuple):
-    """A record to append; `push_id` is None for a quarantined one."""
+    """A record to append; `push_id` is None for a quarantined one. `raw`: what was delivered of that push."""
 
     draft: Draft
     push_id: str | None = None
     window_s: int = 0
+    raw: bytes = b""
 
 
 class Intake:
@@ -77,7 +82,10 @@ class Intake:
         self._remembered = Remembered()
 
     async def take(self, receipt: Receipt) -> Tally:
-        """Take in all of a delivery. Raises Unavailable or LogError: then not all of it may be in the log."""
+        """Take in all of a delivery. Raises Unavailable or LogError: then not all of it may be in the log.
+
+        RecordRefused: Kafka takes some of it nowhere, neither as a push nor in quarantine.
+        """
         contents = contents_of(receipt.source, receipt.delivery)
         accepted, duplicates = await self._in_time(self._append_all(receipt, contents))
         for reason in contents.ignored:
@@ -166,18 +174,32 @@ class Intake:
         draft = encode(event, partition_of(event.push_id, self._partitions), now_ms=receipt.received_at)
         if len(draft.value or b"") > MAX_RECORD:
             return _quarantine(receipt, Unread(part.raw, "too large for one record, with its payload and plans"))
-        return _Record(draft, event.push_id, event.dedupe_window_s)
+        return _Record(draft, event.push_id, event.dedupe_window_s, part.raw)
 
     async def _append(self, receipt: Receipt, records: Iterator[_Record]) -> tuple[int, int]:
         """Append all, some at once; how many pushes are new and how many this process has appended before."""
         began = time.perf_counter()
         appended: list[tuple[str | None, int]] = []
         while some := list(islice(records, AT_ONCE)):
-            await _all([self._appender.append(record.draft) for record in some])
-            appended += [(record.push_id, record.window_s) for record in some]
+            appended += await _all([self._append_one(receipt, record) for record in some])
         if appended:
             metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
         return self._count(receipt, appended)
+
+    async def _append_one(self, receipt: Receipt, record: _Record) -> tuple[str | None, int]:
+        """Append a push, or what was delivered of it to quarantine where Kafka refuses the push for what it is."""
+        try:
+            await self._appender.append(record.draft)
+        except NotAuthorised:
+            raise  # an operator mends it: then it is taken
+        except RecordRefused as refused:
+            if record.push_id is None:
+                raise
+            log.error("a push goes to quarantine: Kafka refuses its record", source=receipt.source.name)
+            unread = Unread(record.raw, f"Kafka refused the record of this push: {refused}")
+            await self._appender.append(_quarantine(receipt, unread).draft)
+            return None, 0
+        return record.push_id, record.window_s
 
     def _count(self, receipt: Receipt, appended: Sequence[tuple[str | None, int]]) -> tuple[int, int]:
         name, counts = receipt.source.name, [0, 0]

@@ -13,6 +13,7 @@ import structlog
 
 from hookline.clock import Clock
 from hookline.errors import ConfigError, Unavailable
+from hookline.web.body import without_bom
 
 __all__ = ["GOOGLE", "GOOGLE_KEYS", "Issuer", "KeySource", "fetch_keys", "key_source", "parse_keys"]
 
@@ -151,7 +152,7 @@ def key_source(place: str, clock: Clock) -> KeySource:
 
 def parse_keys(text: bytes) -> Keys:
     """A JSON Web Key Set, the keys by their id; those without, and those we cannot use, are left out. Raises ValueError."""
-    found = json.loads(text)
+    found = json.loads(without_bom(text))
     sets = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(sets, list):
         raise ValueError('no list "keys"')

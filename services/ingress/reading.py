@@ -8,6 +8,7 @@ from pydantic_core import from_json
 
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
+from hookline.web.body import without_bom
 from services.ingress.delivery import Delivery
 
 __all__ = [
@@ -50,7 +51,7 @@ def parse_json(body: bytes) -> JsonValue:
     if body.count(b",") > MAX_COMMAS:
         raise Unreadable(f"more than {MAX_COMMAS} commas")
     try:
-        value: JsonValue = from_json(body, allow_inf_nan=False)
+        value: JsonValue = from_json(without_bom(body), allow_inf_nan=False)
     except ValueError as error:
         raise Unreadable(f"not JSON: {error}") from None
     return value

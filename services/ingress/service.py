@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from uuid import UUID
+from typing import NamedTuple
 
 import structlog
 
@@ -12,9 +12,11 @@ from hookline.log.cluster import Cluster
 from hookline.log.records import Topic
 from hookline.log.skips import LOOK_S, find_skip
 from hookline.log.table import PipelineTable
+from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
+from hookline.web.tasks import until_one_ends
 from services.ingress.app import Door, ingress_app
 from services.ingress.digests import DigestTail
 from services.ingress.intake import Intake
@@ -30,28 +32,37 @@ PAUSE_S = 0.5
 WATCH_S = 1.0
 """Between two looks at whether the table is at the end of `pipelines`."""
 CAUGHT_UP_S = 3.0
+LATELY_S = 15.0
+"""Above what a try to read a topic takes where Kafka does not answer."""
 SECRETS_S = 5.0
 """Between two looks at whether the secrets file has changed."""
 
 
+class _Trouble(NamedTuple):
+    """Why a topic could not be read, and when (monotonic seconds)."""
+
+    reason: str
+    at: float
+
+
 class Ingress:
-    """`hookline.web.service.Service`. `check_log`: raises TopicsUnfit when the topics do not fit, LogUnavailable."""
+    """`hookline.web.service.Service`."""
 
     name = "ingress"
 
-    def __init__(
-        self, settings: Settings, clock: Clock, cluster: Cluster, check_log: Callable[[], Awaitable[UUID]]
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Clock, cluster: Cluster, check_log: CheckLog) -> None:
         self._settings = settings
         self._clock = clock
         self._cluster = cluster
-        self._check_log = check_log
+        self._watch = LogWatch(check_log, clock)
         self._table = PipelineTable(cluster)
-        self._writer = Writer(cluster, clock)
+        self._writer = Writer(cluster, clock, self._watch.hurry)
         self._intake: Intake | None = None
         self._main: asyncio.Task[None] | None = None
         self._connecting = "connecting to Kafka"
         self._behind = "the pipelines are not read yet"
+        self._troubles: dict[str, _Trouble] = {}
+        """By topic, the last thing that kept it from being read."""
         self._stopped_at: list[str] = []
         self._secrets_version = version_of(settings.ingress_secrets_file)
         self._doors = _doors(settings, clock)
@@ -61,7 +72,7 @@ class Ingress:
         self._main = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
-        """Raises TopicsUnfit."""
+        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange."""
         assert self._main is not None, "started first"
         await asyncio.wait({self._main})
         self._main.result()
@@ -73,11 +84,24 @@ class Ingress:
         await self._writer.close()
 
     def ready(self) -> Status:
+        """A topic that takes less than it should is said and no reason to send registries away: nearly every push fits."""
         stopped = "; ".join(f"stopped at a record that cannot be read: {record}" for record in self._stopped_at)
-        missing = self._connecting or stopped or self._behind
+        missing = self._connecting or self._watch.denied or stopped or self._behind
         if not missing and not self._writer.ready:
             missing = "Kafka does not take records"
-        return Status(not missing, missing or f"pipelines read to {self._table.position}")
+        said = [missing or f"pipelines read to {self._table.position}", *self._lately()]
+        return Status(not missing, self._watch.noted("; ".join(said)))
+
+    def _note(self, topic: str, reason: str) -> None:
+        """Why it is not read; said once as long as it is the same."""
+        if f"{topic} is not read: {reason}" not in self._lately():
+            log.warning("a topic is read again", topic=topic, reason=reason)
+        self._troubles[topic] = _Trouble(reason, self._clock.monotonic())
+
+    def _lately(self) -> list[str]:
+        """What keeps topics from being read."""
+        since = self._clock.monotonic() - LATELY_S
+        return [f"{topic} is not read: {reason}" for topic, (reason, at) in self._troubles.items() if at > since]
 
     def live(self) -> Status:
         """Its loops are alive; whether Kafka answers is for readiness."""
@@ -89,17 +113,19 @@ class Ingress:
         self._writer.start()
         digests = DigestTail(self._cluster, partitions)
         self._intake = Intake(self._table, digests, self._writer, partitions)
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._tail(self._table.run, "pipelines"))
-            loops.create_task(self._tail(digests.run, "pushes"))
-            loops.create_task(self._watch())
-            loops.create_task(self._follow_secrets())
+        await until_one_ends(
+            self._tail(self._table.run, "pipelines"),
+            self._tail(digests.run, "pushes"),
+            self._keep_up(),
+            self._watch.run(),
+            self._follow_secrets(),
+        )
 
     async def _connect(self) -> int:
         """The partitions of `pushes`, as soon as Kafka says. Raises TopicsUnfit."""
         while True:
             try:
-                await self._check_log()
+                await self._watch.look()
                 partitions = await self._cluster.partitions(Topic.PUSHES)
             except LogUnavailable as error:
                 self._connecting = f"connecting to Kafka: {error}"
@@ -110,12 +136,15 @@ class Ingress:
                 return partitions
 
     async def _tail(self, run: Callable[[], Awaitable[None]], name: str) -> None:
-        """Read a topic on, again and again; past a record that cannot be read only when an operator skipped it."""
+        """Read a topic on, again and again; past a record that cannot be read only when an operator skipped it.
+
+        Raises OffsetOutOfRange: then what was read of it is of no use.
+        """
         while True:
             try:
                 await run()
             except LogUnavailable as error:
-                log.warning("a topic is read again", topic=name, reason=str(error))
+                self._note(name, str(error))
                 await self._clock.sleep(PAUSE_S)
             except Undecodable as error:
                 await self._skipped(error)
@@ -138,7 +167,7 @@ class Ingress:
         except LogUnavailable:
             return False  # it is looked for again
 
-    async def _watch(self) -> None:
+    async def _keep_up(self) -> None:
         """Keep `ready` true to the log."""
         while True:
             try:

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, OffsetOutOfRange
 from hookline.log.cluster import Cluster, Consumer
 from hookline.log.records import Place, Topic
 from hookline.log.writer import Writer
-from tests.contract.helpers import HERE, THERE, answered, append, is_faulty, poll_on, read, values
+from tests.contract.helpers import HERE, PARTITIONS, THERE, answered, append, is_faulty, poll_on, read, values
+from tests.contract.operators import make_anew
 
 
 @pytest.fixture
@@ -113,10 +114,20 @@ async def test_nothing_is_skipped_silently(cluster: Cluster, writer: Writer, con
     await offsets.close()
     for position in (last - 1, last + 1000):
         consumer.assign({HERE: position})
-        with pytest.raises(LogUnavailable):
+        with pytest.raises(OffsetOutOfRange, match="callbacks"):
             await poll_on(consumer)
     consumer.assign({HERE: last})
     assert (await read(consumer, HERE, 1))[0].value == b"c"
+
+
+async def test_a_topic_that_was_made_anew_is_not_read_on(cluster: Cluster, writer: Writer, consumer: Consumer) -> None:
+    """It holds other records under the same offsets."""
+    await append(writer, HERE, b"a", b"b", b"c")
+    consumer.assign({HERE: 0})
+    await read(consumer, HERE, 3)
+    await make_anew(cluster, HERE.topic, PARTITIONS)
+    with pytest.raises(OffsetOutOfRange, match="callbacks"):
+        await poll_on(consumer)
 
 
 async def test_a_closed_consumer_reads_nothing(consumer: Consumer) -> None:

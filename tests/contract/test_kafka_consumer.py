@@ -90,3 +90,18 @@ async def test_an_answer_that_was_asked_for_before_a_seek_does_not_count(kafka: 
             assert await consumer.poll(0) == {}
         consumer.seek(HERE, 2)
         assert values(await read(consumer, HERE, 1))[0] == b"2"
+
+
+async def test_that_nothing_is_at_a_position_is_asked_again_before_it_is_believed(
+    kafka: str, topic_prefix: str
+) -> None:
+    """A leader that was deposed, and does not know it yet, says so of what the next one took."""
+    cluster = await kafka_with_topics(kafka, topic_prefix)
+    async with writing(cluster) as writer, reading(cluster) as consumer:
+        await append(writer, HERE, b"a")
+        consumer.assign({HERE: 2, THERE: 0})
+        for n in range(5):  # asked for meanwhile, and told that there is nothing
+            await append(writer, THERE, b"%d" % n)
+            assert values(await read(consumer, THERE, 1)) == [b"%d" % n]
+        await append(writer, HERE, b"b", b"c")
+        assert values(await read(consumer, HERE, 1)) == [b"c"]

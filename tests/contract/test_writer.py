@@ -8,9 +8,11 @@ import pytest
 from hookline.errors import AppendFailed
 from hookline.log.cluster import Cluster
 from hookline.log.memory import MemoryCluster
-from hookline.log.records import MAX_RECORD_BYTES, Draft
+from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, Topic
 from hookline.log.writer import Writer
 from tests.contract.helpers import HERE, PARTITIONS, append, read_log, until
+
+NOWHERE = Place(Topic.CALLBACKS, 99)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ async def test_whatever_fails_the_next_append_works(cluster: Cluster, writer: Wr
 
 async def test_a_broken_producer_is_replaced(cluster: Cluster, writer: Writer) -> None:
     with pytest.raises(AppendFailed):
-        await writer.append(Draft(HERE, None, b"x" * (MAX_RECORD_BYTES + 1)))
+        await writer.append(Draft(NOWHERE, None, b"x"))
     await until(lambda: writer.ready)  # by itself, with no further append
     (offset,) = await append(writer, HERE, b"after")
     assert (await read_log(cluster, HERE))[offset].value == b"after"

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -88,10 +88,19 @@ class Receiver:
         return [post for post in self.posts if post[0] == f"/{name}"]
 
 
+def looking(service: str, look_s: float) -> str:
+    """The service as a program that looks at the topics so often."""
+    return (
+        f"import runpy, sys; from hookline.log import watch; watch.LOOK_S = {look_s}; sys.argv[1:] = [];"
+        f" runpy.run_module('services.{service}', run_name='__main__', alter_sys=True)"
+    )
+
+
 class Stand:
     """A broker with a listener of its own for each service, so that a proxy can stand before it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, properties: Mapping[str, str] | None = None) -> None:
+        """properties: of the broker, beside its listeners."""
         port = free_broker_port()
         self.proxy_ports = {name: (free_broker_port(), free_broker_port()) for name in SERVICES}
         """Service to (the port that the broker advertises for its listener, the port it listens on)."""
@@ -108,6 +117,7 @@ class Stand:
                 "advertised.listeners": ",".join([own, *shown]),
                 "listener.security.protocol.map": ",".join(protocols),
                 "inter.broker.listener.name": "PLAINTEXT",
+                **(properties or {}),
             },
         )
 
@@ -122,7 +132,9 @@ class System:
         proxied: Iterable[str] = (),
         log_level: str = "info",
         partitions: int = PARTITIONS,
+        look_s: float | None = None,
     ) -> None:
+        """look_s: how often services look at the topics; None: as they do."""
         self.folder = folder
         self.broker = stand.broker
         self.receiver = Receiver()
@@ -135,6 +147,7 @@ class System:
         self.http: aiohttp.ClientSession
         self._log_level = log_level
         self._partitions = partitions
+        self._look_s = look_s
         self._jwt = ""
         self._tests = 0
 
@@ -207,12 +220,17 @@ class System:
 
     async def start(self, service: str) -> None:
         """Start it and wait until it is ready."""
+        await self.spawn(service)
+        await until(lambda: self.is_ready(service))
+
+    async def spawn(self, service: str) -> None:
+        """Start it."""
         log = (self.folder / f"{service}.log").open("ab")
+        run = ["-m", f"services.{service}"] if self._look_s is None else ["-c", looking(service, self._look_s)]
         self.processes[service] = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", f"services.{service}", env=self.environment(service), stdout=log, stderr=log
+            sys.executable, *run, env=self.environment(service), stdout=log, stderr=log
         )
         log.close()
-        await until(lambda: self.is_ready(service))
 
     async def is_ready(self, service: str) -> bool:
         process = self.processes[service]

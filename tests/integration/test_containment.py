@@ -10,17 +10,15 @@ from pydantic import SecretStr
 
 from hookline.chain.events import Event
 from hookline.clock import SystemClock
+from hookline.log.check import LogCheck
 from hookline.log.codec import encode
 from hookline.log.kafka import KafkaCluster
 from hookline.log.records import Place, RawRecord, Topic
-from hookline.log.topics import check_topics, create_topics
+from hookline.log.topics import create_topics
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.hook_url import parse_hook_url
-from services.dispatcher.certificates import client_context
-from services.dispatcher.dialer import Dialer
 from services.dispatcher.guard import AddressGuard
-from services.dispatcher.resolver import Resolver
 from services.dispatcher.sender import Sender
 from services.dispatcher.service import Dispatcher, Pace
 from tests.unit.dispatcher.harness import KEY, until
@@ -88,13 +86,9 @@ async def chains(kafka: str, topic_prefix: str) -> AsyncIterator[TwoChains]:
     guard = AddressGuard(settings.allow_private_addresses)
 
     def sender() -> Sender:
-        return Sender(
-            settings.key_ring(), clock, guard, dial=Dialer(Resolver(20, lambda host: ["127.0.0.1"]), guard, client_context())
-        )  # fmt: skip
+        return Sender(settings.key_ring(), clock, guard, get_addresses=lambda host: ["127.0.0.1"])
 
-    dispatcher = Dispatcher(
-        settings, clock, cluster, Random(0), lambda: check_topics(cluster), sender, Pace(poll_s=0.05)
-    )
+    dispatcher = Dispatcher(settings, clock, cluster, Random(0), LogCheck(cluster), sender, Pace(poll_s=0.05))
     async with raw_receiver(receive) as receiver, KafkaLogs(cluster, clock).following() as logs:
         await dispatcher.start()
         try:

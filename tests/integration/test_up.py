@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import psutil
 import pytest
@@ -37,13 +39,13 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.fixture(scope="module")
 def broken(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """Its console cannot live. On the Kafka of the other one, under another prefix: it starts no broker of its own."""
+    """Its ingress cannot live. On the Kafka of the other one, under another prefix: it starts no broker of its own."""
     running = Up(
         tmp_path_factory.mktemp("broken") / "data",
         HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{up.port('kafka')}",
         HOOKLINE_TOPIC_PREFIX="broken.",
         HOOKLINE_PARTITIONS="1",
-        HOOKLINE_DATABASE_URL="nonsense://",
+        HOOKLINE_INGRESS_SECRETS_FILE="/nowhere/secrets.toml",
     )
     try:
         yield running
@@ -202,10 +204,43 @@ def test_the_page_that_the_demo_names_shows_it(up: Up) -> None:
 
 def test_a_child_that_cannot_live_ends_up_with_its_last_words(broken: Up) -> None:
     assert broken.wait(READY_S) == 1
-    assert "console ended 5 times before it was ready" in broken.text
-    assert "HOOKLINE_DATABASE_URL" in broken.text
+    assert "ingress ended 5 times before it was ready" in broken.text
+    assert "HOOKLINE_INGRESS_SECRETS_FILE" in broken.text
     assert "Traceback" not in broken.text
     assert "starting Apache Kafka" not in broken.text
+
+
+def test_a_console_of_another_log_takes_nobody_down_and_the_printed_command_mends_it(up: Up) -> None:
+    before = up.children()
+    with sqlite3.connect(up.data / "console.sqlite3", timeout=30) as database:
+        database.execute("UPDATE hookline_meta SET value = ? WHERE key = 'log_id'", (str(UUID(int=1)),))
+    before["console"].kill()
+    up.until_line("console +ended 5 times before it was ready")
+    command = up.until_line(r"to do: .* hookline console --rebuild").partition("to do: ")[2]
+    assert "the rest runs on without it: pushes come in, hooks are called" in up.text
+    assert str(UUID(int=1)) in up.text
+    others = {name: child for name, child in up.children().items() if name != "console"}
+    assert others == {name: child for name, child in before.items() if name != "console"}
+    assert push(up, "while the console is away") == 202
+
+    environment = up.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "300"}
+    doctor = subprocess.run(
+        ["hookline", "doctor", "--data", str(up.data)], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert doctor.returncode == 1
+    assert "the console's database was filled from log" in doctor.stdout
+    assert "hookline console --rebuild" in doctor.stdout
+
+    bare = {name: value for name, value in environment.items() if not name.startswith("HOOKLINE_")}
+    done = subprocess.run(["bash", "-c", command], env=bare, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "rebuilt: " in done.stderr
+    back = len([line for line in up.lines if re.search("console .*is back", line)])
+    eventually(
+        "the console is back by itself",
+        lambda: len([line for line in up.lines if re.search("console .*is back", line)]) > back,
+    )
+    assert up.is_ready("console")
 
 
 def test_ctrl_c_stops_all_in_order_and_leaves_nobody(up: Up) -> None:

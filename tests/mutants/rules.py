@@ -41,6 +41,7 @@ POSTING, SENDER, SLOTS = (
     "services/dispatcher/sender.py",
     "services/dispatcher/slots.py",
 )
+KAFKA_PRODUCER, KAFKA_LINE = "hookline/log/kafka_producer.py", "hookline/log/kafka_line.py"
 
 INCARNATIONS, RUNS = "unit/dispatcher/test_incarnations.py", "unit/dispatcher/test_chain_runs.py"
 TIMING = "unit/dispatcher/test_bad_timing.py"
@@ -187,10 +188,64 @@ RULES = (
         "a push's send is not awaited",
         Edit(
             "services/ingress/intake.py",
-            "            await _all([self._appender.append(record.draft) for record in some])",
-            "            list(map(asyncio.ensure_future, [self._appender.append(record.draft) for record in some]))",
+            "            appended += await _all([self._append_one(receipt, record) for record in some])",
+            "            list(map(asyncio.ensure_future, [self._append_one(receipt, record) for record in some]))\n"
+            "            appended += [(record.push_id, record.window_s) for record in some]",
         ),
         tests="unit/ingress/test_http.py",
+    ),
+    # ---- what Kafka refuses
+    rule(
+        "a refusal counts also where the record was sent before",
+        Edit(KAFKA_PRODUCER, "        elif not refused or batch.sent > 1:", "        elif not refused:"),
+        tests="contract/test_kafka_producer.py::test_a_refusal_of_what_was_sent_before_says_nothing",
+    ),
+    rule(
+        "a batch that was refused keeps its number",
+        Edit(
+            KAFKA_LINE,
+            "        sendings = self._answered().sendings\n",
+            "        sendings = self._answered().sendings\n        self._number += len(sendings)\n",
+        ),
+        tests="unit/log/test_kafka_line.py",
+    ),
+    rule(
+        "the second half of a refused batch goes before the first",
+        Edit(KAFKA_LINE, "[sendings[middle:], sendings[:middle]]", "[sendings[:middle], sendings[middle:]]"),
+        tests="unit/log/test_kafka_line.py",
+    ),
+    rule(
+        "a refused record costs the writer its producer",
+        Edit(
+            "hookline/log/writer.py",
+            "            except RecordRefused as refused:\n",
+            "            except RecordRefused as refused:\n                self._replace(producer)\n",
+        ),
+        tests="contract/test_refusals.py::test_a_writer_keeps_its_producer_when_a_record_is_refused[kafka]",
+    ),
+    rule(
+        "an offset that is gone is taken for Kafka away",
+        Edit(
+            "services/callbacks/replica.py",
+            "            except (LogUnavailable, SnapshotLost) as error:",
+            "            except (LogUnavailable, SnapshotLost, LogError) as error:",
+        ),
+        Edit(
+            "services/callbacks/replica.py",
+            "from hookline.errors import LogUnavailable,",
+            "from hookline.errors import LogError, LogUnavailable,",
+        ),
+        tests="unit/callbacks/test_refusals.py",
+    ),
+    rule(
+        "a topic that was made anew is taken for the same",
+        Edit("hookline/log/check.py", "self._ids.setdefault(topic, state.id) != state.id:", "state.id is None:"),
+        tests="contract/test_check.py::test_a_topic_that_was_made_anew_is_not_taken_for_the_same",
+    ),
+    rule(
+        "a last checkpoint is taken of a log that is another one",
+        Edit(DISPATCHER, "p.settled() if is_foreign else p.drained()", "p.drained()"),
+        tests="unit/dispatcher/test_topics_changed.py",
     ),
     # ---- the poll loop
     rule(

@@ -1,4 +1,4 @@
-"""The dispatcher as `services.dispatcher` composes it, but for one number: it takes snapshots often enough to matter here.
+"""The dispatcher of `services.dispatcher`, but for one number: it takes snapshots often enough to matter here.
 
 On SIGUSR1 it says what each of its tasks waits for: a soak asks one that does not stop.
 """
@@ -7,34 +7,14 @@ import asyncio
 import faulthandler
 import signal
 import sys
-from random import SystemRandom
+from functools import partial
 
-from hookline.clock import Clock
-from hookline.log.kafka import kafka_cluster
-from hookline.log.topics import check_topics
-from hookline.settings import Settings
 from hookline.web.service import run
-from services.dispatcher.guard import AddressGuard
-from services.dispatcher.sender import Sender
-from services.dispatcher.service import Dispatcher, Pace
+from services.dispatcher.__main__ import build
+from services.dispatcher.service import Pace
 
 CHECKPOINT_EVENTS = 40
 """With the 10,000 of a real one no soak of minutes would ever see a snapshot, a commit or a restore from them."""
-
-
-def build(settings: Settings, clock: Clock) -> Dispatcher:
-    signal.signal(signal.SIGUSR1, lambda *_: say_where())
-    cluster = kafka_cluster(settings, "dispatcher")
-    keys, guard = settings.key_ring(), AddressGuard(settings.allow_private_addresses)
-    return Dispatcher(
-        settings,
-        clock,
-        cluster,
-        SystemRandom(),
-        check_log=lambda: check_topics(cluster),
-        make_sender=lambda: Sender(keys, clock, guard),
-        pace=Pace(checkpoint_events=CHECKPOINT_EVENTS),
-    )
 
 
 def say_where() -> None:
@@ -46,4 +26,5 @@ def say_where() -> None:
 
 
 if __name__ == "__main__":
-    run(build, lambda settings: settings.dispatcher_port)
+    signal.signal(signal.SIGUSR1, lambda *_: say_where())
+    run(partial(build, pace=Pace(checkpoint_events=CHECKPOINT_EVENTS)), lambda settings: settings.dispatcher_port)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from hookline.errors import Invalid
-from hookline.web.body import read_body
+from hookline.web.body import read_body, without_bom
 
 __all__ = ["query_flag", "query_time", "read_object"]
 
@@ -16,7 +16,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 async def read_object(request: web.Request) -> dict[str, object]:
     """A JSON object, whatever the Content-Type says; nothing at all is an empty one."""
-    body = await read_body(request, BODY_BYTES)
+    body = without_bom(await read_body(request, BODY_BYTES))
     try:
         found = json.loads(body) if body.strip() else {}
     except (ValueError, RecursionError) as error:

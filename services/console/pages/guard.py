@@ -11,7 +11,7 @@ from yarl import URL
 
 from hookline.errors import Invalid, LogError, Unavailable
 from hookline.web.body import read_body
-from hookline.web.middleware import Handler
+from hookline.web.middleware import Handler, log_answer
 from services.console.api.login import API, USER
 from services.console.pages.addresses import local_path
 from services.console.pages.rendering import FORM_TOKEN, Renderer
@@ -74,8 +74,10 @@ def pages_guard(sessions: Sessions, renderer: Renderer) -> Middleware:
             answer = renderer.error(request, HTTPStatus.BAD_REQUEST, str(error))
         except Unavailable as error:
             answer = renderer.error(request, HTTPStatus.SERVICE_UNAVAILABLE, f"Not now: {error}.", error.retry_after_s)
-        except LogError:
-            answer = renderer.error(request, HTTPStatus.SERVICE_UNAVAILABLE, "Not now: Kafka does not answer.", 1)
+        except LogError as error:
+            status, detail, retry_after_s = log_answer(error)
+            said = f"Not now: {detail}." if retry_after_s is not None else f"This is {detail}."
+            answer = renderer.error(request, status, said, retry_after_s)
         answer.headers.update(HEADERS)
         is_static = _route(request) == STATIC and answer.status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
         answer.headers["Cache-Control"] = f"max-age={KEEP_STATIC_S}" if is_static else "no-store"

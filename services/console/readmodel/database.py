@@ -4,17 +4,25 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from hookline.errors import ConfigError, ForeignLog, Unavailable
+from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, Unavailable
+from hookline.log.records import LOGS, Topic
 from hookline.settings import Settings
 from services.console.readmodel.schema import METADATA, SCHEMA_VERSION, meta
 
@@ -23,7 +31,9 @@ __all__ = [
     "Database",
     "WriterLock",
     "ask_for_rebuild",
+    "check_owner",
     "has_tables",
+    "is_to_be_dropped",
     "open_database",
     "prepare",
     "rebuild_asked",
@@ -59,7 +69,10 @@ def open_database(settings: Settings) -> "Database":
 
 
 class Database:
-    """Connections, by whose own words every failure is `Unavailable`: the caller answers 503 or tries again."""
+    """Connections, by whose own words every failure is `Unavailable`: the caller answers 503 or tries again.
+
+    But for one that time does not mend: a file of SQLite's that is none, or is damaged, is `DatabaseBroken` to its writer.
+    """
 
     def __init__(self, url: URL) -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
@@ -77,13 +90,13 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for SELECTs, all of one moment. Raises Unavailable, also while there are no tables yet."""
-        with _unavailable_on(DBAPIError), self._engine.connect() as connection:
+        with _unavailable_on(DBAPIError, sqlite3.Error), self._engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self, lock: "WriterLock | None" = None) -> Iterator[Connection]:
-        """One transaction; with `lock`, on the connection that holds it. Raises Unavailable."""
-        with _unavailable_on(OperationalError, InterfaceError):
+        """One transaction; with `lock`, on the connection that holds it. Raises Unavailable, DatabaseBroken."""
+        with self._broken(), _unavailable_on(OperationalError, InterfaceError, sqlite3.OperationalError):
             if lock is not None and lock.connection is not None:
                 with lock.connection.begin():
                     yield lock.connection
@@ -96,19 +109,42 @@ class Database:
         with _unavailable_on(OperationalError, InterfaceError):
             return _lock_file(self._file) if self.is_sqlite else _lock_postgres(self._engine)
 
+    def drop_file(self) -> None:
+        """SQLite's file, broken or not: put an empty one in its place. Raises Unavailable while another process writes it."""
+        if (lock := self.try_lock()) is None:
+            raise Unavailable("another console writes the database: stop it first")
+        self._engine.dispose()
+        for beside in ("", "-wal", "-shm"):
+            Path(f"{self._file}{beside}").unlink(missing_ok=True)
+        _make_file(self._file)
+        lock.release()
+
     def close(self) -> None:
         self._engine.dispose()
 
+    @contextlib.contextmanager
+    def _broken(self) -> Iterator[None]:
+        """What SQLite says of a file that it cannot make sense of is no more specific than DatabaseError itself."""
+        try:
+            yield
+        except (DatabaseError, sqlite3.DatabaseError) as error:
+            cause = error.orig if isinstance(error, DatabaseError) else error
+            if type(cause) is not sqlite3.DatabaseError:
+                raise
+            raise DatabaseBroken(
+                f"the console's database {self.shown} is broken ({cause}). Rebuild it: {REBUILD_COMMAND}"
+            ) from error
+
 
 @contextlib.contextmanager
-def _unavailable_on(*errors: type[DBAPIError]) -> Iterator[None]:
+def _unavailable_on(*errors: type[DBAPIError] | type[sqlite3.Error]) -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
         raise Unavailable("the console's database is busy with other requests") from error
     except errors as error:
-        # The first line only: the rest is the statement with its values.
-        said = str(error.orig).strip().split("\n")[0]
+        # The first line only: the rest is the statement with its values. While it connects, SQLite's own comes as it is.
+        said = str(error.orig if isinstance(error, DBAPIError) else error).strip().split("\n")[0]
         raise Unavailable(f"the console's database does not answer: {said}") from error
 
 
@@ -169,22 +205,49 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
-def prepare(connection: Connection, log_id: UUID) -> None:
+def prepare(connection: Connection, log_id: UUID, topics: Mapping[Topic, UUID]) -> None:
     """Make the tables, or drop and make them anew for another schema version or when a rebuild was asked for.
 
     Raises ForeignLog when they were filled from another log.
     """
-    known = _meta(connection) if has_tables(connection) else {}
-    if known.get("schema") != SCHEMA_VERSION or "rebuild" in known:
+    if not has_tables(connection) or is_to_be_dropped(connection):
         METADATA.drop_all(connection)
         METADATA.create_all(connection)
-        rows = {"schema": SCHEMA_VERSION, "log_id": str(log_id)}
+        ids = {_key(topic): str(topics[topic]) for topic in LOGS if topic in topics}
+        rows = {"schema": SCHEMA_VERSION, "log_id": str(log_id), **ids}
         connection.execute(insert(meta), [{"key": key, "value": value} for key, value in rows.items()])
-    elif known["log_id"] != str(log_id):
+    else:
+        check_owner(connection, log_id, topics)
+
+
+def is_to_be_dropped(connection: Connection) -> bool:
+    """Are the tables, which are there, of another version, or did someone ask for a rebuild?"""
+    known = _meta(connection)
+    return known.get("schema") != SCHEMA_VERSION or "rebuild" in known
+
+
+def check_owner(connection: Connection, log_id: UUID, topics: Mapping[Topic, UUID]) -> None:
+    """Raises ForeignLog when the tables, which are there, were filled from another log, or from a topic that is gone.
+
+    Of a topic that was made anew only its id tells: it has other records under the same offsets.
+    """
+    known = _meta(connection)
+    if (owner := known.get("log_id")) not in (None, str(log_id)):
         raise ForeignLog(
-            f"the console's database was filled from log {known['log_id']}, the topics are of log {log_id}."
+            f"the console's database was filled from log {owner}, the topics are of log {log_id}."
             f" Rebuild it: {REBUILD_COMMAND}"
         )
+    for topic in LOGS:
+        if topic in topics and known.get(_key(topic), str(topics[topic])) != str(topics[topic]):
+            raise ForeignLog(
+                f"the console's database was filled from a topic {topic} that is gone: it was made anew."
+                f" Rebuild it: {REBUILD_COMMAND}"
+            )
+
+
+def _key(topic: Topic) -> str:
+    """Under which a topic's id is kept."""
+    return f"topic {topic}"
 
 
 def has_tables(connection: Connection) -> bool:

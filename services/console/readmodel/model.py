@@ -8,16 +8,17 @@ from uuid import UUID
 
 from hookline.errors import ForeignLog
 from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Positions
+from hookline.log.records import LOGS, Positions, Topic
 from services.console.metrics import BATCH_SECONDS, RECORDS
 from services.console.readmodel.database import REBUILD_COMMAND, Database, WriterLock, prepare, rebuild_asked
 from services.console.readmodel.projection import PartitionProjection, Rows
 from services.console.readmodel.store import Saved, load_chains, load_positions, load_saved, save_rows, start_at
 
-__all__ = ["BATCH", "ReadModel"]
+__all__ = ["BATCH", "ReadModel", "check_positions"]
 
 BATCH = 5_000
 """Most records of one transaction."""
+NONE_KNOWN: Mapping[Topic, UUID] = {}
 CHAINS_HELD = 20_000
 """Chains in memory over all partitions; others are folded anew from their rows when something happens to them."""
 
@@ -38,18 +39,24 @@ class ReadModel:
         self._lock = self._lock or self._database.try_lock()
         return self._lock is not None
 
-    def open(self, log_id: UUID, starts: Mapping[int, Positions], ends: Mapping[int, Positions]) -> None:
-        """Load where the database stands. starts, ends: first and end offsets of each partition's logs.
+    def open(
+        self,
+        log_id: UUID,
+        starts: Mapping[int, Positions],
+        ends: Mapping[int, Positions],
+        topics: Mapping[Topic, UUID] = NONE_KNOWN,
+    ) -> None:
+        """Load where the database stands. starts, ends: first and end offsets of each partition's logs; topics: their ids.
 
         Raises ForeignLog when it was filled from other logs than these, Unavailable.
         """
         with self._database.write(self._lock) as connection:
-            prepare(connection, log_id)
+            prepare(connection, log_id, topics)
             saved = load_saved(connection)
             if not saved:
                 saved = {p: Saved(p, Positions(), -1, 0, {}) for p in starts}
                 start_at(connection, saved.values())
-        _check(saved, ends)
+        check_positions({p: s.positions for p, s in saved.items()}, ends)
         held = max(1, self._chains_held // len(saved))
         self.projections = {
             s.partition: PartitionProjection(_reader(s, starts[s.partition]), s.windows, s.clock, held)
@@ -100,17 +107,18 @@ class ReadModel:
         self._lock = None
 
 
-def _check(saved: Mapping[int, Saved], ends: Mapping[int, Positions]) -> None:
-    if saved.keys() != ends.keys():
+def check_positions(at: Mapping[int, Positions], ends: Mapping[int, Positions]) -> None:
+    """Raises ForeignLog where the database has read further than the logs reach. Both by partition."""
+    if at.keys() != ends.keys():
         raise ForeignLog(
-            f"the console's database has {len(saved)} partitions, the topics have {len(ends)}. Rebuild it: {REBUILD_COMMAND}"
+            f"the console's database has {len(at)} partitions, the topics have {len(ends)}. Rebuild it: {REBUILD_COMMAND}"
         )
-    for s in saved.values():
+    for partition, positions in at.items():
         for topic in LOGS:
-            if s.positions.of(topic) > ends[s.partition].of(topic):
+            if positions.of(topic) > ends[partition].of(topic):
                 raise ForeignLog(
-                    f"the console's database has read {topic}[{s.partition}] to {s.positions.of(topic)}, which ends at"
-                    f" {ends[s.partition].of(topic)}: records were lost there. Rebuild it: {REBUILD_COMMAND}"
+                    f"the console's database has read {topic}[{partition}] to {positions.of(topic)}, which ends at"
+                    f" {ends[partition].of(topic)}: records were lost there. Rebuild it: {REBUILD_COMMAND}"
                 )
 
 

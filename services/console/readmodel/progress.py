@@ -53,11 +53,13 @@ class Progress:
         """Where to ask for ends; None while Kafka is not there."""
         self._ask = ends
 
-    async def refresh_ends(self) -> None:
-        """Raises LogUnavailable."""
-        if self._ask is not None:
-            self._ends = await self._ask.now()
-            self._judge()
+    async def refresh_ends(self) -> Mapping[Place, int]:
+        """The logs' ends, as they stood at some moment after this call; nothing while Kafka is not there. Raises LogUnavailable."""
+        if self._ask is None:
+            return {}
+        self._ends = await self._ask.now()
+        self._judge()
+        return self._ends
 
     async def moved(self, positions: Mapping[int, Positions], lag_s: float) -> None:
         """The database has got there. lag_s: age of the last record read."""

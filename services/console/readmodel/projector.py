@@ -1,21 +1,23 @@
 """Reads the four logs into the database: fetches on the event loop, folds and writes in one thread; other replicas stand by."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-from uuid import UUID
 
 import structlog
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Unavailable
+from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
+from hookline.log.reader import PartitionReader
 from hookline.log.records import Place, Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S as SKIPS_S
 from hookline.log.skips import Skip, find_skip
+from hookline.log.watch import CheckLog
 from services.console.readmodel.database import Database
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.progress import Progress
@@ -39,10 +41,7 @@ ENDS_S = 10.0
 class Projector:
     """`run` projects until it is cancelled. `progress` tells how far it has got."""
 
-    def __init__(
-        self, cluster: Cluster, check_log: Callable[[], Awaitable[UUID]], database: Database, clock: Clock
-    ) -> None:
-        """check_log: the log's id, once the topics are found fit. Raises TopicsUnfit, LogUnavailable."""
+    def __init__(self, cluster: Cluster, check_log: CheckLog, database: Database, clock: Clock) -> None:
         self.progress = Progress()
         self.last_alive = clock.monotonic()
         """When it last got round its loop, whether or not anyone answered (`Clock.monotonic`)."""
@@ -50,11 +49,13 @@ class Projector:
         self._check_log = check_log
         self._database = database
         self._clock = clock
+        self._causes = LostCauses(clock)
         self._look_at = 0.0
         self._skips_at = 0.0
 
     async def run(self) -> None:
-        """Waits out Kafka and the database. Raises ForeignLog and TopicsUnfit."""
+        """Waits out Kafka and the database. Raises ForeignLog, TopicsUnfit and OffsetOutOfRange: then the log is not the one
+        that the database was filled from, or what was not read yet is gone."""
         while True:
             try:
                 await self._follow()
@@ -67,7 +68,7 @@ class Projector:
 
     async def _follow(self) -> None:
         """Read from where the database stands; returns when a rebuild was asked for."""
-        log_id = await self._check_log()
+        log = await self._check_log()
         offsets = await self._cluster.offsets()
         model = ReadModel(self._database)
         thread = ThreadPoolExecutor(1, "projection")
@@ -77,7 +78,7 @@ class Projector:
             self.progress.asks(SharedEnds(offsets, places, ENDS_S))
             await self._lock(model, thread)
             starts, ends = await _offsets(offsets, places)
-            await _in(thread, model.open, log_id, starts, ends)
+            await _in(thread, model.open, log.log_id, starts, ends, log.topics)
             consumer = await self._cluster.consumer(gather_ms=GATHER_MS)
             try:
                 await self._project(model, thread, consumer)
@@ -103,7 +104,7 @@ class Projector:
         feed = Feed(consumer)
         feed.assign(projection.reader for projection in model.projections.values())
         await self._note(model)
-        while not (await self._looked() and await _in(thread, model.rebuild_asked)):
+        while not (await self._looked(feed.readers.values()) and await _in(thread, model.rebuild_asked)):
             changed = await feed.poll(POLL_S) | await self._pass_skipped(model, feed)
             while await _in(thread, model.project, changed):
                 await self._note(model)
@@ -112,11 +113,15 @@ class Projector:
                 self._stop_if_unreadable(model, partition, feed)
             await self._note(model)
 
-    async def _looked(self) -> bool:
-        """Ask for the logs' ends now and then; did it just now? Raises LogUnavailable."""
+    async def _looked(self, readers: Collection[PartitionReader] = ()) -> bool:
+        """Ask for the logs' ends now and then; did it just now?
+
+        Raises LogUnavailable, and ForeignLog where a record waits for one that its topic has lost.
+        """
         if self._clock.monotonic() < self._look_at:
             return False
-        await self.progress.refresh_ends()
+        waits = self._causes.waits(readers)
+        self._causes.check(waits, await self.progress.refresh_ends())
         self._look_at = self._clock.monotonic() + LOOK_S
         return True
 

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 __all__ = ["METADATA", "SCHEMA_VERSION", "chains", "events", "meta", "positions", "pushes"]
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 """Another one in the database: its tables are dropped and built anew. Raise it with any change below."""
 
 METADATA = MetaData()
@@ -19,7 +19,7 @@ meta = Table(
     Column("key", String(32), primary_key=True),
     Column("value", String(64), nullable=False),
 )
-"""`schema`, `log_id`, and `rebuild` while someone asks for one."""
+"""`schema`, `log_id`, the id of each log's topic (`topic pushes`, ...), and `rebuild` while someone asks for one."""
 
 positions = Table(
     "hookline_positions",

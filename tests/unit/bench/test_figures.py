@@ -26,6 +26,7 @@ ISSUE = [
     "restore.100000.callbacks_seconds",
     "restore.100000.bytes_per_chain",
     "neighbours.names.p95_ratio",
+    "neighbours.names.p99_ratio",
     "scale.2.delivered_per_s",
     "scale.2.lost",
     "scale.2.duplicates",

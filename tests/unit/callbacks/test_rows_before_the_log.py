@@ -13,6 +13,7 @@ from hookline.log.records import Draft, Topic
 from tests.unit.callbacks.scripted import ScriptedCluster
 from tests.unit.callbacks.world import World, check_shape
 
+BOM = b"\xef\xbb\xbf"
 SUCCESS = b'{"state": "success"}'
 
 
@@ -144,6 +145,8 @@ async def test_packed_body() -> None:
         (b'{"state": "success", "x": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", "non_field_errors", "deep"),
         (b'{"state": "succ\xff"}', "non_field_errors", "UTF-8"),
         ('{"state": "success"}'.encode("utf-16"), "non_field_errors", "UTF-8"),
+        (BOM + BOM + b'{"state": "success"}', "non_field_errors", "BOM"),
+        (BOM, "non_field_errors", "not JSON"),
         (b'["success"]', "non_field_errors", "object"),
         (b'"success"', "non_field_errors", "object"),
         (b"null", "non_field_errors", "object"),
@@ -196,6 +199,14 @@ async def test_body_that_does_not_fit_its_encoding() -> None:
 
 
 # ---- what is fine
+
+
+async def test_a_bom_before_the_body_is_ignored() -> None:
+    """PowerShell and .NET send it, and do not look at the answer: refused, the chain would halt a day later."""
+    world = World()
+    assert await send(world, world.path(world.push(), 1), BOM + SUCCESS) == (200, "OK")
+    packed = gzip.compress(BOM + SUCCESS)
+    assert await send(world, world.path(world.push(), 1), packed, {"Content-Encoding": "gzip"}) == (200, "OK")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from prometheus_client import generate_latest
@@ -13,12 +13,13 @@ from hookline.errors import ForeignLog, LogUnavailable, TopicsUnfit
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint
+from hookline.log.watch import LogState
 from services.callbacks.service import DEAD_POLL_S, CallbacksService
 from tests.unit.callbacks.world import KEYS, LOG_ID, World, serving, until, until_async
 
 
-async def log_id() -> UUID:
-    return LOG_ID
+async def log_id() -> LogState:
+    return LogState(LOG_ID)
 
 
 @asynccontextmanager
@@ -86,9 +87,9 @@ async def test_kafka_away_at_first() -> None:
     chain = world.push()
     world.cluster.down = True
 
-    async def check_log() -> UUID:
+    async def check_log() -> LogState:
         await world.cluster.reach()
-        return LOG_ID
+        return LogState(LOG_ID)
 
     service = CallbacksService(KEYS, world.clock, world.cluster, check_log)
     async with started(service), serving(service.app) as client:
@@ -122,7 +123,7 @@ async def test_kafka_away_later_is_said_and_leaves_it_ready() -> None:
 async def test_liveness_is_the_age_of_the_last_poll_and_not_whether_kafka_answers() -> None:
     world = World()
 
-    async def never() -> UUID:
+    async def never() -> LogState:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -132,7 +133,7 @@ async def test_liveness_is_the_age_of_the_last_poll_and_not_whether_kafka_answer
         world.clock.ms += round(DEAD_POLL_S * 1000)
         assert not service.live().ok
 
-    async def away() -> UUID:
+    async def away() -> LogState:
         raise LogUnavailable("no broker answers")
 
     service = CallbacksService(KEYS, world.clock, world.cluster, away)
@@ -149,7 +150,7 @@ async def test_liveness_is_the_age_of_the_last_poll_and_not_whether_kafka_answer
 
 
 async def test_topics_that_do_not_fit_end_it() -> None:
-    async def unfit() -> UUID:
+    async def unfit() -> LogState:
         raise TopicsUnfit("there is no topic hookline.pushes: run `hookline topics create`")
 
     world = World()

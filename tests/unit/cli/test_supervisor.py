@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hookline.cli.supervisor import TRIES, RestartPolicy, Supervisor
+from hookline.cli.supervisor import SLOW_PAUSE_S, TRIES, RestartPolicy, Supervisor
 from hookline.clock import ManualClock
 from hookline.errors import BrokerError, ProcessFailed
 from hookline.web.health import Status
@@ -48,6 +48,7 @@ class Notes:
         self.waiting: list[str] = []
         self.pauses: list[float] = []
         self.deaths: list[str] = []
+        self.given: list[tuple[str, float]] = []
 
     def became_ready(self, unit: object, after_s: float) -> None:
         self.ready += 1
@@ -58,6 +59,9 @@ class Notes:
     def died(self, unit: object, how: str, pause_s: float) -> None:
         self.deaths.append(how)
         self.pauses.append(pause_s)
+
+    def given_up(self, unit: object, how: str, pause_s: float) -> None:
+        self.given.append((how, pause_s))
 
 
 async def until(condition: Callable[[], bool], clock: ManualClock | None = None) -> None:
@@ -72,9 +76,9 @@ async def until(condition: Callable[[], bool], clock: ManualClock | None = None)
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, *, is_needed: bool = True) -> None:
         self.unit, self.clock, self.notes = FakeUnit(), ManualClock(), Notes()
-        self.supervisor = Supervisor(self.unit, self.clock, self.notes)
+        self.supervisor = Supervisor(self.unit, self.clock, self.notes, is_needed=is_needed)
         self.task = asyncio.create_task(self.supervisor.keep())
 
     async def die(self) -> None:
@@ -143,6 +147,50 @@ async def test_five_deaths_before_it_was_ready_end_it_with_its_last_lines(bench:
         await bench.task
     assert bench.unit.starts == TRIES
     assert bench.notes.pauses == [0.2, 0.4, 0.8, 1.6]
+
+
+async def test_one_that_the_rest_does_without_is_given_up_once_and_tried_on_slowly() -> None:
+    bench = Bench(is_needed=False)
+    await until(lambda: bench.unit.starts == 1)
+    for _ in range(TRIES + 3):
+        await bench.die()
+    assert not bench.task.done()
+    assert bench.supervisor.settled.is_set()
+    assert not bench.supervisor.first_ready.is_set()
+    assert bench.notes.given == [("exit code 3", SLOW_PAUSE_S)]
+    assert bench.notes.pauses == [0.2, 0.4, 0.8, 1.6], "said no more"
+    bench.clock.advance(SLOW_PAUSE_S - 1)
+    starts = bench.unit.starts
+    bench.unit.die()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    bench.clock.advance(SLOW_PAUSE_S - 1)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert bench.unit.starts == starts
+    bench.task.cancel()
+
+
+async def test_one_that_was_given_up_and_gets_ready_begins_anew() -> None:
+    bench = Bench(is_needed=False)
+    await until(lambda: bench.unit.starts == 1)
+    for _ in range(TRIES):
+        await bench.die()
+    await bench.until_ready()
+    assert not bench.supervisor.is_given_up
+    bench.unit.is_ready = False
+    for _ in range(TRIES + 1):
+        await bench.die()
+    assert len(bench.notes.given) == 2
+    bench.task.cancel()
+
+
+async def test_one_that_the_rest_does_without_may_fail_to_start_at_all() -> None:
+    bench = Bench(is_needed=False)
+    bench.unit.fail_start = ProcessFailed("there is no such program")
+    await until(lambda: bool(bench.notes.given), bench.clock)
+    assert bench.notes.given[0][0] == "there is no such program"
+    bench.task.cancel()
 
 
 async def test_it_never_gives_up_on_a_unit_that_gets_ready(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -39,8 +39,10 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Ready).serve_forever()
 
 
 class QuickClock(SystemClock):
+    """Pauses are next to nothing; of a minute three seconds are left, above what a script takes to start."""
+
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.02))
+        await asyncio.sleep(seconds / 20 if seconds >= 30 else min(seconds, 0.02))
 
 
 class FakeBroker:
@@ -87,8 +89,11 @@ class Notes:
     def topics_fit(self, done: object) -> None:
         self.all.append("topics fit")
 
-    def all_ready(self) -> None:
-        self.all.append("all ready")
+    def given_up(self, unit: ServiceUnit, how: str, pause_s: float) -> None:
+        self.all.append(f"{unit.name} given up: {how}")
+
+    def all_ready(self, without: Sequence[str] = ()) -> None:
+        self.all.append(f"ready without {', '.join(without)}" if without else "all ready")
 
     def stopping(self) -> None:
         self.all.append("stopping")
@@ -105,6 +110,7 @@ class World:
         self.notes, self.stopping = Notes(), asyncio.Event()
         self.order, self._tmp_path, self._session = tmp_path / "order", tmp_path, session
         self.order.touch()
+        self.mended = tmp_path / "mended"
         self.broker = FakeBroker(self.notes.all)
         self.services = [self.service(name) for name in NAMES]
 
@@ -120,7 +126,7 @@ class World:
 
     def run(self) -> "asyncio.Task[None]":
         self.system = LocalSystem(
-            BrokerUnit(self.broker), lambda: self.topics(), self.services, QuickClock(), self.notes
+            BrokerUnit(self.broker), lambda: self.topics(), self.services, QuickClock(), self.notes, ("console",)
         )
         return asyncio.create_task(self.system.run(self.stopping))
 
@@ -175,6 +181,46 @@ async def test_a_service_that_never_lives_ends_all_with_its_last_words(world: Wo
     with pytest.raises(ProcessFailed, match=r"(?s)callbacks.*a setting is wrong"):
         await world.run()
     assert world.notes.all[-1] == "stopped"
+
+
+async def test_a_console_that_cannot_stay_up_leaves_the_rest_running_and_comes_back_by_itself(world: World) -> None:
+    script = f"import os\nif not os.path.exists({str(world.mended)!r}): raise SystemExit('ForeignLog')\n{SERVICE}"
+    world.services[3] = world.service("console", script)
+    running = world.run()
+    await world.until(lambda: "ready without console" in world.notes.all)
+    await world.until(lambda: "console given up: exit code 1" in world.notes.all)
+    others = [service.child.pid for service in world.services[:3]]
+    assert all(others)
+    world.mended.touch()
+    await world.until(lambda: "console ready" in world.notes.all)
+    assert [service.child.pid for service in world.services[:3]] == others
+    assert world.notes.all.count("console given up: exit code 1") == 1, "said once"
+    world.stopping.set()
+    await running
+    assert world.notes.all[-1] == "stopped"
+
+
+async def test_a_console_that_cannot_stay_up_later_on_leaves_the_rest_running_too(world: World) -> None:
+    script = f"import os\nif os.path.exists({str(world.mended)!r}): raise SystemExit('ForeignLog')\n{SERVICE}"
+    world.services[3] = world.service("console", script)
+    running = world.run()
+    await world.until(lambda: "all ready" in world.notes.all)
+    world.mended.touch()  # from now on it is broken
+    world.services[3].child.kill()
+    await world.until(lambda: "console given up: exit code 1" in world.notes.all)
+    assert not running.done()
+    world.services[0].child.kill()
+    await world.until(lambda: world.notes.all.count("ingress ready") == 2)
+    world.stopping.set()
+    await running
+
+
+async def test_a_console_that_lives_and_is_not_ready_does_not_hold_up_the_word_that_the_rest_is(world: World) -> None:
+    world.services[3] = world.service("console", SERVICE.replace("send_response(200)", "send_response(503)"))
+    running = world.run()
+    await world.until(lambda: "ready without console" in world.notes.all)
+    world.stopping.set()
+    await running
 
 
 async def test_a_broker_that_cannot_start(world: World) -> None:

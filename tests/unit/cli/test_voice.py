@@ -102,3 +102,58 @@ def test_a_death_comes_with_the_last_line(tmp_path: Path) -> None:
     spoken = Spoken(tmp_path, frozenset())
     spoken.voice.died(UNIT, "exit code 1", 0.2)
     assert "ingress     ended (exit code 1): started again in 0.2 s its last line" in spoken.text
+
+
+FOREIGN = SimpleNamespace(
+    name="console",
+    last_lines=lambda: ["...", "hookline: ForeignLog: the topics are of log 2. Rebuild it: python -m ... --rebuild"],
+)
+BROKEN = SimpleNamespace(name="console", last_lines=lambda: ["hookline: HOOKLINE_DATABASE_URL is not a database URL"])
+
+
+def test_a_console_of_another_log_comes_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    settings = Settings(kafka_bootstrap_servers=("127.0.0.1:9092",), topic_prefix="other.")
+    spoken = Spoken(tmp_path / "with space", frozenset(), settings)
+    spoken.voice.given_up(FOREIGN, "exit code 1", 60)
+    for said in (
+        "! console     ended 5 times before it was ready (exit code 1)",
+        "the topics are of log 2",
+        "the rest runs on without it: pushes come in, hooks are called, callbacks are taken.",
+        f"to do: HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 HOOKLINE_DATA_DIR='{tmp_path}/with space'"
+        " HOOKLINE_TOPIC_PREFIX=other. hookline console --rebuild",
+        "it is tried again every 60 s",
+    ):
+        assert said in spoken.text
+
+
+def test_another_console_that_cannot_stay_up_comes_with_its_last_words_and_where_to_look(tmp_path: Path) -> None:
+    spoken = Spoken(tmp_path, frozenset())
+    spoken.voice.given_up(BROKEN, "exit code 2", 60)
+    for said in ("HOOKLINE_DATABASE_URL is not a database URL", "console.log", "`hookline doctor`"):
+        assert said in spoken.text
+    assert "console --rebuild" not in spoken.text
+
+
+def test_without_the_console_it_is_not_said_that_all_is_ready(tmp_path: Path) -> None:
+    """`ready` alone on its line is what scripts wait for."""
+    spoken = Spoken(tmp_path, frozenset(SECRETS))
+    spoken.voice.all_ready(["console"])
+    lines = spoken.text.split("\n")
+    assert "ready" not in lines
+    assert "ready, without the console" in lines
+    assert "the-password" not in spoken.text
+    assert any("/events/dockerhub" in line for line in lines), "pushes are taken"
+
+
+def test_what_that_command_needs_beside_its_line_is_named_and_not_shown(tmp_path: Path) -> None:
+    given = Settings(
+        database_url=SecretStr("postgresql://u:the-password@db/x"),
+        kafka_bootstrap_servers=("kafka:9092",),
+        kafka_security_protocol="SASL_SSL",
+        kafka_password=SecretStr("the-password"),
+    )
+    spoken = Spoken(tmp_path, frozenset(), given)
+    spoken.voice.given_up(FOREIGN, "exit code 1", 60)
+    named = "HOOKLINE_DATABASE_URL, HOOKLINE_KAFKA_SECURITY_PROTOCOL, HOOKLINE_KAFKA_PASSWORD"
+    assert f"with {named} set as here; " in spoken.text
+    assert "the-password" not in spoken.text

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
@@ -20,6 +19,7 @@ from hookline.log.cluster import Consumer, Producer
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, RawRecord
 from hookline.log.table import PipelineTable
+from hookline.log.watch import LogState
 from hookline.settings import Settings
 from hookline.web.addresses import IPAddress
 from services.console.api.app import Parts, build_app
@@ -149,8 +149,8 @@ async def running(
             raise OSError("no such name")
         return names[host]
 
-    async def check_log() -> UUID:
-        return LOG_ID
+    async def check_log() -> LogState:
+        return LogState(LOG_ID)
 
     late, database = LateReads(cluster, late_s), open_database(made)
     table = PipelineTable(late)

@@ -10,6 +10,7 @@ from hookline import __version__
 from hookline.chain.events import HaltReason, Verdict
 from hookline.clock import SystemClock
 from hookline.log.memory import MemoryCluster
+from hookline.log.watch import LogState
 from hookline.settings import Settings
 from services.console.api.login import API
 from services.console.forms import HookForm, PipelineForm
@@ -28,7 +29,7 @@ def test_valid() -> None:
 
 def test_paths_and_methods_are_the_routes(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, master_keys=[KEY], admin_password=PASSWORD)
-    app = Console(settings, SystemClock(), MemoryCluster(), check_log=lambda: asyncio.sleep(0, LOG_ID)).app
+    app = Console(settings, SystemClock(), MemoryCluster(), check_log=lambda: asyncio.sleep(0, LogState(LOG_ID))).app
     routes = [(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None]
     routes = [(method, path) for method, path in routes if path.startswith(API)]
     said = set(operations())

@@ -296,6 +296,28 @@ async def test_not_acknowledged_is_503_and_may_be_there_all_the_same(console: Ru
     assert (await console.call("POST", HUB, body))[0] == 400
 
 
+@pytest.mark.parametrize("nothing_behind_it", [False, True])
+async def test_a_bom_before_a_body_is_ignored(console: Running, nothing_behind_it: bool) -> None:
+    made = await console.make()
+    headers = {"Authorization": f"JWT {console.token}"}
+    body = b"" if nothing_behind_it else b'{"name": "renamed"}'
+    url = f"{console.base}{HUB}/{made['slug']}/"
+    async with console.http.patch(url, data=b"\xef\xbb\xbf" + body, headers=headers) as answer:
+        assert (answer.status, (await answer.json())["name"]) == (200, made["name"] if nothing_behind_it else "renamed")
+
+
+async def test_what_kafka_does_not_take_is_told_apart_from_what_it_did_not_acknowledge(console: Running) -> None:
+    body = {"name": "ci", "webhooks": [HOOK]}
+    console.cluster.limits[Topic.PIPELINES] = 1
+    assert await console.call("POST", HUB, body) == (413, {"detail": "too large for Kafka's topic as it is set"})
+    console.cluster.limits.clear()
+    console.cluster.denied.add(Topic.PIPELINES)
+    status, said = await console.call("POST", HUB, body)
+    assert (status, "give it the right" in str(said)) == (503, True)
+    console.cluster.denied.clear()
+    assert (await console.call("POST", HUB, body))[0] == 201, "neither was there"
+
+
 async def test_201_is_seen_on_another_replica_at_once(console: Running, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     async with running(tmp_path / "other", console.cluster, late_s=0.2) as other:

@@ -216,6 +216,24 @@ def test_another_log_is_refused_in_words(database: Database) -> None:
     model.release()
 
 
+def test_a_topic_that_was_made_anew_is_refused_also_where_it_is_as_long_again(database: Database) -> None:
+    """Its records are others, under the same offsets: those that lie there already would never be read."""
+    cluster = made()
+    topics = {topic: UUID(int=n) for n, topic in enumerate(LOGS)}
+    for _ in range(2):  # the first time they are noted
+        model = ReadModel(database)
+        assert model.lock()
+        model.open(LOG_ID, starts(), ends(cluster), topics)
+        read_all(model, cluster)
+        model.release()
+    for topic in LOGS:
+        model = ReadModel(database)
+        assert model.lock()
+        with pytest.raises(ForeignLog, match=f"a topic {topic} that is gone: it was made anew. Rebuild it: "):
+            model.open(LOG_ID, starts(), ends(cluster), topics | {topic: UUID(int=99)})
+        model.release()
+
+
 def test_only_one_process_writes(database: Database, database_settings: Any) -> None:
     cluster = made()
     with opened(database, cluster) as model:

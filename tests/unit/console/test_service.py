@@ -11,9 +11,10 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from hookline.clock import SystemClock
-from hookline.errors import ConfigError, ForeignLog, TopicsUnfit
+from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, OffsetOutOfRange, TopicsUnfit
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Draft, Place, Topic
+from hookline.log.watch import LogState
 from hookline.settings import Settings
 from services.console.readmodel import model
 from services.console.readmodel.database import Database, open_database
@@ -41,12 +42,21 @@ def password() -> dict[str, object]:
     return {"admin_password": Settings(admin_password=PASSWORD).admin_password}
 
 
-@contextlib.asynccontextmanager
-async def started(settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID) -> AsyncIterator[Console]:
-    async def check_log() -> UUID:
-        return log_id
+class HastyClock(SystemClock):
+    """Time goes by a hundred times faster."""
 
-    console = Console(complete(settings), SystemClock(), cluster, check_log)
+    def monotonic(self) -> float:
+        return 100 * super().monotonic()
+
+
+@contextlib.asynccontextmanager
+async def started(
+    settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID, clock: SystemClock | None = None
+) -> AsyncIterator[Console]:
+    async def check_log() -> LogState:
+        return LogState(log_id)
+
+    console = Console(complete(settings), clock or SystemClock(), cluster, check_log)
     await console.start()
     try:
         yield console
@@ -79,13 +89,55 @@ async def test_ready_says_how_far_it_is(tmp_path: Path) -> None:
 
 
 async def test_topics_that_do_not_fit_end_it(tmp_path: Path) -> None:
-    async def check_log() -> UUID:
+    async def check_log() -> LogState:
         raise TopicsUnfit("there is no topic pushes")
 
     console = Console(complete(Settings(data_dir=tmp_path)), SystemClock(), logs(), check_log)
     await console.start()
     with pytest.raises(TopicsUnfit):
         await asyncio.wait_for(console.wait(), 10)
+    await console.stop()
+
+
+@pytest.mark.parametrize("topic", [*LOGS, Topic.PIPELINES])
+async def test_a_topic_that_is_made_anew_ends_it_and_the_next_start_says_what_to_do(
+    tmp_path: Path, topic: Topic
+) -> None:
+    """What it holds, in memory and in its database, is of records that are gone."""
+    settings, cluster = Settings(data_dir=tmp_path), logs()
+    async with started(settings, cluster) as console:
+        await until(lambda: console.ready().ok)
+        cluster.make_anew(topic)
+        with pytest.raises(OffsetOutOfRange, match=topic):
+            await asyncio.wait_for(console.wait(), 10)
+    if topic is Topic.PIPELINES:  # `topics create` writes another log_id: see below
+        return
+    async with started(settings, cluster) as console:
+        with pytest.raises(ForeignLog, match=f"has read {topic}.*--rebuild"):
+            await asyncio.wait_for(console.wait(), 10)
+
+
+async def test_records_that_rest_on_pushes_that_are_gone_end_a_rebuild_with_what_to_do(tmp_path: Path) -> None:
+    cluster = logs()
+    cluster.make_anew(Topic.PUSHES)
+    async with started(Settings(data_dir=tmp_path), cluster, clock=HastyClock()) as console:
+        with pytest.raises(ForeignLog, match=r"rests on pushes\[\d\]@\d+, and pushes\[\d\] ends at 0"):
+            await asyncio.wait_for(console.wait(), 20)
+
+
+async def test_what_an_operator_must_mend_is_said_and_sends_nobody_away(tmp_path: Path) -> None:
+    """What there is can be read, whatever may be written."""
+
+    async def check_log() -> LogState:
+        return LogState(
+            LOG_ID, ("x.commands has max.message.bytes=5",), ("Kafka does not let us write to x.pipelines",)
+        )
+
+    console = Console(complete(Settings(data_dir=tmp_path)), SystemClock(), logs(), check_log)
+    await console.start()
+    await until(lambda: console.ready().ok)
+    for words in ("x.commands has max.message.bytes=5", "Kafka does not let us write to x.pipelines"):
+        assert words in console.ready().detail
     await console.stop()
 
 
@@ -104,6 +156,29 @@ async def test_a_setting_that_cannot_be_read_ends_it(tmp_path: Path) -> None:
     async with started(Settings(data_dir=tmp_path), cluster) as console:
         with pytest.raises(Exception, match=r"pipelines\[0\]@1: "):
             await asyncio.wait_for(console.wait(), 10)
+
+
+BROKEN = {
+    "no database": b"this is no database, and was never one" * 100,
+    "cut off": None,
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+async def test_a_broken_database_ends_it_in_words_and_a_rebuild_mends_it(tmp_path: Path, how: str) -> None:
+    settings, cluster = Settings(data_dir=tmp_path), logs()
+    async with started(settings, cluster) as console:
+        await until(lambda: console.ready().ok)
+    for beside in ("-wal", "-shm"):
+        (tmp_path / f"console.sqlite3{beside}").unlink(missing_ok=True)
+    file = tmp_path / "console.sqlite3"
+    file.write_bytes(BROKEN[how] or file.read_bytes()[: 3 * 4096] + bytes(4096))
+    async with started(settings, cluster) as console:
+        with pytest.raises(DatabaseBroken, match=r"console.sqlite3 is broken \(.*\). Rebuild it: python -m"):
+            await asyncio.wait_for(console.wait(), 10)
+    assert (await rebuilt(settings, cluster))[-1].startswith("rebuilt: ")
+    async with started(settings, cluster) as console:
+        await until(lambda: console.ready().ok)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +237,8 @@ async def test_a_database_that_fails_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 async def rebuilt(settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID) -> list[str]:
-    async def check_log() -> UUID:
-        return log_id
+    async def check_log() -> LogState:
+        return LogState(log_id)
 
     database, said = open_database(settings), list[str]()
     await asyncio.wait_for(rebuild(database, cluster, check_log, SystemClock(), said.append), 20)

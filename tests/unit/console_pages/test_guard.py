@@ -9,6 +9,7 @@ import pytest
 from hookline.clock import SystemClock
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Topic
+from hookline.log.watch import LogState
 from hookline.settings import Settings
 from services.console.api.login import API
 from services.console.pages.addresses import local_path
@@ -24,7 +25,7 @@ OPEN = ("/login", "/static")
 def routes(folder: Path) -> list[tuple[str, str]]:
     """Method and path of every page, with something in place of its parts."""
     settings = Settings(data_dir=folder, master_keys=[KEY], admin_password=PASSWORD)
-    app = Console(settings, SystemClock(), MemoryCluster(), check_log=lambda: asyncio.sleep(0, LOG_ID)).app
+    app = Console(settings, SystemClock(), MemoryCluster(), check_log=lambda: asyncio.sleep(0, LogState(LOG_ID))).app
     known = [(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None]
     return [(method, re.sub(r"{\w+}", "x", path)) for method, path in known if not path.startswith(API)]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, Verdict
-from hookline.errors import AppendFailed
+from hookline.errors import AppendFailed, NotAuthorised, RecordTooLarge
 from hookline.log.codec import decode
 from hookline.log.records import Topic
 from tests.unit.console.histories import plan, push
@@ -294,7 +294,19 @@ async def test_kafka_away(console: Running, world: World, visitor: Visitor) -> N
     assert page.status == 503
     assert page.headers["Retry-After"] == "1"
     assert f"/chains/{world.chains['retrying']}" in page.links, "its page, where the form can be sent again"
-    assert "Kafka does not answer" in page.text
+    assert "not acknowledged by Kafka" in page.text
+
+
+async def test_what_kafka_does_not_take(console: Running, world: World, visitor: Visitor) -> None:
+    form = (await visitor.get(f"/chains/{world.chains['retrying']}")).form("/cancel")
+    console.appends.fail = RecordTooLarge("x.commands does not take a record of 5 bytes")
+    page = await visitor.send(form)
+    assert (page.status, "Retry-After" in page.headers) == (413, False)
+    assert "This is too large for Kafka's topic as it is set." in page.text
+    console.appends.fail = NotAuthorised("Kafka does not let us write to x.commands")
+    page = await visitor.send(form)
+    assert (page.status, page.headers["Retry-After"]) == (503, "5")
+    assert "its operator must give it the right" in page.text
 
 
 async def test_a_verdict_after_which_the_chain_is_about_to_end(console: Running, visitor: Visitor) -> None:

@@ -32,6 +32,7 @@ from hookline.log.memory import MemoryCluster
 from hookline.log.memory_group import MemoryGroup
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
+from hookline.log.watch import CheckLog, LogState
 from hookline.settings import Settings
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher, Pace
@@ -142,21 +143,21 @@ class World:
         self.seed = seed
         self.pace = Pace(poll_s=0.005, checkpoint_events=checkpoint_events)
 
-    def dispatcher(self, name: str = "a") -> Dispatcher:
-        async def check() -> UUID:
+    def dispatcher(self, name: str = "a", check: CheckLog | None = None) -> Dispatcher:
+        async def fits() -> LogState:
             await self.cluster.reach()
-            return LOG_ID
+            return LogState(LOG_ID)
 
         settings = Settings(
             master_keys=(SecretStr(KEY),), public_callback_url="http://callbacks.test", group_instance_id=name
         )
         return Dispatcher(
-            settings, self.clock, self.cluster, Random(self.seed), check, lambda: self.make_sender(), self.pace
+            settings, self.clock, self.cluster, Random(self.seed), check or fits, lambda: self.make_sender(), self.pace
         )
 
     @asynccontextmanager
-    async def running(self, name: str = "a"):
-        dispatcher = self.dispatcher(name)
+    async def running(self, name: str = "a", check: CheckLog | None = None):
+        dispatcher = self.dispatcher(name, check)
         await dispatcher.start()
         try:
             await until(lambda: dispatcher.ready().ok)

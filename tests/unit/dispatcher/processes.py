@@ -10,7 +10,6 @@ import selectors
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
-from uuid import UUID
 
 from pydantic import SecretStr
 
@@ -18,6 +17,7 @@ from hookline.clock import ManualClock
 from hookline.errors import AppendFailed, LogUnavailable
 from hookline.log.memory_group import MemoryGroup
 from hookline.log.records import Draft
+from hookline.log.watch import LogState
 from hookline.settings import Settings
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher
@@ -88,8 +88,8 @@ class Process:
         self._groups: list[MemoryGroup] = []
         self._cluster = world.cluster
 
-        async def check() -> UUID:
-            return LOG_ID
+        async def check() -> LogState:
+            return LogState(LOG_ID)
 
         settings = Settings(
             master_keys=(SecretStr(KEY),), public_callback_url="http://callbacks.test", group_instance_id=name

@@ -20,6 +20,7 @@ from hookline.chain.tokens import open_token
 from hookline.errors import LogError, Unavailable
 from hookline.log.faults import Faults
 from hookline.log.memory import MemoryCluster
+from hookline.log.watch import LogState
 from services.callbacks.answers import Answer
 from services.callbacks.body import CallbackBody
 from services.callbacks.gate import Callback, Gate
@@ -152,9 +153,9 @@ class Simulation:
             self.happened["session expired"] += 1
 
     async def start_replicas(self) -> None:
-        async def check() -> UUID:
+        async def check() -> LogState:
             await self.world.cluster.reach()
-            return LOG_ID
+            return LogState(LOG_ID)
 
         self.replicas = [
             CallbacksService(self.world.keys, self.world.clock, self.world.cluster, check) for _ in range(2)

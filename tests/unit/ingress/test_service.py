@@ -1,10 +1,9 @@
 """ingress as a service: what its probes say, and what it does when Kafka comes and goes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from aiohttp import ClientSession, web
@@ -17,6 +16,7 @@ from hookline.log.cluster import Consumer
 from hookline.log.codec import encode_setting
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import PIPELINES, Draft
+from hookline.log.watch import CheckLog, LogState
 from hookline.settings import Settings
 from hookline.web.service import app_runner
 from services.ingress.service import Ingress
@@ -62,11 +62,11 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    cluster: MemoryCluster, check: Callable[[], Awaitable[UUID]] | None = None, *, secrets_file: str = ""
+    cluster: MemoryCluster, check: CheckLog | None = None, *, secrets_file: str = ""
 ) -> AsyncIterator[Running]:
-    async def check_log() -> UUID:
+    async def check_log() -> LogState:
         await cluster.partitions(PIPELINES.topic)
-        return LOG_ID
+        return LogState(LOG_ID)
 
     settings = Settings(ingress_tokens=(TOKEN,), ingress_secrets_file=secrets_file)
     service = Ingress(settings, QuickClock(), cluster, check or check_log)
@@ -121,7 +121,7 @@ async def test_kafka_going_away_and_coming_back(cluster: MemoryCluster) -> None:
 
 
 async def test_topics_that_do_not_fit_end_it(cluster: MemoryCluster) -> None:
-    async def check() -> UUID:
+    async def check() -> LogState:
         raise TopicsUnfit("run `hookline topics create`")
 
     async with serving(cluster, check) as it:
@@ -160,7 +160,7 @@ async def test_a_consumer_that_gives_up_is_replaced(cluster: MemoryCluster) -> N
 
 async def test_without_a_credential_it_says_so_once() -> None:
     with capture_logs() as lines:
-        Ingress(Settings(ingress_tokens=()), QuickClock(), MemoryCluster(), lambda: asyncio.sleep(0, LOG_ID))
+        Ingress(Settings(ingress_tokens=()), QuickClock(), MemoryCluster(), lambda: asyncio.sleep(0, LogState(LOG_ID)))
     assert "HOOKLINE_INGRESS_TOKENS" in lines[0]["event"]
 
 

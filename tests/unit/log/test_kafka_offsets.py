@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, Refused
 from hookline.log import kafka_offsets
 from hookline.log.cluster import Commit
 from hookline.log.kafka_client import Connection
@@ -13,7 +13,8 @@ from hookline.log.kafka_offsets import KafkaOffsets
 from hookline.log.records import Place, Topic
 
 HERE = Place(Topic.PUSHES, 0)
-LOADING, NOT_COORDINATOR, NOT_LEADER, NOT_AUTHORIZED = 14, 16, 6, 30
+LOADING, NOT_COORDINATOR, NOT_LEADER, INVALID_GROUP = 14, 16, 6, 24
+TOPIC_NOT_AUTHORISED, GROUP_NOT_AUTHORISED = 29, 30
 
 
 class Broker:
@@ -21,7 +22,7 @@ class Broker:
 
     def __init__(self, answers: Sequence[object]) -> None:
         self.answers = list(answers)
-        self.cluster = SimpleNamespace(leader_for_partition=lambda _: 1)
+        self.cluster = SimpleNamespace(leader_for_partition=lambda _: 1, unauthorized_topics=set())
 
     async def coordinator_lookup(self, kind: object, name: str) -> int:
         return 1
@@ -68,6 +69,22 @@ async def test_an_end_of_a_broker_that_leads_no_longer_is_asked_again(offsets: K
 
 
 async def test_what_time_does_not_mend_is_said_at_once(offsets: KafkaOffsets) -> None:
-    offsets._client = Broker([commits(error=NOT_AUTHORIZED)])
-    with pytest.raises(LogUnavailable, match="GroupAuthorizationFailed"):
+    offsets._client = Broker([commits(error=INVALID_GROUP)])
+    with pytest.raises(LogUnavailable, match="InvalidGroupId"):
         await offsets.committed("g", [HERE])
+
+
+async def test_a_missing_right_is_named_with_what_to_do(offsets: KafkaOffsets) -> None:
+    offsets._client = Broker([commits(error=GROUP_NOT_AUTHORISED), ends(TOPIC_NOT_AUTHORISED, -1)])
+    with pytest.raises(Refused, match=r"the right Describe.*--group x\.g\)"):
+        await offsets.committed("g", [HERE])
+    with pytest.raises(Refused, match=r"the right Describe.*--topic x\.pushes\)"):
+        await offsets.ends([HERE])
+
+
+async def test_a_topic_that_kafka_hides_is_named_too(offsets: KafkaOffsets) -> None:
+    broker = Broker([])
+    broker.cluster.unauthorized_topics.add("x.pushes")
+    offsets._client = broker
+    with pytest.raises(Refused, match=r"does not let us see x\.pushes"):
+        await offsets.ends([HERE])

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from hookline.log.fitness import CO_PARTITIONED, Topics, TopicState, config_of, fitness, partitions_of
+from hookline.log.fitness import CO_PARTITIONED, Topics, TopicState, config_of, fitness, narrow, partitions_of
 from hookline.log.records import LOGS, Topic
 
 
@@ -59,7 +59,7 @@ def test_a_sentence_says_how_to_mend_it() -> None:
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     topics = changed(
-        changed(found(), Topic.PUSHES, max_message_bytes="5"), Topic.PIPELINES, cleanup_policy="compact,delete"
+        changed(found(), Topic.PUSHES, cleanup_policy="compact"), Topic.PIPELINES, cleanup_policy="compact,delete"
     )
     assert len(sentences(replace(topics, log_id=None))) == 3
 
@@ -80,3 +80,16 @@ def test_logs_may_be_given_a_retention_and_snapshots_may_not() -> None:
 def test_more_in_sync_than_there_are_copies_can_never_be_acked() -> None:
     (said,) = sentences(changed(found(1), Topic.CALLBACKS, min_insync_replicas="2"))
     assert "callbacks has min.insync.replicas=2 and needs 1" in said
+
+
+def test_a_limit_below_what_a_record_may_have_is_said_and_keeps_no_service_from_starting() -> None:
+    """Nearly every record is far smaller. `create_topics` refuses it (tests/contract)."""
+    topics = changed(changed(found(), Topic.PUSHES, max_message_bytes="50000"), Topic.QUARANTINE, max_message_bytes="1")
+    assert sentences(topics) == []
+    first, second = narrow(topics.states)
+    assert first == (
+        "x.pushes has max.message.bytes=50000 and needs 4194304, a larger record is refused: kafka-configs.sh --alter"
+        " --entity-type topics --entity-name x.pushes --add-config max.message.bytes=4194304"
+    )
+    assert second.startswith("x.quarantine has max.message.bytes=1 ")
+    assert narrow(found().states) == []

@@ -1,0 +1,205 @@
+"""What Kafka does not take or give, and topics that change below a replica that runs: said, and ended where only a restart mends it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import ClientSession
+
+from hookline.chain.ids import ChainId
+from hookline.errors import ForeignLog, LogUnavailable, OffsetOutOfRange, Refused, TopicsUnfit
+from hookline.log import snapshots
+from hookline.log.cluster import Consumer
+from hookline.log.records import Place, RawRecord, Topic
+from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.log.watch import LogState
+from services.callbacks.service import CallbacksService
+from tests.unit.callbacks.checkpoints import snapshot
+from tests.unit.callbacks.world import KEYS, LOG_ID, HandClock, World, serving, until
+
+
+class QuickClock(HandClock):
+    """Sleeps are a hundred times shorter."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 100)
+
+
+def made(partitions: int = 3) -> World:
+    world = World(partitions=partitions)
+    world.clock = QuickClock()
+    return world
+
+
+class Found:
+    """What looks at the topics find."""
+
+    def __init__(self) -> None:
+        self.next: LogState | Exception = LogState(LOG_ID)
+
+    async def check(self) -> LogState:
+        if isinstance(self.next, Exception):
+            raise self.next
+        return self.next
+
+
+class Service:
+    """A service that runs, and a client of it."""
+
+    def __init__(self, world: World, service: CallbacksService, client: ClientSession) -> None:
+        self.world, self.service, self.client = world, service, client
+
+    async def post(self, chain: ChainId, step: int = 1) -> tuple[int, str | None, object]:
+        self.world.clock.ms += 1000  # not more often than a step may be called back
+        async with self.client.post(self.world.path(chain, step), json={"state": "success"}) as answer:
+            return answer.status, answer.headers.get("Retry-After"), await answer.json()
+
+    async def ended(self) -> None:
+        """Raises what ended it, as time goes by."""
+        ending = asyncio.create_task(self.service.wait())
+        async with asyncio.timeout(10):
+            while not ending.done():
+                self.world.clock.ms += 1000
+                await asyncio.sleep(0.01)
+        await ending
+
+
+@asynccontextmanager
+async def starting(world: World, found: Found | None = None) -> AsyncIterator[Service]:
+    service = CallbacksService(KEYS, world.clock, world.cluster, (found or Found()).check)
+    await service.start()
+    try:
+        async with serving(service.app) as client:
+            yield Service(world, service, client)
+    finally:
+        await service.stop()
+
+
+@asynccontextmanager
+async def running(world: World, found: Found | None = None) -> AsyncIterator[Service]:
+    """Once it is ready."""
+    async with starting(world, found) as it:
+        await until(lambda: it.service.ready().ok)
+        yield it
+
+
+async def test_a_verdict_that_its_topic_is_too_small_for_is_413_and_others_are_taken() -> None:
+    world = made()
+    chain, other = world.push(), world.push()
+    async with running(world) as it:
+        world.cluster.limits[Topic.CALLBACKS] = 1
+        assert await it.post(chain) == (413, None, {"detail": "too large for Kafka's topic as it is set"})
+        assert world.callbacks(chain) == []
+        del world.cluster.limits[Topic.CALLBACKS]
+        assert (await it.post(other))[0] == 200
+        assert (await it.post(chain))[0] == 200
+
+
+async def test_a_right_that_is_missing_is_503_and_stands_in_readiness_until_it_is_given() -> None:
+    world, found = made(), Found()
+    chain = world.push()
+    async with running(world, found) as it:
+        world.cluster.denied.add(Topic.CALLBACKS)
+        found.next = LogState(LOG_ID, denied=("Kafka does not let us write to x.callbacks",))
+        status, again, body = await it.post(chain)
+        assert (status, again) == (503, "5")
+        assert "right" in str(body)
+        await until(lambda: not it.service.ready().ok)
+        assert it.service.ready().detail.startswith("Kafka does not let us write to x.callbacks; ")
+        world.cluster.denied.clear()
+        found.next = LogState(LOG_ID)
+        await until(lambda: it.service.ready().ok)
+        assert (await it.post(chain))[0] == 200
+
+
+async def test_a_lowered_limit_is_said_and_leaves_it_ready() -> None:
+    world, found = made(), Found()
+    async with running(world, found) as it:
+        found.next = LogState(LOG_ID, narrow=("x.callbacks has max.message.bytes=50000",))
+        await until(lambda: "x.callbacks has max.message.bytes=50000" in it.service.ready().detail)
+        assert it.service.ready().ok
+
+
+@pytest.mark.parametrize("error", [TopicsUnfit("there is no topic x.callbacks"), ForeignLog("it was made anew")])
+async def test_what_a_look_at_the_topics_finds_ends_it(error: Exception) -> None:
+    world, found = made(), Found()
+    async with running(world, found) as it:
+        found.next = error
+        with pytest.raises(type(error)):
+            await it.ended()
+
+
+@pytest.mark.parametrize("topic", [Topic.PUSHES, Topic.CALLBACKS, Topic.COMMANDS, Topic.DELIVERIES])
+async def test_a_log_that_was_made_anew_ends_it_and_it_comes_up_again(topic: Topic) -> None:
+    """For ever "trying again" was no answer: nothing that it holds is of that log any more."""
+    world = made(partitions=1)
+    chain = world.push()
+    world.cancel(world.push())
+    world.delivered(chain, 1)
+    world.heard(chain, 1, "success")
+    async with running(world) as it:
+        world.cluster.make_anew(topic)
+        with pytest.raises(OffsetOutOfRange, match=topic):
+            await it.ended()
+    if topic is Topic.PUSHES:
+        return  # the others rest on it: see below
+    async with running(world) as it:
+        assert (await it.post(world.push()))[0] == 200
+
+
+async def test_records_that_rest_on_pushes_that_are_gone_end_it_with_what_to_do() -> None:
+    world = made(partitions=1)
+    chain = world.push()
+    world.heard(chain, 1, "success")
+    world.cluster.make_anew(Topic.PUSHES)
+    async with starting(world) as it:
+        with pytest.raises(ForeignLog, match=r"callbacks\[0\]@0 rests on pushes\[0\]@0, and pushes\[0\] ends at 0"):
+            await it.ended()
+
+
+async def test_a_commit_beyond_the_end_of_a_log_is_not_read_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "ASKED_AGAIN_S", 0)
+    world = made(partitions=1)
+    chain = world.push()
+    saved = await snapshot(world, chain)
+    world.cluster.make_anew(Topic.PUSHES)
+    world.cluster.membership(DISPATCHER_GROUP).commits.update(saved.commits(0))
+    async with starting(world) as it:
+        with pytest.raises(
+            ForeignLog, match=r"the group has read pushes to 1, and the log has 0 to 0.*delete the group"
+        ):
+            await it.ended()
+
+
+@pytest.mark.parametrize(
+    ("error", "stays_ready"),
+    [(LogUnavailable("no broker answers"), True), (Refused("Kafka does not let us read x.pushes"), False)],
+)
+async def test_a_log_that_we_may_not_read_is_not_kafka_away(error: LogUnavailable, stays_ready: bool) -> None:
+    """While Kafka is away no other replica fares better, and time mends it."""
+    world = made()
+    chain = world.push()
+    make = world.cluster.consumer
+    trouble: list[LogUnavailable] = []
+
+    async def consumer(gather_ms: int = 0) -> Consumer:
+        made = await make(gather_ms)
+        poll = made.poll
+
+        async def in_trouble(timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
+            if trouble:
+                raise trouble[0]
+            return await poll(min(timeout_s, 0.01))
+
+        made.poll = in_trouble  # type: ignore[method-assign]
+        return made
+
+    world.cluster.consumer = consumer  # type: ignore[method-assign]
+    async with running(world) as it:
+        trouble.append(error)
+        await until(lambda: f"trying again: {error}" in it.service.ready().detail)
+        assert it.service.ready().ok is stays_ready
+        trouble.clear()
+        await until(lambda: it.service.ready().ok and "trying again" not in it.service.ready().detail)
+        assert (await it.post(chain))[0] == 200

@@ -1,0 +1,101 @@
+"""Which record waits for a cause that only comes late, and which for one that its topic has lost."""
+
+import pytest
+
+from hookline.chain.events import CallbackReceived, PushReceived, Verdict
+from hookline.clock import ManualClock
+from hookline.errors import ForeignLog
+from hookline.log.causes import SURE_S, LostCauses
+from hookline.log.codec import encode
+from hookline.log.memory import MemoryCluster
+from hookline.log.reader import PartitionReader, Wait
+from hookline.log.records import Place, Positions, Topic
+
+PUSH_ID = "00000001-0000-5000-8000-000000000001"
+PUSHES, COMMANDS = Place(Topic.PUSHES, 0), Place(Topic.COMMANDS, 0)
+
+
+def waiting(run: int, cause: int) -> PartitionReader:
+    """A reader that has read a verdict of such a run, and nothing else."""
+    verdict = CallbackReceived(
+        cause=cause,
+        chain_id=f"{PUSH_ID}-0-0-{run}",
+        step=1,
+        state=Verdict.SUCCESS,
+        received_at=1,
+        remote_ip="192.0.2.1",
+    )
+    cluster, reader = MemoryCluster(1), PartitionReader(0, Positions())
+    cluster.append(encode(verdict, 0, now_ms=1))
+    reader.offer(Topic.CALLBACKS, cluster.log(Place(Topic.CALLBACKS, 0)))
+    assert list(reader.read()) == []
+    return reader
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def causes(clock: ManualClock) -> LostCauses:
+    return LostCauses(clock)
+
+
+def test_what_is_in_the_log_is_waited_for_however_long(causes: LostCauses, clock: ManualClock) -> None:
+    waits = causes.waits([waiting(run=0, cause=5)])
+    assert waits == [(0, Wait(Topic.CALLBACKS, 0, Topic.PUSHES, 5))]
+    for ends in ({PUSHES: 6}, {}):  # or Kafka did not say
+        causes.check(waits, ends)
+        clock.advance(10 * SURE_S)
+        causes.check(waits, ends)
+
+
+def test_what_is_not_in_the_log_for_a_while_will_not_come(causes: LostCauses, clock: ManualClock) -> None:
+    waits = causes.waits([waiting(run=0, cause=5)])
+    causes.check(waits, {PUSHES: 5})
+    clock.advance(SURE_S - 1)
+    causes.check(waits, {PUSHES: 5})
+    clock.advance(1)
+    with pytest.raises(ForeignLog, match=r"callbacks\[0\]@0 rests on pushes\[0\]@5, and pushes\[0\] ends at 5") as said:
+        causes.check(waits, {PUSHES: 5})
+    assert "delete commands, callbacks, deliveries too" in str(said.value)
+
+
+def test_an_end_of_a_leader_that_was_deposed_is_soon_another(causes: LostCauses, clock: ManualClock) -> None:
+    waits = causes.waits([waiting(run=0, cause=5)])
+    for _ in range(5):
+        causes.check(waits, {PUSHES: 5})
+        clock.advance(SURE_S - 1)
+        causes.check(waits, {PUSHES: 6})
+        clock.advance(SURE_S)
+
+
+def test_a_later_run_rests_on_commands(causes: LostCauses, clock: ManualClock) -> None:
+    waits = causes.waits([waiting(run=8, cause=7)])
+    causes.check(waits, {PUSHES: 0, COMMANDS: 8})
+    causes.check(waits, {PUSHES: 0, COMMANDS: 7})
+    clock.advance(SURE_S)
+    with pytest.raises(ForeignLog, match=r"rests on commands\[0\]@7.*delete callbacks, deliveries too"):
+        causes.check(waits, {PUSHES: 0, COMMANDS: 7})
+
+
+def test_what_waits_no_more_is_not_named(causes: LostCauses) -> None:
+    reader = waiting(run=0, cause=0)
+    cluster = MemoryCluster(1)
+    push = PushReceived(
+        push_id=PUSH_ID,
+        source="dockerhub",
+        received_at=1,
+        dedupe_window_s=1,
+        pushed_at=1,
+        repository="acme/app",
+        payload={},
+        raw="{}",
+        settings_offset=0,
+        plans=(),
+    )
+    cluster.append(encode(push, 0, now_ms=1))
+    reader.offer(Topic.PUSHES, cluster.log(PUSHES))
+    assert len(list(reader.read())) == 2
+    assert causes.waits([reader]) == []
