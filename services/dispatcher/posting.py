@@ -13,12 +13,13 @@ from typing import Protocol
 import structlog
 
 from hookline.chain.decide import Post
-from hookline.chain.events import AttemptError, Decision
+from hookline.chain.events import AttemptError
 from hookline.chain.state import Chain
 from hookline.errors import KeyMissing
 from hookline.web.hook_url import HookUrlError, parse_hook_url
 from services.dispatcher import metrics
 from services.dispatcher.attempt import About, Attempt
+from services.dispatcher.decisions import MakeDecision
 from services.dispatcher.sender import Outcome
 from services.dispatcher.slots import Line
 from services.dispatcher.surroundings import Surroundings
@@ -40,8 +41,8 @@ class Owner(Protocol):
     def about(self, chain: Chain, step: int) -> About:
         """The fields that every decision has, as they are now."""
 
-    def record(self, make: Callable[[], Decision], make_bare: Callable[[], Decision]) -> None:
-        """Append an event, or the bare one where the other cannot be made or written. Raises where neither can."""
+    def record(self, make: MakeDecision, make_bare: MakeDecision) -> None:
+        """Append an event, or the bare one where the other cannot be made or is refused. Raises where neither can be made."""
 
     def touch(self, chain_id: str) -> None:
         """Look at that chain again after the next poll."""

@@ -5,7 +5,7 @@ Everything here runs on the event loop between two reads; what waits (an append,
 its own.
 
 What concerns the partition's log (a Fence, an append, an end offset) ends the incarnation. What is raised while one chain is
-decided or POSTed stays that chain's: a failed attempt, or the chain is set aside.
+decided or POSTed, and a refusal of its record, stays that chain's: a failed attempt, or the chain is set aside.
 """
 
 import asyncio
@@ -28,17 +28,17 @@ from hookline.chain.events import (
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import Fenced
-from hookline.log.codec import encode
 from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.records import Draft, Topic
+from hookline.log.records import Topic
 from services.dispatcher import metrics
 from services.dispatcher.attempt import About
+from services.dispatcher.decisions import Decisions, MakeDecision
 from services.dispatcher.posting import Posting
 from services.dispatcher.surroundings import Surroundings
 from services.dispatcher.timers import Timers
 from services.dispatcher.troubles import Troubles
-from services.dispatcher.unread import Unread, is_intent
+from services.dispatcher.unread import is_intent
 
 __all__ = ["Worker"]
 
@@ -79,7 +79,7 @@ class Worker:
         self._restored: deque[str] = deque()
         """Chains that a restore left, and that were not looked at yet."""
         self._posting = Posting(around, self)
-        self._unread = Unread()
+        self._decisions = Decisions(reader.partition, token, around, self.spawn, self._refused)
         self._seals: dict[str, _Seal] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -98,7 +98,7 @@ class Worker:
             return
         self._touched.update(fold_record(self.fold, record))
         if record.fence == self.token and isinstance(event, Decision):
-            self._unread.read_back(event)
+            self._decisions.unread.read_back(event)
             self._touched.add(event.chain_id)
             # Intents of earlier tokens lie below our Fence: the restore's ends are their seal.
             if is_intent(event):
@@ -170,7 +170,7 @@ class Worker:
         return (
             waits
             or self.troubles.is_aside(chain_id)
-            or chain_id in self._unread
+            or chain_id in self._decisions.unread
             or self._posting.is_open(chain_id, step)
         )
 
@@ -184,10 +184,10 @@ class Worker:
     def _cancel_aside(self, chain_id: str) -> None:
         """End a chain that cannot be decided, where its user cancelled it: whatever it needs, it needs no more."""
         chain = self.fold.chains.get(chain_id)
-        if chain is None or not chain.cancelled or self._unread.blocks(chain_id, chain.first_step):
+        if chain is None or not chain.cancelled or self._decisions.unread.blocks(chain_id, chain.first_step):
             return
         try:
-            self._decide(ChainHalted(reason=HaltReason.CANCELLED, **self.about(chain, chain.first_step)))
+            self._decisions.append(ChainHalted(reason=HaltReason.CANCELLED, **self.about(chain, chain.first_step)))
         except Exception as error:  # noqa: BLE001 - it stays aside
             self.set_aside(chain_id, error)
 
@@ -201,28 +201,22 @@ class Worker:
         self.troubles.goes_on(chain_id)
         if isinstance(action, Wait):
             self.timers.set(chain_id, action.until)
-        elif not self._unread.blocks(chain_id, action.step):
+        elif not self._decisions.unread.blocks(chain_id, action.step):
             match action:
                 case Post():
                     self._posting.queue(chain, action)
                 case Close(step):
-                    self._decide(StepClosing(**self.about(chain, step)))
+                    self._decisions.append(StepClosing(**self.about(chain, step)))
                 case Halt(step, reason):
                     if not (action.sealed and chain_id in self._seals):
-                        self._decide(ChainHalted(reason=reason, **self.about(chain, step)))
+                        self._decisions.append(ChainHalted(reason=reason, **self.about(chain, step)))
                 case Complete(step):
-                    self._decide(ChainCompleted(**self.about(chain, step)))
+                    self._decisions.append(ChainCompleted(**self.about(chain, step)))
 
-    def _decide(self, event: Decision) -> None:
-        self._append(event, self._encoded(event))
-
-    def _encoded(self, event: Decision) -> Draft:
-        return encode(event, self.reader.partition, now_ms=self._around.clock.now_ms(), fence=self.token)
-
-    def _append(self, event: Decision, draft: Draft) -> None:
-        self._unread.add(event)
-        metrics.DECISIONS.labels(type(event).__name__).inc()
-        self.spawn(self._around.append(draft))
+    def _refused(self, event: Decision, error: Exception) -> None:
+        self.set_aside(event.chain_id, error)
+        if not isinstance(event, ChainHalted):
+            self._cancel_aside(event.chain_id)
 
     def _begin_seal(self, chain_id: str, intent: int) -> None:
         """The intent was read back: from now on `callbacks` must be read to its end before the halt (section 3)."""
@@ -244,7 +238,7 @@ class Worker:
         if (
             chain is None
             or not self._running
-            or self._unread.blocks(chain_id, step)
+            or self._decisions.unread.blocks(chain_id, step)
             or not self._around.polled_lately()
         ):
             return None
@@ -264,16 +258,9 @@ class Worker:
             "decided_at": self._around.clock.now_ms(),
         }
 
-    def record(self, make: Callable[[], Decision], make_bare: Callable[[], Decision]) -> None:
-        """Append an event, or the bare one where the other cannot be made or written. Raises where neither can."""
-        try:
-            event = make()
-            draft = self._encoded(event)
-        except Exception:  # noqa: BLE001 - counted, and the bare one says less
-            metrics.CONTAINED.inc()
-            event = make_bare()
-            draft = self._encoded(event)
-        self._append(event, draft)
+    def record(self, make: MakeDecision, make_bare: MakeDecision) -> None:
+        """Append an event, or the bare one where the other cannot be made or is refused. Raises where neither can be made."""
+        self._decisions.record(make, make_bare)
 
     def touch(self, chain_id: str) -> None:
         """Look at that chain again after the next poll."""

@@ -36,7 +36,8 @@ IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
 WORKER, PARTITION = "services/dispatcher/worker.py", "services/dispatcher/partition.py"
 CHECKPOINT, DISPATCHER = "services/dispatcher/checkpoint.py", "services/dispatcher/service.py"
 GATE = "services/callbacks/gate.py"
-POSTING, SENDER, SLOTS = (
+DECISIONS, POSTING, SENDER, SLOTS = (
+    "services/dispatcher/decisions.py",
     "services/dispatcher/posting.py",
     "services/dispatcher/sender.py",
     "services/dispatcher/slots.py",
@@ -146,13 +147,14 @@ RULES = (
         "a decision is folded at its ack",
         Edit(
             WORKER,
-            "        self.spawn(self._around.append(draft))",
-            "        self.spawn(self._append_and_fold(event, draft))\n\n"
-            "    async def _append_and_fold(self, event: Decision, draft: Draft) -> None:\n"
+            "    # ---- reading\n",
+            "        self._decisions._written = self._append_and_fold\n\n"
+            "    async def _append_and_fold(self, event: object, draft: object, make_bare: object) -> None:\n"
             "        await self._around.append(draft)\n"
-            "        self._unread.read_back(event)\n"
+            "        self._decisions.unread.read_back(event)\n"
             "        self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES)))\n"
-            "        self.settle()",
+            "        self.settle()\n\n"
+            "    # ---- reading\n",
         ),
         tests=f"{TIMING} {SIMULATION}",
     ),
@@ -310,6 +312,21 @@ RULES = (
             "        except Exception as error:  # noqa: BLE001 - as above\n            self._owner",
             "        except ZeroDivisionError as error:\n            self._owner",
         ),
+        tests=CONTAINMENT,
+    ),
+    rule(
+        "a record that Kafka refuses ends the incarnation",
+        Edit(DECISIONS, "        except RecordRefused as refused:", "        except ZeroDivisionError as refused:"),
+        tests=CONTAINMENT,
+    ),
+    rule(
+        "a record that Kafka refuses is waited for",
+        Edit(DECISIONS, "            self.unread.read_back(event)\n", ""),
+        tests=CONTAINMENT,
+    ),
+    rule(
+        "what came of a POST is lost where Kafka refuses its words",
+        Edit(DECISIONS, "if refused is not None and make_bare is not None:", "if False:"),
         tests=CONTAINMENT,
     ),
     rule(

@@ -31,7 +31,7 @@ DECIDING_TO_RECORDING = (
     "hookline/chain/decide", "hookline/chain/retries", "hookline/chain/tokens", "hookline/chain/payloads",
     "hookline/chain/ids", "hookline/chain/keys", "hookline/chain/state", "hookline/web/hook_url", "hookline/web/http_date",
     "hookline/web/masking", "hookline/log/codec", "services/dispatcher/answer_reader", "services/dispatcher/attempt",
-    "services/dispatcher/chunk_reader", "services/dispatcher/connection", "services/dispatcher/dialer",
+    "services/dispatcher/chunk_reader", "services/dispatcher/connection", "services/dispatcher/decisions", "services/dispatcher/dialer",
     "services/dispatcher/failures", "services/dispatcher/guard", "services/dispatcher/kept_connections",
     "services/dispatcher/posting", "services/dispatcher/resolver", "services/dispatcher/sender", "services/dispatcher/slots",
     "services/dispatcher/timers", "services/dispatcher/unread", "services/dispatcher/worker",
@@ -42,8 +42,9 @@ NOT_ONE_CHAINS = frozenset({
     "worker.take", "worker.settle", "worker.turn", "worker.run", "worker.pause", "worker.close", "worker.spawn", "worker._done", "worker._seal",
     "worker._begin_seal", "worker.next_due", "worker.settled", "worker._look_at", "worker.attends", "worker.is_running",
     "timers.next_due", "timers.pop_due", "timers._prune", "unread.read_back", "codec.decode", "codec._headers",
+    "decisions._written", "decisions._refusal",
     # What names the chain that is at fault.
-    "worker.set_aside", "worker._cancel_aside", "posting._ended", "posting.__init__", "worker.__init__", "slots.waiting", "slots.oldest_wait_s", "slots.slow_hooks",
+    "worker.set_aside", "worker._cancel_aside", "worker._refused", "posting._ended", "posting.__init__", "worker.__init__", "decisions.__init__", "slots.waiting", "slots.oldest_wait_s", "slots.slow_hooks",
 })  # fmt: skip
 NEAR = 8
 """Frames that are looked at for what a call is about."""

@@ -7,9 +7,10 @@ from structlog.testing import capture_logs
 
 from hookline.chain.events import Event, HookDelivered
 from hookline.chain.state import Ending
+from hookline.errors import RecordRefused, RecordTooLarge
 from hookline.log.codec import encode
 from hookline.log.memory import MemoryCluster
-from hookline.log.records import Place, RawRecord, Topic
+from hookline.log.records import Draft, Place, RawRecord, Topic
 from hookline.web.hook_url import HookUrl
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.metrics import SET_ASIDE
@@ -33,9 +34,32 @@ class MemoryLogs:
         self._world.cluster.append(encode(event, 0, now_ms=self._world.clock.now_ms()))
 
 
+class Choosy(MemoryCluster):
+    """Refuses decisions of one chain, for what they are."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.refusals = 0
+        self._refused = b"none"
+
+    def refuse(self, chain_id: str) -> None:
+        self._refused = chain_id.encode()
+
+    def refusal(self, draft: Draft) -> RecordRefused | None:
+        if draft.place.topic is Topic.DELIVERIES and self._refused in (draft.value or b""):
+            self.refusals += 1
+            return RecordTooLarge("deliveries does not take it")
+        return super().refusal(draft)
+
+
 @pytest.fixture
-def world() -> World:
-    return World(MemoryCluster(1))
+def cluster() -> Choosy:
+    return Choosy()
+
+
+@pytest.fixture
+def world(cluster: Choosy) -> World:
+    return World(cluster)
 
 
 @pytest.fixture
@@ -89,3 +113,42 @@ async def test_a_good_status_is_recorded_whatever_the_rest_of_its_answer_does(ch
         (delivered,) = [r for r in world.decisions(HookDelivered) if r.event.chain_id == victim]  # type: ignore[union-attr]
         assert delivered.event.status == 200  # type: ignore[union-attr]
         await chains.end(victim)
+
+
+def limit_deliveries(world: World, limit: int) -> None:
+    """An operator lowers what a record may have (bytes)."""
+    world.cluster.limits[Topic.DELIVERIES] = limit
+
+
+def wordy(_: HookUrl) -> Sequence[bytes]:
+    return [b"HTTP/1.1 200 victim\r\nContent-Length: 1000\r\n\r\n" + b"v" * 1000]
+
+
+async def test_a_delivery_whose_words_kafka_refuses_is_recorded_without_them(chains: TwoChains, world: World) -> None:
+    victim = await chains.round(wordy, lambda _: limit_deliveries(world, 900))
+    (delivered,) = [r.event for r in world.decisions(HookDelivered) if r.event.chain_id == victim]  # type: ignore[union-attr]
+    assert (delivered.status, delivered.answer) == (200, None)  # type: ignore[union-attr]
+    assert chains.dispatcher.ready().troubles == ()
+
+
+async def test_a_chain_whose_records_kafka_refuses_is_set_aside_and_can_be_cancelled(
+    chains: TwoChains, world: World, cluster: Choosy
+) -> None:
+    posts: list[str] = []
+
+    def answer(url: HookUrl) -> Sequence[bytes]:
+        posts.append(url.host)
+        return [OK]
+
+    victim = await chains.round(answer, cluster.refuse)
+    (said,) = chains.dispatcher.ready().troubles
+    assert victim in said
+    assert "does not take" in said
+    assert cluster.refusals == 2, "the delivery, and the same without its words"
+    world.cancel(victim)
+    await until(lambda: cluster.refusals == 3 and value_of(SET_ASIDE.labels(0)) == 1)
+    cluster.refuse("none")
+    world.cancel(victim)
+    await until(lambda: world.ending(victim))
+    await until(lambda: chains.dispatcher.ready().troubles == ())
+    assert len(posts) == 1
