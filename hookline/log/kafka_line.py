@@ -82,6 +82,7 @@ class Line:
 
     def next_batch(self, producer: ProducerId) -> Batch:
         """The one that was sent, if it is not answered for good; else the next. Only where there is work."""
+        assert self.has_work, "a broker refuses a batch of nothing"
         if self.batch is None:
             taken: Sequence[Sending]
             if self._parts:
@@ -115,6 +116,7 @@ class Line:
     def halve(self) -> None:
         """The batch is not in the log, because of at least one of its records: send each half by itself."""
         sendings = self._answered().sendings
+        assert len(sendings) > 1, "what stands alone is refused"
         middle = len(sendings) // 2
         self._parts += [sendings[middle:], sendings[:middle]]
 

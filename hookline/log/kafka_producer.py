@@ -55,8 +55,8 @@ class KafkaProducer:
         """Set while a place has no leader that we know: when they are asked for again."""
         self._pumping = False
         self._broken = False
-        self._trouble = ""
-        """The last thing that time was to mend, for whoever gives up waiting."""
+        self._troubles: dict[TopicPartition, str] = {}
+        """By place, the last thing that time was to mend, for whoever gives up waiting."""
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
@@ -150,12 +150,12 @@ class KafkaProducer:
                 del self._due[tp]
                 by_node[node][tp] = line
         for node, lines in by_node.items():
-            self._requests[node] = asyncio.create_task(self._run(node, lines))
-
-    async def _run(self, node: int, lines: dict[TopicPartition, Line]) -> None:
-        batches: dict[TopicPartition, Batch] = {}
-        try:
+            # Now, not when the task begins: what is appended until then would be taken along, and its line be due again for nothing.
             batches = {tp: line.next_batch(self._id) for tp, line in lines.items()}
+            self._requests[node] = asyncio.create_task(self._run(node, batches))
+
+    async def _run(self, node: int, batches: dict[TopicPartition, Batch]) -> None:
+        try:
             for batch in batches.values():
                 batch.sent += 1
             request = Produce({tp: batch.data for tp, batch in batches.items()}, self._timeout_ms)
@@ -179,6 +179,7 @@ class KafkaProducer:
         line, meaning = self._lines[tp], meaning_of(answer.code)
         refused = meaning in (Meaning.RECORD_REFUSED, Meaning.ALL_REFUSED)
         if meaning is Meaning.ACKED:
+            self._troubles.pop(tp, None)
             self._settle(line.acked(answer.offset, answer.timestamp if answer.timestamp != -1 else None))
         elif meaning is Meaning.AGAIN:
             self._again({tp: batch}, name_of(answer.code))
@@ -195,7 +196,7 @@ class KafkaProducer:
 
     def _again(self, batches: dict[TopicPartition, Batch], why: str) -> None:
         """Send them again in a moment, as they are; the leader may be another one by then."""
-        self._trouble = why
+        self._troubles.update(dict.fromkeys(batches, why))
         self._client.force_metadata_update()
         asyncio.get_running_loop().call_later(AGAIN_S, self._due_again, list(batches))
 
@@ -205,7 +206,7 @@ class KafkaProducer:
 
     def _seek_leader(self, tp: TopicPartition, line: Line) -> None:
         """Kafka tells no leader of a place that does not exist, or that we may not know of."""
-        self._trouble = f"{tp.topic}[{tp.partition}] has no leader"
+        self._troubles[tp] = f"{tp.topic}[{tp.partition}] has no leader"
         if tp.topic in self._client.cluster.unauthorized_topics and line.next_batch(self._id).sent == 0:
             del self._due[tp]
             self._settle(line.refused(refusal(min(RIGHTS), "", tp.topic, 0)))
@@ -241,10 +242,6 @@ class KafkaProducer:
             if sending.deadline > now:
                 self._alarm = asyncio.get_running_loop().call_later(sending.deadline - now, self._ring)
                 return
-            place = sending.draft.place
-            after = f" ({self._trouble})" if self._trouble else ""
-            self._fail(
-                f"{self._connection.name(place.topic)}[{place.partition}]: no ack within"
-                f" {self._append_timeout_s:g} s{after}",
-                [sending],
-            )
+            tp = self._connection.of(sending.draft.place)
+            after = f" ({self._troubles[tp]})" if tp in self._troubles else ""
+            self._fail(f"{tp.topic}[{tp.partition}]: no ack within {self._append_timeout_s:g} s{after}", [sending])

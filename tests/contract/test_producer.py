@@ -36,6 +36,29 @@ async def test_an_ack_says_where_the_record_lies_and_order_is_kept_in_each_place
         )
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_whenever_the_next_is_appended_all_are_acked_once_and_in_order(cluster: Cluster, turns: int) -> None:
+    """So many turns of the event loop later: while the one before it waits, is being sent, is at the broker, or is answered."""
+    producer = await cluster.producer()
+    outcomes = [await acked(producer, Draft(HERE, None, b"first"))]  # from then on it knows who leads
+
+    async def append(n: int) -> None:
+        outcomes.append(await acked(producer, Draft(HERE, None, str(n).encode())))
+
+    for n in range(0, 60, 2):  # nothing comes behind the two that would cover up for what was forgotten
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(append(n))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            tasks.create_task(append(n + 1))
+    if not is_faulty(cluster):
+        assert sorted(n for n in outcomes if n is not None) == list(range(61))
+        assert not producer.broken
+    await producer.close()
+    log = values(await read_log(cluster, HERE))
+    assert log == [b"first", *(str(n).encode() for n in range(60))][: len(log)]
+
+
 async def test_a_record_comes_back_as_it_was_sent(cluster: Cluster) -> None:
     sent = Draft(HERE, b"key", b"value", {"ce_type": b"hookline.Test.v1", "empty": b""})
     tombstone = Draft(HERE, b"key", None)
