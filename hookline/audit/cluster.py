@@ -74,6 +74,11 @@ class _Partition:
         self._paused: set[Topic] = set()
         consumer.assign({Place(t, number): at for t, at in self._next.items() if self._has_more(t)})
 
+    @property
+    def held(self) -> int:
+        """Records of one topic that were fetched and not asked for yet: of the one that has most."""
+        return max(map(len, self._fetched.values()))
+
     async def more(self, topic: Topic) -> Sequence[RawRecord]:
         """Raises LogUnavailable."""
         fetched, idle_s = self._fetched[topic], 0.0

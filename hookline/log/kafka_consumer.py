@@ -58,7 +58,7 @@ class KafkaConsumer:
         self._gathered = Pace(ConnectionGroup.DEFAULT, gather_ms)
         self._paces = dict.fromkeys(at_once, Pace(ConnectionGroup.COORDINATION, 0, BUSY_MS))
         self._cursors: dict[TopicPartition, Cursor] = {}
-        self._lanes: dict[tuple[int, Pace], _Lane] = {}
+        self.lanes: dict[tuple[int, Pace], _Lane] = {}
         self._ready: dict[TopicPartition, Cursor] = {}
         """Those that have something fetched, or an error."""
         self._news = asyncio.Event()
@@ -118,7 +118,7 @@ class KafkaConsumer:
     async def close(self) -> None:
         self._closed = True
         self._news.set()
-        fetching = [lane.fetching for lane in self._lanes.values() if lane.fetching is not None]
+        fetching = [lane.fetching for lane in self.lanes.values() if lane.fetching is not None]
         for task in fetching:
             task.cancel()
         if fetching:
@@ -194,7 +194,7 @@ class KafkaConsumer:
                 raise Refused(missing_right(min(hidden), "Describe"))
         unread = {cursor.pace for cursor in self._ready.values() if not cursor.paused}
         now, again_at = time.monotonic(), math.inf
-        for lane in self._lanes.values():
+        for lane in self.lanes.values():
             if lane.fetching is not None or lane.pace in unread:
                 continue
             if lane.pace.next_at > now:
@@ -282,9 +282,9 @@ class KafkaConsumer:
             self._news.set()
 
     def _lane(self, node: int, pace: Pace) -> _Lane:
-        if (lane := self._lanes.get((node, pace))) is None:
+        if (lane := self.lanes.get((node, pace))) is None:
             session = FetchSession(lambda tp: self._position(tp, node))
-            lane = self._lanes[node, pace] = _Lane(node, pace, session)
+            lane = self.lanes[node, pace] = _Lane(node, pace, session)
         return lane
 
     def _position(self, tp: TopicPartition, node: int) -> int | None:

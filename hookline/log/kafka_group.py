@@ -47,13 +47,13 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     def __init__(self, group: "KafkaGroup", consumer: AIOKafkaConsumer) -> None:
         self._group = group
-        self._consumer = consumer
+        self.consumer = consumer
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        await self._group.on_revoked(self._consumer)
+        await self._group.on_revoked(self.consumer)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        await self._group.on_assigned(self._consumer, frozenset(assigned))
+        await self._group.on_assigned(self.consumer, frozenset(assigned))
 
 
 class KafkaGroup:
@@ -68,7 +68,7 @@ class KafkaGroup:
         self._instance_id = instance_id
         self._session_timeout_ms = session_timeout_ms
         self._reader = KafkaConsumer(connection, GATHER_MS, at_once=(Topic.PUSHES, Topic.CALLBACKS))
-        self._consumer: AIOKafkaConsumer | None = None
+        self.consumer: AIOKafkaConsumer | None = None
         self._under: Membership | None = None
         """What commits are sent under; None while nothing is assigned."""
         self._parting: asyncio.Task[None] | None = None
@@ -102,7 +102,7 @@ class KafkaGroup:
             partition_assignment_strategy=(RangePartitionAssignor,),
         )
         await started(self._connection, consumer.start, lambda: abandon_consumer(consumer), f"member of {self._group}")
-        self._consumer = consumer
+        self.consumer = consumer
         # Not before `start`, which would wait for the assignment, while that waits for our first poll.
         consumer.subscribe([self._connection.name(topic) for topic in LOGS], listener=_Rebalances(self, consumer))
         return consumer
@@ -134,7 +134,7 @@ class KafkaGroup:
         """Raises LogUnavailable, and what the listener raised."""
         if self._closed:
             raise LogUnavailable("this member is closed")
-        if (consumer := self._consumer or await self._join_again(timeout_s)) is None:
+        if (consumer := self.consumer or await self._join_again(timeout_s)) is None:
             return {}
         self._polling.set()
         try:
@@ -142,7 +142,7 @@ class KafkaGroup:
             with polling(consumer):
                 fetched = await self._reader.poll(timeout_s)
         except LogUnavailable:
-            if consumer is self._consumer:
+            if consumer is self.consumer:
                 raise
             fetched = {}  # left while it was polled
         finally:
@@ -154,7 +154,7 @@ class KafkaGroup:
 
     async def commit(self, commits: Mapping[Place, Commit]) -> None:
         """Raises CommitRefused."""
-        consumer, under = self._consumer, self._under
+        consumer, under = self.consumer, self._under
         if consumer is None or under is None or not commits.keys() <= self._places:
             raise CommitRefused("not ours: the group is rebalancing, or has given it to another member")
         offsets = {self._connection.of(place): OffsetAndMetadata(*commit) for place, commit in commits.items()}
@@ -168,7 +168,7 @@ class KafkaGroup:
     async def leave(self) -> None:
         """Never raises. With static membership the group is not told: the next member id makes the old one unknown."""
         await self._part()
-        consumer, self._consumer = self._consumer, None
+        consumer, self.consumer = self.consumer, None
         if consumer is not None:
             if self._under is not None:  # assigned in between
                 self._forget()
@@ -177,7 +177,7 @@ class KafkaGroup:
 
     async def close(self) -> None:
         self._closed = True
-        consumer, self._consumer = self._consumer, None
+        consumer, self.consumer = self.consumer, None
         self._forget()
         await self._reader.close()
         if consumer is not None:
@@ -186,7 +186,7 @@ class KafkaGroup:
     async def on_revoked(self, consumer: AIOKafkaConsumer) -> None:
         """The group is rebalancing; it waits for us until we return, and heartbeats go on meanwhile."""
         await self._poll_begun()
-        if consumer is self._consumer:
+        if consumer is self.consumer:
             await self._part()
 
     async def on_assigned(self, consumer: AIOKafkaConsumer, assigned: frozenset[TopicPartition]) -> None:
@@ -196,7 +196,7 @@ class KafkaGroup:
             consumer.seek(tp, 0)  # any position: with none aiokafka asks for the committed one, over and over
         under = membership(consumer)
         await self._poll_begun()
-        if consumer is not self._consumer:
+        if consumer is not self.consumer:
             return
         # All four or nothing: a leader that did not know a topic yet leaves it out, and assigns again when it does.
         partitions = frozenset(

@@ -47,9 +47,10 @@ class KafkaOffsets:
     for a group without commits, and a restore would begin from nothing.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, make_client: Callable[..., AIOKafkaClient] = AIOKafkaClient) -> None:
+        """make_client: for tests, of what answers in place of brokers."""
         self._connection = connection
-        self._client = AIOKafkaClient(**connection.options(REQUEST_MS))
+        self._client = make_client(**connection.options(REQUEST_MS))
 
     async def start(self) -> None:
         """Raises LogUnavailable."""

@@ -53,7 +53,8 @@ class FetchSession:
     def __init__(self, position: Callable[[TopicPartition], int | None]) -> None:
         """position: where a place is to be read from now; None where it is not to be read from this broker."""
         self._position = position
-        self._id, self._epoch = NO_SESSION, FIRST_EPOCH
+        self.id, self.epoch = NO_SESSION, FIRST_EPOCH
+        """As the broker knows this session, and the number of the next fetch in it."""
         self._told: dict[TopicPartition, int] = {}
         self._changed: set[TopicPartition] = set()
 
@@ -71,7 +72,7 @@ class FetchSession:
         if not self._told:
             self.begin_anew()
             return None
-        return Fetch(self._id, self._epoch, wanted, forgotten)
+        return Fetch(self.id, self.epoch, wanted, forgotten)
 
     def answered(self, answer: FetchResponse_v11) -> bool:
         """True where the answer counts. After an error, and where the broker gives no session, all is asked for again.
@@ -81,13 +82,13 @@ class FetchSession:
         if answer.error_code or answer.session_id == NO_SESSION:
             self.begin_anew()
             return not answer.error_code
-        self._id = answer.session_id
-        self._epoch = self._epoch + 1 if self._epoch < LAST_EPOCH else FIRST_EPOCH + 1
+        self.id = answer.session_id
+        self.epoch = self.epoch + 1 if self.epoch < LAST_EPOCH else FIRST_EPOCH + 1
         return True
 
     def begin_anew(self) -> None:
         """Nobody knows what the broker knows: the next request names everything."""
-        self._id, self._epoch = NO_SESSION, FIRST_EPOCH
+        self.id, self.epoch = NO_SESSION, FIRST_EPOCH
         self._changed.update(self._told)
         self._told.clear()
 

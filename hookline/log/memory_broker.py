@@ -75,6 +75,10 @@ class Membership:
         for member in list(self._members):
             self.leave(member)
 
+    @property
+    def members(self) -> frozenset[int]:
+        return frozenset(self._members)
+
     def knows(self, member: int) -> bool:
         return member in self._members
 
@@ -129,6 +133,10 @@ class MemoryBroker:
     def log(self, place: Place) -> list[RawRecord]:
         """What lies there now."""
         return list(self._logs[place].records)
+
+    def rewrite(self, place: Place, change: Callable[[list[RawRecord]], None]) -> None:
+        """For tests: change the records of a place, as only an attacker or a broken disk does."""
+        change(self._logs[place].records)
 
     def append(self, draft: Draft) -> int:
         """Append at once, past all faults; the offset."""

@@ -117,5 +117,5 @@ def _quoted(name: str) -> str:
 def _sent_chain(handshake: ssl.SSLObject) -> list[bytes]:
     if sys.version_info >= (3, 13):
         return list(handshake.get_unverified_chain())
-    sent = handshake._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # no public way before 3.13
+    sent = handshake._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way before 3.13
     return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in sent or ()]

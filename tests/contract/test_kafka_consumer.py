@@ -49,16 +49,16 @@ async def test_a_broker_that_forgets_the_session_is_asked_anew(kafka: str, topic
         await append(writer, HERE, b"a")
         consumer.assign({HERE: 0, THERE: 0})
         await read(consumer, HERE, 1)
-        (lane,) = consumer._lanes.values()
+        (lane,) = consumer.lanes.values()
         while lane.fetching is not None:  # its answer would name the session again
             await asyncio.wait({lane.fetching})
-        before, lane.session._id = lane.session._id, 12_345_678
+        before, lane.session.id = lane.session.id, 12_345_678
         assert before != 0, "this broker gives sessions"
         await append(writer, THERE, b"b")
         await append(writer, HERE, b"c")
         got = await read_each(consumer, {HERE: 1, THERE: 1})  # they may come together
         assert (values(got[HERE]), values(got[THERE])) == ([b"c"], [b"b"])
-        assert lane.session._id not in (0, 12_345_678)
+        assert lane.session.id not in (0, 12_345_678)
 
 
 async def test_more_than_one_poll_takes_is_kept_also_while_its_place_is_paused(kafka: str, topic_prefix: str) -> None:
@@ -86,7 +86,7 @@ async def test_an_answer_that_was_asked_for_before_a_seek_does_not_count(kafka: 
     async with writing(cluster) as writer, reading(cluster) as consumer:
         await append(writer, HERE, *(b"%d" % n for n in range(10)))
         consumer.assign({HERE: 8})
-        while not any(lane.fetching for lane in consumer._lanes.values()):
+        while not any(lane.fetching for lane in consumer.lanes.values()):
             assert await consumer.poll(0) == {}
         consumer.seek(HERE, 2)
         assert values(await read(consumer, HERE, 1))[0] == b"2"

@@ -20,8 +20,8 @@ PLACE = Place(Topic.PUSHES, 0)
 
 def membership_of(member: Member) -> Membership:
     assert isinstance(member.group, KafkaGroup)
-    assert member.group._consumer is not None
-    return membership(member.group._consumer)
+    assert member.group.consumer is not None
+    return membership(member.group.consumer)
 
 
 async def late_commit(cluster: KafkaCluster, under: Membership) -> type[Exception]:
@@ -86,7 +86,7 @@ async def test_a_commit_goes_out_under_the_membership_it_was_made_for_or_not_at_
     cluster = await kafka_with_topics(kafka, topic_prefix)
     async with members(cluster, 1) as [member]:
         assert isinstance(member.group, KafkaGroup)
-        consumer, now = member.group._consumer, membership_of(member)
+        consumer, now = member.group.consumer, membership_of(member)
         offsets = {cluster.connection.of(PLACE): OffsetAndMetadata(7, "")}
         assert not await commit_once(consumer, now._replace(generation=now.generation - 1), offsets)
         assert not await commit_once(consumer, now._replace(member="another"), offsets)

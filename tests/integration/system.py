@@ -148,7 +148,7 @@ class System:
         self._log_level = log_level
         self._partitions = partitions
         self._look_s = look_s
-        self._jwt = ""
+        self.jwt = ""
         self._tests = 0
 
     @contextlib.asynccontextmanager
@@ -270,11 +270,11 @@ class System:
 
     async def token(self) -> str:
         """An administrator's, of the console."""
-        if not self._jwt:
+        if not self.jwt:
             login = {"username": "admin", "password": PASSWORD}
             async with self.http.post(self.url("console", "/v2/users/login/"), json=login) as answer:
-                self._jwt = (await answer.json())["token"]
-        return self._jwt
+                self.jwt = (await answer.json())["token"]
+        return self.jwt
 
     async def make_pipeline(self, *hooks: str, repository: str = "", **settings: object) -> dict[str, object]:
         webhooks = [{"name": name, "hook_url": self.receiver.url(name)} for name in hooks]

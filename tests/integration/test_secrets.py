@@ -92,7 +92,7 @@ async def test_no_secret_stands_anywhere_it_should_not(stand: Stand, tmp_path: P
         keys = KeyRing.parse([MASTER_KEY])
         secrets = {
             "ingress token": TOKEN, "wrong token": WRONG_TOKEN, "password": PASSWORD, "wrong password": WRONG_PASSWORD,
-            "cookie": COOKIE, "JWT": system._jwt, "master key": MASTER_KEY.partition(":")[2], "hook secret": str(secret["secret"]),
+            "cookie": COOKIE, "JWT": system.jwt, "master key": MASTER_KEY.partition(":")[2], "hook secret": str(secret["secret"]),
             "another hook secret": keys.hook_secret("k1", hook_ids[1], 1).removeprefix("whsec_"), "basic": BASIC,
             **{f"callback token {n}": one for n, one in enumerate({token, *answered})},
         }  # fmt: skip

@@ -20,7 +20,7 @@ from hookline.log.codec import encode, encode_setting
 from hookline.log.faults import Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.memory_clients import POLL_RECORDS
-from hookline.log.records import Place, Topic
+from hookline.log.records import Place, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
 from tests.unit.audit.simulations import PARTITIONS, simulated_cluster
 from tests.unit.audit.sources import judge, of_cluster
@@ -82,7 +82,7 @@ def everything(cluster: MemoryCluster) -> object:
         },
         dict(group.commits),
         group.generation,
-        dict(group._members),
+        group.members,
     )
 
 
@@ -113,10 +113,13 @@ async def test_every_command_reads_and_leaves_all_as_it_was(tmp_path_factory: py
 async def test_it_finds_on_a_cluster_what_it_finds_in_its_records(faults: Faults) -> None:
     cluster = await simulated_cluster(4)
     cluster.faults = faults
-    records = cluster._logs[Place(Topic.DELIVERIES, 1)].records
-    at = next(n for n, raw in enumerate(records) if raw.headers["ce_type"] == b"hookline.HookDelivered.v1")
-    records[at] = replace(records[at], value=(records[at].value or b"").replace(b'"status":200', b'"status":500'))
-    records[at] = replace(records[at], value=(records[at].value or b"").replace(b'"status":302', b'"status":500'))
+
+    def fail_first(records: list[RawRecord]) -> None:
+        at = next(n for n, raw in enumerate(records) if raw.headers["ce_type"] == b"hookline.HookDelivered.v1")
+        records[at] = replace(records[at], value=(records[at].value or b"").replace(b'"status":200', b'"status":500'))
+        records[at] = replace(records[at], value=(records[at].value or b"").replace(b'"status":302', b'"status":500'))
+
+    cluster.rewrite(Place(Topic.DELIVERIES, 1), fail_first)
     source, found = await open_cluster(ReadOnly(cluster), "hookline.", ManualClock(START)), list[Finding]()
     figures = await verify(source, found.append)
     await source.close()
@@ -160,8 +163,7 @@ async def test_a_log_that_is_not_asked_for_is_held_back() -> None:
         while more := await partition.more(Topic.DELIVERIES):
             read += len(more)
             assert len(more) <= CHUNK
-            fetched = partition._fetched  # type: ignore[attr-defined]
-            assert max(map(len, fetched.values())) <= HELD + POLL_RECORDS
+            assert partition.held <= HELD + POLL_RECORDS  # type: ignore[attr-defined]  # a source of a file holds nothing
         assert read == 2 * HELD
         assert sum([len(more) async for more in chunks(partition, Topic.PUSHES)]) == 3 * HELD
     await source.close()

@@ -139,7 +139,7 @@ class History:
         self, chain: ChainId, step: int, attempt: int = 1, *, fence: int | None = None, answer: str = "thanks"
     ) -> int:
         event = HookDelivered(
-            **self._decision(chain, step),
+            **self.decision(chain, step),
             attempt=attempt,
             started_at=self.now,
             took_ms=12,
@@ -160,7 +160,7 @@ class History:
         detail: str | None = None,
     ) -> int:
         event = HookAttemptFailed(
-            **self._decision(chain, step),
+            **self.decision(chain, step),
             attempt=attempt,
             started_at=self.now,
             took_ms=12,
@@ -172,13 +172,13 @@ class History:
         return self.decide(chain, event, fence)
 
     def closing(self, chain: ChainId, step: int) -> int:
-        return self.decide(chain, StepClosing(**self._decision(chain, step)))
+        return self.decide(chain, StepClosing(**self.decision(chain, step)))
 
     def halted(self, chain: ChainId, step: int, reason: HaltReason) -> int:
-        return self.decide(chain, ChainHalted(**self._decision(chain, step), reason=reason))
+        return self.decide(chain, ChainHalted(**self.decision(chain, step), reason=reason))
 
     def completed(self, chain: ChainId, step: int, *, fence: int | None = None) -> int:
-        return self.decide(chain, ChainCompleted(**self._decision(chain, step)), fence)
+        return self.decide(chain, ChainCompleted(**self.decision(chain, step)), fence)
 
     def decide(self, chain: ChainId, event: Event, fence: int | None = None) -> int:
         partition = self.place(chain.push_id)
@@ -186,7 +186,7 @@ class History:
             fence = self.fence(partition)
         return self.write(event, partition, fence=fence)
 
-    def _decision(self, chain: ChainId, step: int) -> dict[str, object]:
+    def decision(self, chain: ChainId, step: int) -> dict[str, object]:
         place = self.place(chain.push_id)
         ends = {t: self.cluster.end(Place(Topic(t), place)) for t in ("pushes", "callbacks", "commands")}
         return {

@@ -155,7 +155,7 @@ def _hostile(console: Running, world: World, plan: Plan) -> None:
     (chain,) = _start(console, 6, plan, repository="evil/repo", tag=HOSTILE, pusher=HOSTILE)
     world.chains["hostile"] = chain
     world.token = sign_token(KEYS, CallbackToken(chain, 1, writing.now), "evil/repo")
-    about: dict[str, Any] = writing._decision(chain, 1)
+    about: dict[str, Any] = writing.decision(chain, 1)
     times = {"started_at": writing.now, "took_ms": 1234}
     writing.decide(
         chain,

@@ -142,4 +142,4 @@ def test_every_code_of_openssl_has_words_whatever_was_sent(code: int) -> None:
 def test_the_inner_names_that_are_used_are_there() -> None:
     """Before Python 3.13 there is no public way to a chain that was refused (services/dispatcher/certificates.py)."""
     made = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="h")
-    assert hasattr(made, "get_unverified_chain") or hasattr(made._sslobj, "get_unverified_chain")  # type: ignore[attr-defined]
+    assert hasattr(made, "get_unverified_chain") or hasattr(made._sslobj, "get_unverified_chain")  # type: ignore[attr-defined]  # noqa: SLF001

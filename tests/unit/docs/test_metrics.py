@@ -35,7 +35,7 @@ def registered() -> dict[str, Registered]:
             if isinstance(metric, MetricWrapperBase):
                 (told,) = metric.describe()
                 # prometheus_client has no public way from a metric to its labels.
-                labels = tuple(metric._labelnames)
+                labels = tuple(metric._labelnames)  # noqa: SLF001
                 found[told.name + ("_total" if told.type == "counter" else "")] = Registered(told.type, labels)
     return found
 

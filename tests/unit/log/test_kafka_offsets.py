@@ -1,6 +1,6 @@
 """Offsets over a client that answers as a broker does in its bad moments; over real Kafka: tests/contract."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -41,50 +41,49 @@ def ends(error: int, offset: int) -> object:
     return SimpleNamespace(topics=[("x.pushes", [(0, error, -1, offset)])])
 
 
-@pytest.fixture
-async def offsets(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KafkaOffsets]:
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_offsets, "PAUSE_S", 0)
-    made = KafkaOffsets(Connection(("127.0.0.1:1",), "x.", "t"))
-    yield made
-    made._client = SimpleNamespace(_conns={}, _sync_task=None)
+
+
+def asked(broker: Broker) -> KafkaOffsets:
+    return KafkaOffsets(Connection(("127.0.0.1:1",), "x.", "t"), lambda **_: broker)
 
 
 @pytest.mark.parametrize("error", [LOADING, NOT_COORDINATOR])
-async def test_a_coordinator_that_is_still_loading_is_not_one_without_commits(
-    offsets: KafkaOffsets, error: int
-) -> None:
+async def test_a_coordinator_that_is_still_loading_is_not_one_without_commits(error: int) -> None:
     """It answers with an error and no topics: taken for "no commit", a restore would begin from nothing."""
-    offsets._client = Broker([commits(error=error), commits((0, 5, "said", 0))])
+    offsets = asked(Broker([commits(error=error), commits((0, 5, "said", 0))]))
     assert await offsets.committed("g", [HERE]) == {HERE: Commit(5, "said")}
 
 
-async def test_an_error_of_one_partition_is_asked_again(offsets: KafkaOffsets) -> None:
-    offsets._client = Broker([commits((0, -1, "", LOADING)), commits((0, -1, "", 0))])
+async def test_an_error_of_one_partition_is_asked_again() -> None:
+    offsets = asked(Broker([commits((0, -1, "", LOADING)), commits((0, -1, "", 0))]))
     assert await offsets.committed("g", [HERE]) == {}
 
 
-async def test_an_end_of_a_broker_that_leads_no_longer_is_asked_again(offsets: KafkaOffsets) -> None:
-    offsets._client = Broker([ends(NOT_LEADER, -1), ends(0, 7)])
+async def test_an_end_of_a_broker_that_leads_no_longer_is_asked_again() -> None:
+    offsets = asked(Broker([ends(NOT_LEADER, -1), ends(0, 7)]))
     assert await offsets.ends([HERE]) == {HERE: 7}
 
 
-async def test_what_time_does_not_mend_is_said_at_once(offsets: KafkaOffsets) -> None:
-    offsets._client = Broker([commits(error=INVALID_GROUP)])
+async def test_what_time_does_not_mend_is_said_at_once() -> None:
+    offsets = asked(Broker([commits(error=INVALID_GROUP)]))
     with pytest.raises(LogUnavailable, match="InvalidGroupId"):
         await offsets.committed("g", [HERE])
 
 
-async def test_a_missing_right_is_named_with_what_to_do(offsets: KafkaOffsets) -> None:
-    offsets._client = Broker([commits(error=GROUP_NOT_AUTHORISED), ends(TOPIC_NOT_AUTHORISED, -1)])
+async def test_a_missing_right_is_named_with_what_to_do() -> None:
+    offsets = asked(Broker([commits(error=GROUP_NOT_AUTHORISED), ends(TOPIC_NOT_AUTHORISED, -1)]))
     with pytest.raises(Refused, match=r"the right Describe.*--group x\.g\)"):
         await offsets.committed("g", [HERE])
     with pytest.raises(Refused, match=r"the right Describe.*--topic x\.pushes\)"):
         await offsets.ends([HERE])
 
 
-async def test_a_topic_that_kafka_hides_is_named_too(offsets: KafkaOffsets) -> None:
+async def test_a_topic_that_kafka_hides_is_named_too() -> None:
     broker = Broker([])
     broker.cluster.unauthorized_topics.add("x.pushes")
-    offsets._client = broker
+    offsets = asked(broker)
     with pytest.raises(Refused, match=r"does not let us see x\.pushes"):
         await offsets.ends([HERE])

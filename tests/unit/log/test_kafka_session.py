@@ -124,6 +124,6 @@ def test_epochs_begin_again_at_one() -> None:
     world = World({A: 1})
     world.fetch()
     world.answer()
-    world.session._epoch = LAST_EPOCH
+    world.session.epoch = LAST_EPOCH
     world.answer()
     assert world.fetch().session_epoch == 1

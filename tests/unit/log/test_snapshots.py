@@ -7,7 +7,7 @@ import pytest
 
 from hookline.errors import SnapshotLost
 from hookline.log.memory import MemoryCluster
-from hookline.log.records import Place, Positions, Topic
+from hookline.log.records import Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, read_checkpoint, write_snapshot
 
 LOG_ID = UUID("6f1c9c3e-0000-4000-8000-000000000001")
@@ -30,7 +30,7 @@ async def restored(cluster: MemoryCluster, first: int) -> dict[str, int]:
 async def test_one_whose_last_record_is_missing_at_the_logs_end_is_lost() -> None:
     cluster = MemoryCluster(1)
     first = await written(cluster)
-    del cluster._logs[HERE].records[-1]
+    cluster.rewrite(HERE, list.pop)
     with pytest.raises(SnapshotLost, match="not whole"):
         await restored(cluster, first)
 
@@ -40,7 +40,7 @@ async def test_one_whose_last_record_is_missing_before_another_is_lost() -> None
     """The closing record of another one is not its own."""
     cluster = MemoryCluster(1)
     first = await written(cluster)
-    del cluster._logs[HERE].records[-1]
+    cluster.rewrite(HERE, list.pop)
     await written(cluster)
     with pytest.raises(SnapshotLost, match="not whole"):
         await restored(cluster, first)
@@ -59,6 +59,9 @@ async def test_records_of_others_between_its_own_are_passed_over() -> None:
     cluster = MemoryCluster(1)
     first = await written(cluster)
     await written(cluster)
-    records = cluster._logs[HERE].records
-    records[1], records[2] = replace(records[2], offset=1), replace(records[1], offset=2)
+
+    def swap(records: list[RawRecord]) -> None:
+        records[1], records[2] = replace(records[2], offset=1), replace(records[1], offset=2)
+
+    cluster.rewrite(HERE, swap)
     assert await restored(cluster, first) == WINDOWS
