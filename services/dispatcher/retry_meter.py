@@ -6,11 +6,11 @@ more of them wait.
 
 from collections.abc import Callable
 
-__all__ = ["RetryMeter"]
+__all__ = ["LEAST_PER_S", "MOST_LATE_S", "RetryMeter"]
 
-LEAST_PER_S = 100.0
-"""Where fewer are due, none waits. On two cores that run everything, new pushes hardly feel so many."""
-MOST_LATE_S = 300.0
+LEAST_PER_S = 50.0
+"""Where fewer are due, none waits. On two slow cores that run everything, new pushes hardly feel so many (docs/performance.md, `outage`)."""
+MOST_LATE_S = 900.0
 """Seconds over which those that wait are spread where LEAST_PER_S would take longer: more of them begin sooner, so that a
 dispatcher whose retries come faster than LEAST_PER_S for good is late by so much, and no more."""
 BURST = 10
