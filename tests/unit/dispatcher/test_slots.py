@@ -108,7 +108,7 @@ def test_thousands_of_retries_that_are_due_at_once_begin_a_few_at_a_time() -> No
         begun.append(len(stage.begun) - before)
         while stage.open:
             stage.release("h")
-    assert 50_000 / MOST_LATE_S <= begun[0] <= 1.2 * 50_000 / MOST_LATE_S
+    assert 0.9 * 50_000 / MOST_LATE_S <= begun[0] <= 1.2 * 50_000 / MOST_LATE_S
     assert min(begun[:900]) >= LEAST_PER_S - 1
     assert begun[-1] == 0, "all have begun"
     assert max(begun) <= 1.2 * 50_000 / MOST_LATE_S
