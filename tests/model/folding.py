@@ -14,6 +14,10 @@ def ready(pos, t, rec, on):
     """Causal reading: may this record be handed out?"""
     if t == 0 or rec[0] == "fence" or "causal" not in on:
         return True
+    if t == 1 and rec[0] == "seal":
+        if "seal_causal" in on and pos[3] <= rec[3]:
+            return False
+        rec = rec[1:]
     if rec[0] == "redo":
         return pos[0] > rec[2]
     topic, off = cause(rec[2] if t == 3 else rec[1] if t == 2 else rec[0], on)
@@ -30,7 +34,7 @@ class Mem:
     def start(self, cid, frm):
         if cid not in self.m and cid not in self.term:
             e = (None,) * self.cfg.steps
-            self.m[cid] = Ch(frm, e, e, (0,) * self.cfg.steps, e)
+            self.m[cid] = Ch(frm, e, e, (0,) * self.cfg.steps, e, e)
 
     def P(self, off, rec):
         _, push, t = rec
@@ -54,12 +58,20 @@ class Mem:
             self.m[rec[1]] = self.m[rec[1]]._replace(cancel=True)
 
     def C(self, off, rec):
+        if rec[0] == "seal":
+            _, cid, step, intent = rec
+            ch, i = self.m.get(cid), step - 1
+            if ch and ch.seal[i] is None and ch.v[i] is None:
+                named = ch.closing[i] is not None and ch.closing[i][1] == intent
+                if named or "seal_intent" not in self.cfg.on:
+                    self.m[cid] = ch._replace(seal=put(ch.seal, i, off))
+            return
         cid, i = rec[0], rec[1] - 1
         ch = self.m.get(cid)
-        if ch and i < self.cfg.steps and ch.v[i] is None:
+        if ch and i < self.cfg.steps and ch.v[i] is None and (ch.seal[i] is None or "seal_final" not in self.cfg.on):
             self.m[cid] = ch._replace(v=put(ch.v, i, (rec[2], off)))
 
-    def D(self, rec):
+    def D(self, off, rec):
         _, _, cid, kind, step, extra, _ = rec
         ch, i = self.m.get(cid), step - 1
         if ch is None:
@@ -70,9 +82,9 @@ class Mem:
             att, last, gone = extra
             ch = ch._replace(nf=put(ch.nf, i, max(ch.nf[i], att)))
             if last:
-                ch = ch._replace(closing=put(ch.closing, i, "gone" if gone else "delivery_failed"))
+                ch = closing(ch, i, "gone" if gone else "delivery_failed", off)
         elif kind == "closing":
-            ch = ch._replace(closing=put(ch.closing, i, "timeout"))
+            ch = closing(ch, i, "timeout", off)
         if kind in ("halt", "done"):
             del self.m[cid]
             if self.full:
@@ -84,8 +96,13 @@ class Mem:
         return tuple(sorted(self.m.items()))
 
 
+def closing(ch, i, reason, off):
+    """With that intent, if it is the first of its step."""
+    return ch if ch.closing[i] else ch._replace(closing=put(ch.closing, i, (reason, off)))
+
+
 def decide(ch, now, cfg):
-    """('post', step, att) | ('dec', kind, step, extra) | ('wait', step)."""
+    """('post', step, att) | ('seal', step, intent) | ('dec', kind, step, extra) | ('wait', step)."""
     k, bad = cfg.steps + 1, None
     for j in range(ch.frm, cfg.steps + 1):
         if ch.v[j - 1] is None or ch.v[j - 1][0] != "ok":
@@ -101,7 +118,10 @@ def decide(ch, now, cfg):
     if ch.dl[k - 1] is not None and free:
         return ("dec", "done", k, None)
     if ch.closing[k - 1]:
-        return ("dec", "halt", k, ch.closing[k - 1])
+        reason, intent = ch.closing[k - 1]
+        if "seal" in cfg.on and ch.seal[k - 1] is None:
+            return ("seal", k, intent)
+        return ("dec", "halt", k, reason)
     if ch.dl[k - 1] is not None:
         return ("dec", "halt", k, "timeout") if now >= ch.dl[k - 1] + cfg.margin else ("wait", k)
     return ("post", k, ch.nf[k - 1] + 1)
@@ -135,10 +155,10 @@ def full_fold(P, C, X, D, cfg):
     for o, r in enumerate(X):
         m.X(o, r)
     started = frozenset(m.m)
+    for o, r in valid_D(D):  # before C: a StepSealed comes after its intent
+        m.D(o, r)
     for o, r in enumerate(C):
         m.C(o, r)
-    for _, r in valid_D(D):
-        m.D(r)
     return m.m, m.term, started
 
 
@@ -152,21 +172,29 @@ def terminals(D):
     return out
 
 
-def first_verdict(C, cid, step):
-    return next(((o, r[2]) for o, r in enumerate(C) if r[0] == cid and r[1] == step), None)
+def first_intent(D, cid, step):
+    """The offset of the first valid intent of that step; None where there is none."""
+    return next(
+        (o for o, r in valid_D(D) if r[2] == cid and r[4] == step and (r[3] == "closing" or (r[3] == "failed" and r[5][1]))),
+        None,
+    )
 
 
-def intent(D, cid, step, on, f=None):
-    """Is a closing of that step in D undecided? f: first verdict (offset, verdict) that callbacks knows."""
-    found = False
-    for _, r in valid_D(D):
-        if r[2] != cid:
-            continue
-        is_it = r[4] == step and (r[3] == "closing" or (r[3] == "failed" and r[5][1]))
-        if r[3] in ("halt", "done") and "over" in on:
-            return False
-        if is_it:
-            found = not ("intent_rt" in on and f and f[0] < r[6])
-        elif r[3] in ("halt", "done") or "later_step" not in on or r[4] > step:
-            found = False
-    return found
+def verdict_or_seal(C, D, cid, step, on):
+    """What callbacks says of that step first: (offset, verdict), or (offset, None) for a valid StepSealed; None for nothing."""
+    intent, sealed = first_intent(D, cid, step), None
+    for o, r in enumerate(C):
+        if r[0] == "seal":
+            if r[1:3] == (cid, step) and ("seal_intent" not in on or r[3] == intent) and sealed is None:
+                sealed = (o, None)
+                if "seal_final" in on:
+                    return sealed
+        elif r[:2] == (cid, step):
+            return (o, r[2])
+    return sealed
+
+
+def first_verdict(C, D, cid, step, on):
+    """(offset, verdict) of the one that counts; None where there is none."""
+    found = verdict_or_seal(C, D, cid, step, on)
+    return found if found and found[1] else None

@@ -1,6 +1,6 @@
 """The world around: ingress, console, time, what lands late, receivers and callbacks; and `successors` of a state."""
 
-from tests.model.folding import UNCAUSED, first_verdict, full_fold, intent, terminals
+from tests.model.folding import full_fold, terminals, verdict_or_seal
 from tests.model.state import BI, W, left, set_w, use
 from tests.model.worker import worker_actions
 
@@ -75,11 +75,15 @@ def env_actions(s, cfg, out):
                     (),
                 )
             )
+    if s.P and left(s, "forged", cfg.forged):
+        for cid in sorted(full_fold(s.P, (), s.X, (), cfg)[2]):
+            t = use(s, "forged")._replace(C=(*s.C, ("seal", cid, 1, max(0, len(s.D) - 1))))
+            out.append((f"somebody else's StepSealed of {cid} lies at C{len(s.C)}", t, ()))
     if left(s, "cb", cfg.cbs):  # receivers call back with any token they hold
         for cid, step, exp in s.posted:
             for v in cfg.verdicts:
                 t, lab = use(s, "cb"), f"receiver calls back {v} for step {step} of {cid}"
-                for a in prechecks(s, cid, step, v, exp, on):
+                for a in prechecks(s, cid, step, v, exp, cfg):
                     if a is None:
                         rec = (cid, step, v, exp, s.now)
                         out.append(
@@ -103,7 +107,7 @@ def env_actions(s, cfg, out):
         code = final_answer(s, cid, step, v, off, on)
         out.append(
             (
-                f"callbacks reads deliveries to its end (D{len(s.D)}), answers {code} to {v}({step}) at C{off}",
+                f"callbacks reads to C{off}, answers {code} to {v}({step})",
                 answer(s._replace(calls=s.calls[:j] + s.calls[j + 1 :]), cid, step, v, off, code),
                 (),
             )
@@ -114,43 +118,40 @@ def answer(s, cid, step, v, off, code):
     return s._replace(answers=(*s.answers, (cid, step, v, off, code)))
 
 
-def prechecks(s, cid, step, v, exp, on):
+def prechecks(s, cid, step, v, exp, cfg):
     """Answers possible before anything is appended (None: append), with the two tails of a replica at any prefix."""
-    fresh = precheck(s, cid, step, v, exp, on, first_verdict(s.C, cid, step), s.D)
-    got = [fresh]
+    got = []
     for c in range(len(s.C) + 1):
-        f = first_verdict(s.C[:c], cid, step)
         for d in range(len(s.D) + 1):
-            a = precheck(s, cid, step, v, exp, on, f, s.D[:d])
-            if a is not None and "row_end" in on:
-                a = fresh  # every answer but an append: both logs read to their ends first
-            if a not in got:
-                got.append(a)
+            if any(r[0] == "seal" and r[3] >= d for r in s.C[:c]) and "seal_causal" in cfg.on:
+                continue  # it has not read that StepSealed
+            answers = precheck(s, cid, step, v, exp, cfg, c, d)
+            got += [a for a in answers if a not in got]
     return got
 
 
-def precheck(s, cid, step, v, exp, on, f, D):
-    """The rows of design.md section 6, in order; f: the first verdict its tail knows, D: its tail of deliveries."""
-    t = terminals(D).get(cid)
-    over = t and t[0][1] == "halt" and t[0][2] == step and t[0][3] in UNCAUSED
-    closing = "seal" in on and intent(D, cid, step, on, f)
-    if f and not over and not closing:
-        return 200 if f[1] == v else 400
-    if f and closing and "row_order" in on:
-        return 503
-    if t or s.now > exp:
-        return 400
-    return 503 if closing else None
+def precheck(s, cid, step, v, exp, cfg, c, d):
+    """The rows of design.md section 6, in order, of a replica that has read `callbacks` to c and `deliveries` to d."""
+    found = verdict_or_seal(s.C[:c], s.D[:d], cid, step, cfg.on)
+    if found:
+        return [200 if found[1] == v else 400]
+    if not terminals(s.D[:d]).get(cid) and s.now <= exp:
+        return [None]
+    if "row_end" not in cfg.on:
+        return [400]
+    ends = range(c, len(s.C) + 1) if cfg.stale else (len(s.C),)
+    at_ends = [verdict_or_seal(s.C[:end], s.D, cid, step, cfg.on) for end in ends]
+    return [200 if found and found[1] == v else 400 for found in at_ends]
 
 
 def final_answer(s, cid, step, v, off, on):
-    f, t = first_verdict(s.C, cid, step), terminals(s.D).get(cid)
-    if "seal" in on and intent(s.D, cid, step, on, f):
-        return 503
-    halted = t and t[0][1] == "halt"
-    if halted and ("own_400" not in on or ("seal" in on and t[0][2] == step and t[0][3] in UNCAUSED)):
+    """To a verdict that lies at C[off]: by what lies below it."""
+    if "read_own" not in on:
+        return 200
+    found, t = verdict_or_seal(s.C[: off + 1], s.D, cid, step, on), terminals(s.D).get(cid)
+    if "own_400" not in on and t and t[0][1] == "halt":
         return 400
-    return 200 if f[1] == v else 400
+    return 200 if found and found[1] == v else 400
 
 
 def successors(s, cfg):

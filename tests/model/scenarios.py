@@ -125,7 +125,7 @@ SCENARIOS = {
     "over": (
         "cancelled, then the POST that was still open fails for the last time; the receiver repeats its callback",
         B._replace(workers=1, starts=1, posts=1, cbs=2, fails=1, cancels=1),
-        ("over",),
+        (),
     ),
     "misfit": (
         "a verdict that names a step its chain does not have, a callback, a restart",
@@ -179,7 +179,7 @@ SCENARIOS = {
     "timeout-race": (
         "timeout against callbacks",
         B._replace(workers=1, starts=1, posts=1, cbs=2, deadline=1, margin=1, max_time=2),
-        ("row_end", "row_order"),
+        ("row_end",),
     ),
     "late-token": (
         "a zombie's POST carries a later expiry than the deadline in the log",
@@ -189,7 +189,7 @@ SCENARIOS = {
     "late-event": (
         "POST of step 1 still open while step 2 is sealed",
         B._replace(steps=2, workers=1, starts=1, posts=2, cbs=2, fails=1),
-        ("later_step",),
+        (),
     ),
     "gone": ("410 against callbacks", B._replace(workers=1, starts=1, posts=1, cbs=1, gones=1), ("seal",)),
     "own-400": (
@@ -200,7 +200,47 @@ SCENARIOS = {
     "intent-503": (
         "success read, then the POST fails for the last time: an intent that is none",
         B._replace(steps=2, workers=1, starts=1, posts=2, cbs=1, fails=1),
-        ("intent_rt",),
+        (),
+    ),
+    "seal-stale": (
+        "delivery_failed against contradicting callbacks, every end offset possibly stale",
+        B._replace(workers=1, starts=1, posts=1, cbs=2, fails=1, verdicts=("ok", "bad"), stale=True),
+        ("seal", "seal_read", "seal_final", "read_own"),
+    ),
+    "seal-stale-timeout": (
+        "timeout against callbacks, restart, every end offset possibly stale",
+        B._replace(workers=1, starts=2, crashes=1, posts=2, cbs=2, deadline=1, margin=0, max_time=1, stale=True),
+        ("seal", "seal_read", "seal_final"),
+    ),
+    "seal-stale-zombie": (
+        "zombie, failed POSTs, callbacks, every end offset possibly stale",
+        B._replace(starts=2, posts=2, cbs=1, fails=1, stale=True),
+        ("seal", "seal_final", "fence_end"),
+    ),
+    "seal-again": (
+        "crash between an intent and its StepSealed, or between that and the halt",
+        B._replace(workers=1, starts=2, crashes=1, posts=1, cbs=0, fails=1, stale=True),
+        ("seal_again",),
+    ),
+    "seal-forged": (
+        "a StepSealed of somebody else, which names no intent",
+        B._replace(workers=1, starts=1, posts=1, cbs=1, fails=1, forged=1),
+        ("seal_intent",),
+    ),
+    "seal-causal": (
+        "every order of reading a StepSealed and its intent, restart, snapshot",
+        B._replace(workers=1, starts=2, crashes=1, ckpts=1, posts=1, cbs=1, fails=1, any_order=True),
+        ("seal_causal",),
+    ),
+    "seal-sent-late": (
+        "a StepSealed lands after its sender gave up",
+        B._replace(workers=1, starts=2, crashes=1, posts=1, cbs=1, fails=1, late=1, late_kinds="CZ", stale=True),
+        ("seal_final",),
+    ),
+    "fence-end": (
+        "a restore is told old ends of all logs",
+        B._replace(starts=2, posts=2, cbs=1, stale=True),
+        ("fence_end",),
     ),
     "replicas": (
         "three contradicting callbacks on replicas with stale tails, one worker, cancel",
@@ -214,7 +254,7 @@ SCENARIOS = {
     ),
     "seal-late": (
         "intent, halt, callback or Fence land after their sender gave up; crash",
-        B._replace(workers=1, starts=3, crashes=1, posts=2, cbs=2, fails=1, late=1, late_kinds="CDF"),
+        B._replace(workers=1, starts=3, crashes=1, posts=2, cbs=2, fails=1, late=1, late_kinds="CDFZ"),
         (),
     ),
     "seal-zombie": ("zombie, failed POSTs, callbacks", B._replace(starts=2, posts=2, cbs=1, fails=2), ()),
@@ -272,7 +312,7 @@ WALKS = {
 SMALL = (
     "image", "image-1w", "image-1w-cb", "image-late", "image-gen", "image-trim", "commit-late", "com-fence", "order",
     "ack-fold", "fence-late", "midlog", "busy", "two-steps", "over", "final", "halt-race", "gone", "own-400", "intent-503",
-    "retries", "misfit",
+    "retries", "misfit", "seal-stale", "seal-again", "seal-forged",
 )  # fmt: skip
 """What `--check` runs: below 10,000 states each."""
 

@@ -1,7 +1,8 @@
 """Bounds of a scenario, and a state: immutable, with the logs as tuples; an offset is an index.
 
   P ("push", push, t)                        X ("cancel", cid) | ("redo", push, poff, n, from_step)
-  C (cid, step, verdict, expiry, t)          D ("fence", owner) | ("dec", token, cid, kind, step, extra, read_to of C)
+  C (cid, step, verdict, expiry, t) or ("seal", cid, step, offset of the intent in D)
+                                             D ("fence", owner) | ("dec", token, cid, kind, step, extra, read_to of C)
   S (image id, "part"|"close", payload)      com (positions, first offset of the image, fence)
 kinds: delivered(extra=expires_at) failed(extra=(attempt, last?, gone?)) closing halt(extra=reason) done
 """
@@ -49,16 +50,20 @@ class Cfg(NamedTuple):
     split_fence: bool = False  # joining the group and the Fence are two actions
     any_order: bool = False  # a restore reads record by record in every order
     stale_readers: bool = False
+    stale: bool = False  # every end offset may be one of the past
+    forged: int = 0  # StepSealed in the log that name no intent
 
 
 class Ch(NamedTuple):
-    """Folded open chain. Per step: v (verdict, offset), dl deadline, nf failed attempts, closing reason."""
+    """Folded open chain. Per step: v (verdict, offset), dl deadline, nf failed attempts, closing (reason, offset of the first
+    intent), seal (its offset)."""
 
     frm: int
     v: tuple
     dl: tuple
     nf: tuple
     closing: tuple
+    seal: tuple
     cancel: bool = False
 
 
@@ -76,7 +81,10 @@ class W(NamedTuple):
     clk: int = 0  # largest time in pushes so far
     pend: tuple = ()  # decisions sent, not landed
     busy: tuple = ()  # (cid, kind, step) sent and not read back
-    seals: tuple = ()  # (cid, end of callbacks)
+    seals: tuple = ()  # without the rule `seal`: (cid, end of callbacks)
+    sealing: tuple = ()  # (cid, step) whose StepSealed was sent and not read back
+    spend: tuple = ()  # StepSealed sent, not landed
+    wrote: tuple = ()  # (cid, step) of intents that it wrote itself
     tasks: tuple = ()  # (cid, step, att, exp) POSTs in flight
     ck: object = None  # image being written: (pos, fin, first offset, records left)
     imgs: tuple = ()  # first offsets of the images it knows to be committed (last two)
@@ -116,6 +124,7 @@ BUDGET = (
     "push",
     "rejoin",
     "misfit",
+    "forged",
 )
 BI = {k: i for i, k in enumerate(BUDGET)}
 

@@ -38,6 +38,14 @@ def worker_actions(s, i, cfg, out):
                         (),
                     )
                 )
+            if late and w.spend and "Z" in cfg.late_kinds:
+                out.append(
+                    (
+                        f"{name} {word}; its StepSealed is still on its way",
+                        set_w(use(t, "late")._replace(net=(*t.net, ("C", w.spend[0]))), i, gone),
+                        (),
+                    )
+                )
             if late and w.ck and w.ck[3] and "S" in cfg.late_kinds:
                 out.append(
                     (
@@ -87,23 +95,15 @@ def worker_actions(s, i, cfg, out):
             if cfg.split_ends:
                 out.append((f"{name} reads its image, takes the ends of P {e[0]} and X {e[2]}", set_w(s, i, w), ()))
                 return
+        told = [w.ends]
         if "ends_after" in on:
-            w = w._replace(ends=(w.ends[0], len(s.C), w.ends[2], len(s.D)))
-        w = w._replace(st="restore")
-        t, viol = set_w(s, i, w), ()
-        while t.ws[i].st == "restore" and not cfg.any_order:
-            w = t.ws[i]
-            k = next((k for k in (0, 2, 1, 3) if may_read(s, w, k, cfg)), None)
-            if k is None:
-                if done_restoring(w):
-                    w = w._replace(st="run")
-                    t, viol = set_w(t, i, w), compare(s, w, cfg)
-                else:
-                    viol = (("I8-restore", f"the restore can never end: at {w.pos}, ends {w.ends}"),)
-                break
-            _, t, viol = read_one(t, i, w, k, cfg)
-        what = f"fetches the commit (image {w.imgs[0] if w.imgs else None}), " if s.ws[i].st == "fenced" else ""
-        out.append((f"{name} {what}takes the ends {w.ends}, folds to them: {t.ws[i].st.upper()}", t, viol))
+            told = [(w.ends[0], len(s.C), w.ends[2], len(s.D))]
+        if cfg.stale:
+            told += stale_ends(w, told[0])
+        for ends in told:
+            if "fence_end" in on:
+                ends = put(ends, 3, max(ends[3], w.tok + 1))
+            restore(s, i, w._replace(ends=ends, st="restore"), cfg, out)
         return
     # ---- read one record of one topic
     moved = False
@@ -114,11 +114,41 @@ def worker_actions(s, i, cfg, out):
     if w.st == "restore":
         if done_restoring(w):
             w = w._replace(st="run")
-            out.append((f"{name} RUNNING", set_w(s, i, w), compare(s, w, cfg)))
+            out.append((f"{name} RUNNING", set_w(s, i, w), compare(s, w, cfg) + behind(s, w)))
         elif not moved:
             out.append((f"{name} waits", s, (("I8-restore", f"the restore can never end: at {w.pos}, ends {w.ends}"),)))
         return
     run_actions(s, i, w, cfg, out, late)
+
+
+def stale_ends(w, ends):
+    """What a deposed leader of one log says, or of all."""
+    each = [put(ends, k, old) for k in range(4) for old in range(w.pos[k], ends[k])]
+    return [*each, w.pos]
+
+
+def behind(s, w):
+    """A worker that runs has read what the workers before it decided."""
+    return () if w.pos[3] > w.tok else (("I10-behind", f"it runs at D{w.pos[3]}, below its own Fence at D{w.tok}"),)
+
+
+def restore(s, i, w, cfg, out):
+    """Fold to those ends: at once, or (any_order) record by record."""
+    name = f"w{i}"
+    t, viol = set_w(s, i, w), ()
+    while t.ws[i].st == "restore" and not cfg.any_order:
+        w = t.ws[i]
+        k = next((k for k in (0, 2, 1, 3) if may_read(s, w, k, cfg)), None)
+        if k is None:
+            if done_restoring(w):
+                w = w._replace(st="run")
+                t, viol = set_w(t, i, w), compare(s, w, cfg) + behind(s, w)
+            else:
+                viol = (("I8-restore", f"the restore can never end: at {w.pos}, ends {w.ends}"),)
+            break
+        _, t, viol = read_one(t, i, w, k, cfg)
+    what = f"fetches the commit (image {w.imgs[0] if w.imgs else None}), " if s.ws[i].st == "fenced" else ""
+    out.append((f"{name} {what}takes the ends {w.ends}, folds to them: {t.ws[i].st.upper()}", t, viol))
 
 
 def fence(s, i, cfg, out, why):
@@ -145,7 +175,7 @@ def may_read(s, w, k, cfg):
     log, o = logs(s)[k], w.pos[k]
     if o >= len(log):
         return False
-    if w.st == "restore" and o >= w.ends[k] and not ("past_ends" in cfg.on and k in (0, 2) and needed(s, w, k, cfg)):
+    if w.st == "restore" and o >= w.ends[k] and not ("past_ends" in cfg.on and k != 1 and needed(s, w, k, cfg)):
         return False
     return ready(w.pos, k, log[o], cfg.on)
 
@@ -164,7 +194,7 @@ def read_one(s, i, w, k, cfg):
     rec, nm = logs(s)[k][o], "PCXD"[k]
     w2, label = w._replace(pos=put(w.pos, k, o + 1)), f"w{i} reads {nm}{o}"
     m = Mem(cfg, w.mem, w.rep, w.clk, now=s.now)
-    if nm == "C" and rec[1] > cfg.steps and "misfit" not in on:
+    if nm == "C" and rec[0] != "seal" and rec[1] > cfg.steps and "misfit" not in on:
         return (label + ": no such step: stops", set_w(s, i, w._replace(st="stopped")), ())
     if nm != "D":
         getattr(m, nm)(o, rec)
@@ -174,15 +204,21 @@ def read_one(s, i, w, k, cfg):
         w2 = w2._replace(fin=o)
     else:
         if rec[1] == w2.fin:
-            m.D(rec)
+            m.D(o, rec)
             if w.st == "run" and (rec[3] == "closing" or (rec[3] == "failed" and rec[5][1])):
-                w2 = w2._replace(seals=(*w2.seals, (rec[2], len(s.C))))
+                if "seal" not in on:
+                    w2 = w2._replace(seals=(*w2.seals, (rec[2], w2.pos[1] if cfg.stale else len(s.C))))
+                if rec[1] == w.tok and "seal_again" not in on:
+                    w2 = w2._replace(wrote=(*w2.wrote, (rec[2], rec[4])))
         if rec[1] == w.tok:
             w2 = w2._replace(busy=minus(w2.busy, rec[2:5]))
+    if nm == "C" and rec[0] == "seal":
+        w2 = w2._replace(sealing=minus(w2.sealing, rec[1:3]))
     mem = m.freeze()
     opened = {c for c, _ in mem}
     w2 = w2._replace(
-        mem=mem, rep=m.rep, clk=m.clk, seals=tuple((c, e) for c, e in w2.seals if c in opened and w2.pos[1] < e)
+        mem=mem, rep=m.rep, clk=m.clk, seals=tuple((c, e) for c, e in w2.seals if c in opened and w2.pos[1] < e),
+        sealing=tuple(x for x in w2.sealing if x[0] in opened), wrote=tuple(x for x in w2.wrote if x[0] in opened),
     )
     return (label, set_w(s, i, w2), compare(s, w2, cfg) if w2.st == "run" and "read_back" in on else ())
 
@@ -200,7 +236,7 @@ def run_actions(s, i, w, cfg, out, late):
         w2 = w._replace(pend=w.pend[1:])
         if "read_back" not in on:
             m = Mem(cfg, w2.mem, w2.rep, w2.clk)
-            m.D(rec)
+            m.D(len(s.D), rec)
             w2 = w2._replace(mem=m.freeze(), busy=minus(w2.busy, rec[2:5]))
         out.append(
             (
@@ -210,17 +246,26 @@ def run_actions(s, i, w, cfg, out, late):
                 (),
             )
         )
+    if w.spend:
+        rec = w.spend[0]
+        w2 = w._replace(spend=w.spend[1:])
+        t, label = s._replace(C=(*s.C, rec)), f"{name}: StepSealed({rec[2]}) lands at C{len(s.C)}"
+        ch = dict(w.mem).get(rec[1])
+        if "seal_read" in on or ch is None or not ch.closing[rec[2] - 1]:
+            out.append((label, set_w(t, i, w2), ()))
+        else:
+            send(t, i, w2, (("halt", rec[2], ch.closing[rec[2] - 1][0]),), rec[1], out, label + f"; {name}")
     for task in w.tasks:  # answers of receivers
         cid, step, att, exp = task
         w2 = w._replace(tasks=minus(w.tasks, task))
         send(s, i, w2, (("delivered", step, exp),), cid, out, f"{name}: POST step {step} answered 2xx;")
-        last = "seal" not in on or att >= cfg.max_att
+        last = att >= cfg.max_att
         if left(s, "fail", cfg.fails):
             send(
                 use(s, "fail"),
                 i,
                 w2,
-                (("failed", step, (att, last and att >= cfg.max_att, False)),),
+                (("failed", step, (att, last, False)),),
                 cid,
                 out,
                 f"{name}: POST step {step} attempt {att} fails;",
@@ -239,7 +284,7 @@ def run_actions(s, i, w, cfg, out, late):
         a = decide(ch, s.now, cfg)
         if a[0] == "wait":
             continue
-        k = a[1] if a[0] == "post" else a[2]
+        k = a[1] if a[0] in ("post", "seal") else a[2]
         mine = [b for b in w.busy if b[0] == cid]
         if "busy" in on:
             if any(b[1] in ("halt", "done", "closing") or b[2] == k for b in mine):
@@ -264,15 +309,18 @@ def run_actions(s, i, w, cfg, out, late):
                 )
             )
             continue
+        if a[0] == "seal":
+            if (cid, k) not in w.sealing and ("seal_again" in on or (cid, k) in w.wrote):
+                w2 = w._replace(spend=(*w.spend, ("seal", cid, k, a[2])), sealing=(*w.sealing, (cid, k)))
+                out.append((f"{name} sends StepSealed({k}) for the intent at D{a[2]}", set_w(s, i, w2), ()))
+            continue
         _, kind, k, reason = a
-        if reason in UNCAUSED and "seal" in on:
+        if reason in UNCAUSED:
             if not ch.closing[k - 1]:
                 send(s, i, w, (("closing", k, None),), cid, out, f"{name} decides")
                 continue
             if any(c == cid and w.pos[1] < e for c, e in w.seals):
                 continue  # callbacks not read to the end yet
-        elif reason == "timeout" and w.pos[1] < len(s.C):
-            continue  # without the seal: at least catch up first
         send(s, i, w, ((kind, k, reason),), cid, out, f"{name} decides")
     # ---- images
     if w.ck is None and left(s, "ckpt", cfg.ckpts):
