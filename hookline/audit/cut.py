@@ -8,7 +8,7 @@ __all__ = ["at_cut"]
 
 
 def at_cut(chain: Chain, cancelled_at: int | None, read_to: Positions | ReadTo) -> Chain:
-    """The fold of the same decisions, and of the verdicts and cancels below `read_to` only.
+    """The fold of the same decisions, and of the verdicts, seals and cancels below `read_to` only.
 
     The fold is a join and keeps offsets, so taking facts out again is the same as never having folded them (a property
     test holds that). cancelled_at: offset in `commands` of the first CancelRequested.
@@ -19,4 +19,6 @@ def at_cut(chain: Chain, cancelled_at: int | None, read_to: Positions | ReadTo) 
     for number, step in enumerate(chain.steps, 1):
         if step.verdict is not None and step.verdict.offset >= read_to.callbacks:
             chain = chain.with_step(number, step._replace(verdict=None))
+        elif step.seal is not None and step.seal >= read_to.callbacks:
+            chain = chain.with_step(number, step._replace(seal=None))
     return chain

@@ -7,7 +7,7 @@ from hookline.audit.cut import at_cut
 from hookline.audit.findings import Invariant, Wrong
 from hookline.audit.history import Facts
 from hookline.audit.outcomes import judge_outcome
-from hookline.chain.decide import Action, Close, Complete, Halt, Post, Wait, decide
+from hookline.chain.decide import Action, Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import (
     ChainCompleted,
     ChainHalted,
@@ -48,12 +48,6 @@ def judge_decision(event: Decision, known: Known) -> Iterator[Wrong]:
         action = decide(then, event.decided_at)
         if action != _recorded(event):
             yield _mismatch(event, then, action)
-        elif isinstance(action, Halt) and action.sealed and event.read_to.callbacks < known.facts.seal:
-            yield Wrong(
-                Invariant.I4,
-                f"halted before its seal: it had read callbacks to {event.read_to.callbacks}, and they went to"
-                f" {known.facts.seal} at least when its intent was appended",
-            )
 
 
 def _judge_reading(event: Decision, known: Known) -> Iterator[Wrong]:
@@ -100,10 +94,9 @@ def _mismatch(event: StepClosing | ChainHalted | ChainCompleted, then: Chain, ac
         )
     if isinstance(event, StepClosing) and isinstance(action, Wait):
         return Wrong(Invariant.I8, f"closed at {event.decided_at}, and its deadline was open: {words(action)}")
-    if isinstance(event, ChainHalted) and reason in UNCAUSED and state.closing is None:
-        return Wrong(
-            Invariant.I4, f"halted ({reason}) without an intent in the log: nothing sealed it; {words(action)}"
-        )
+    if isinstance(event, ChainHalted) and reason in UNCAUSED and state.seal is None:
+        what = "an intent in the log" if state.closing is None else "a StepSealed below its read_to"
+        return Wrong(Invariant.I4, f"halted ({reason}) without {what}; {words(action)}")
     return Wrong(Invariant.I3, f"what it had read says otherwise: {words(action)}")
 
 
@@ -116,6 +109,8 @@ def words(action: Action) -> str:
             return f"to wait for step {step} until {until}"
         case Close(step):
             return f"to close step {step}"
+        case Seal(step, intent):
+            return f"to seal step {step} for deliveries@{intent}"
         case Halt(step, reason):
             return f"to halt at step {step}: {reason}"
         case Complete():

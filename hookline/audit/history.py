@@ -20,7 +20,7 @@ from hookline.chain.events import (
     PushReceived,
     ReadTo,
     RedeliveryRequested,
-    StepClosing,
+    StepSealed,
 )
 from hookline.chain.fold import PartitionFold, Repeats
 from hookline.chain.state import Chain
@@ -43,8 +43,6 @@ class Facts:
     """False for a push that may repeat one below the log's first offset."""
     cancelled_at: int | None = None
     """Offset in `commands` of the first CancelRequested."""
-    seal: int = 0
-    """How far `callbacks` went for certain when its last intent was appended: a sealed halt had read at least to there."""
     read: dict[int, tuple[int, Positions]] = field(default_factory=dict)
     """By step, of its last failed attempt: the writer's token, and what it had read."""
 
@@ -89,7 +87,7 @@ class PartitionHistory:
         event, offset = read.record.event, read.record.offset
         if (decision := decision_of(read.record)) is not None:
             self._note_decision(read, decision)
-        elif isinstance(event, CallbackReceived):
+        elif isinstance(event, CallbackReceived | StepSealed):
             pass
         elif isinstance(event, PushReceived | RedeliveryRequested):
             return self._start(event, offset)
@@ -132,11 +130,8 @@ class PartitionHistory:
             and read_to.commands >= starts.commands
         ):
             self._set_horizon(_positions(read_to))
-        if isinstance(event, HookAttemptFailed | StepClosing) and (facts := self.facts.get(event.chain_id)) is not None:
-            if isinstance(event, HookAttemptFailed):
-                facts.read[event.step] = (read.record.fence or 0, _positions(read_to))
-            if isinstance(event, StepClosing) or event.next_attempt_at is None:
-                facts.seal = self._reached.callbacks
+        if isinstance(event, HookAttemptFailed) and (facts := self.facts.get(event.chain_id)) is not None:
+            facts.read[event.step] = (read.record.fence or 0, _positions(read_to))
 
     def _change(self, event: Event, offset: int) -> tuple[str, ...]:
         changed = self._fold.fold(event, offset)  # what does not fit its chain changes none, and the judge finds it

@@ -15,8 +15,10 @@ from hookline.chain.events import (
     Decision,
     PushReceived,
     RedeliveryRequested,
+    StepSealed,
     Verdict,
 )
+from hookline.chain.fold import misfit
 from hookline.chain.ids import partition_of, push_of
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
@@ -66,6 +68,8 @@ class PartitionJudge:
                 self._judge_decision(read, decision)
         elif isinstance(event, CallbackReceived | CancelRequested):
             self._judge_fact(record, event)
+        elif isinstance(event, StepSealed):
+            self._judge_seal(record, event)
         elif isinstance(event, PushReceived | RedeliveryRequested):
             self._judge_partition(record, event.push_id)
             self._judge_start(record, event)
@@ -146,7 +150,12 @@ class PartitionJudge:
                 record,
                 f"a callback of step {event.step}, and no success of step {event.step - 1} is below it",
             )
-        self.counts["later"] += chain.step(event.step).verdict is not None
+        judged = chain.step(event.step)
+        self.counts["later"] += judged.verdict is not None or judged.seal is not None
+
+    def _judge_seal(self, record: Record, event: StepSealed) -> None:
+        if (chain := self._chain(record, event)) is not None and (said := misfit(chain, event)) is not None:
+            self._wrong(Invariant.I4, record, f"it seals nothing: {said}")
 
     def _judge_decision(self, read: Read, event: Decision) -> None:
         if (chain := self._chain(read.record, event)) is not None:

@@ -18,6 +18,7 @@ from hookline.chain.events import (
     RedeliveryRequested,
     SkipRequested,
     StepClosing,
+    StepSealed,
 )
 from hookline.web.masking import mask_tokens, mask_url
 
@@ -81,6 +82,8 @@ def what(entry: Entry) -> str:
             again = "no more" if event.next_attempt_at is None else f"again at {show_time(event.next_attempt_at)}"
             why = event.error.value if event.status is None else f"{event.error.value} {event.status}"
             return f"step {event.step}, attempt {event.attempt}: {why} in {event.took_ms} ms, {again}"
+        case StepSealed() as event:
+            return f"step {event.step}: sealed, later verdicts are void"
         case StepClosing() | ChainHalted() as event:
             return f"step {event.step}: {event.reason}"
         case CancelRequested() as event:

@@ -21,6 +21,7 @@ from hookline.chain.events import (
     RedeliveryRequested,
     SkipRequested,
     StepClosing,
+    StepSealed,
 )
 from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.state import Chain
@@ -144,6 +145,8 @@ class Story:
                 return f"ingress, {source}"
             case CancelRequested(by=by) | RedeliveryRequested(by=by) | SkipRequested(by=by):
                 return f"console, {by}"
+            case StepSealed():
+                return "dispatcher"
             case _:
                 return "callbacks"
 
@@ -155,7 +158,7 @@ def written_at(event: Event) -> int:
             return at
         case CancelRequested(requested_at=at) | RedeliveryRequested(requested_at=at) | SkipRequested(requested_at=at):
             return at
-        case Fence(fenced_at=at):
+        case Fence(fenced_at=at) | StepSealed(sealed_at=at):
             return at
         case _:
             return event.decided_at
@@ -163,6 +166,8 @@ def written_at(event: Event) -> int:
 
 def _inputs(chain: Chain, facts: Facts, record: Record) -> tuple[Input, ...]:
     """The records that a decision rests on, latest first; none for what comes from outside."""
+    if isinstance(record.event, StepSealed):
+        return (Input(Topic.DELIVERIES, record.event.intent),)
     event = decision_of(record)
     if event is None or event.step > len(chain.steps):
         return ()
@@ -188,7 +193,7 @@ def _because(chain: Chain, facts: Facts, event: Decision) -> Iterator[Input]:
                 yield Input(Topic.CALLBACKS, state.verdict.offset)
             elif chain.cancelled and facts.cancelled_at is not None:
                 yield Input(Topic.COMMANDS, facts.cancelled_at)
-            elif state.closing is not None:
-                yield Input(Topic.DELIVERIES, state.closing.offset)
+            elif state.seal is not None:
+                yield Input(Topic.CALLBACKS, state.seal)
             elif state.last_offset >= 0:
                 yield Input(Topic.DELIVERIES, state.last_offset)

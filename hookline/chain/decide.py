@@ -2,7 +2,8 @@
 
 decide          when
 Complete        every verdict is success; or the last step was delivered or judged and no final callback is expected
-Halt            a verdict that is not success; a cancel; a closing (to be sealed by the worker first)
+Halt            a verdict that is not success; a cancel; an intent that is sealed
+Seal            an intent that is not sealed
 Close           the current step was delivered and its deadline has passed: the intent comes before the halt
 Post            the current step is due
 Wait            until a retry is due or a deadline passes
@@ -11,9 +12,9 @@ Wait            until a retry is due or a deadline passes
 from typing import NamedTuple, TypeAlias
 
 from hookline.chain.events import HaltReason, Verdict
-from hookline.chain.state import UNCAUSED, Chain
+from hookline.chain.state import Chain
 
-__all__ = ["Action", "Close", "Complete", "Halt", "Post", "Wait", "decide"]
+__all__ = ["Action", "Close", "Complete", "Halt", "Post", "Seal", "Wait", "decide"]
 
 
 class Post(NamedTuple):
@@ -36,15 +37,18 @@ class Close(NamedTuple):
     step: int
 
 
+class Seal(NamedTuple):
+    """Append StepSealed to `callbacks` for the intent at that offset of `deliveries`."""
+
+    step: int
+    intent: int
+
+
 class Halt(NamedTuple):
-    """Append ChainHalted; where `sealed`, only after `callbacks` was read to its end as it stood after the intent."""
+    """Append ChainHalted."""
 
     step: int
     reason: HaltReason
-
-    @property
-    def sealed(self) -> bool:
-        return self.reason in UNCAUSED
 
 
 class Complete(NamedTuple):
@@ -53,7 +57,7 @@ class Complete(NamedTuple):
     step: int
 
 
-Action: TypeAlias = Post | Wait | Close | Halt | Complete
+Action: TypeAlias = Post | Wait | Close | Seal | Halt | Complete
 
 _BY_VERDICT = {Verdict.FAILURE: HaltReason.CALLBACK_FAILURE, Verdict.ERROR: HaltReason.CALLBACK_ERROR}
 
@@ -74,7 +78,7 @@ def decide(chain: Chain, now: int) -> Action:
     if state.expires_at is not None and ends_on_delivery:
         return Complete(number)
     if state.closing is not None:
-        return Halt(number, state.closing.reason)
+        return Seal(number, state.closing.offset) if state.seal is None else Halt(number, state.closing.reason)
     if state.expires_at is not None:
         return Close(number) if now >= state.expires_at else Wait(number, state.expires_at)
     if state.retry_at is not None and now < state.retry_at:

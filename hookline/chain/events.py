@@ -32,6 +32,7 @@ __all__ = [
     "RedeliveryRequested",
     "SkipRequested",
     "StepClosing",
+    "StepSealed",
     "Verdict",
 ]
 
@@ -195,6 +196,17 @@ class StepClosing(_Decision):
     detail: str | None = None
 
 
+class StepSealed(_OfChain):
+    """dispatcher, in `callbacks`: a halt of this step is intended, and no verdict above this record counts (design section 3).
+
+    `intent`: offset in `deliveries` of the HookAttemptFailed or StepClosing that intends it.
+    """
+
+    step: Step
+    intent: Offset
+    sealed_at: Millis
+
+
 class ChainHalted(_Decision):
     """dispatcher: the chain is over at this step."""
 
@@ -259,13 +271,13 @@ class Quarantined(_Model):
 
 
 Decision: TypeAlias = HookAttemptFailed | HookDelivered | StepClosing | ChainHalted | ChainCompleted
-ChainEvent: TypeAlias = CallbackReceived | CancelRequested | Decision
+ChainEvent: TypeAlias = CallbackReceived | StepSealed | CancelRequested | Decision
 Event: TypeAlias = PushReceived | RedeliveryRequested | SkipRequested | Fence | ChainEvent
 
 EVENTS: dict[str, type[Event]] = {
     f"hookline.{model.__name__}.v1": model
     for model in (
-        PushReceived, CallbackReceived, CancelRequested, RedeliveryRequested, SkipRequested,
+        PushReceived, CallbackReceived, StepSealed, CancelRequested, RedeliveryRequested, SkipRequested,
         HookAttemptFailed, HookDelivered, StepClosing, ChainHalted, ChainCompleted, Fence,
     )
 }  # fmt: skip

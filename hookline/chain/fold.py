@@ -29,6 +29,7 @@ from hookline.chain.events import (
     RedeliveryRequested,
     SkipRequested,
     StepClosing,
+    StepSealed,
 )
 from hookline.chain.ids import ChainId
 from hookline.chain.payloads import pack_payload
@@ -71,9 +72,15 @@ def rerun(event: RedeliveryRequested, offset: int, *, keep_payload: bool = True)
 
 def misfit(chain: Chain, event: ChainEvent) -> str | None:
     """Why that event is void, in words; None for one that fits its chain."""
-    if isinstance(event, CancelRequested) or event.step <= len(chain.steps):
+    if isinstance(event, CancelRequested):
         return None
-    return f"it names step {event.step} of a chain with {len(chain.steps)}"
+    if event.step > len(chain.steps):
+        return f"it names step {event.step} of a chain with {len(chain.steps)}"
+    if isinstance(event, StepSealed):
+        closing = chain.step(event.step).closing
+        if closing is None or closing.offset != event.intent:
+            return f"deliveries@{event.intent} is not the first intent to halt at step {event.step}"
+    return None
 
 
 def apply(chain: Chain, event: ChainEvent, offset: int) -> Chain:
@@ -86,9 +93,14 @@ def apply(chain: Chain, event: ChainEvent, offset: int) -> Chain:
     match event:
         case CallbackReceived():
             state = chain.step(event.step)
-            if state.verdict is not None:
+            if state.verdict is not None or state.seal is not None:
                 return chain
             return chain.with_step(event.step, state._replace(verdict=FirstVerdict(event.state, offset)))
+        case StepSealed():
+            state = chain.step(event.step)
+            if state.verdict is not None or state.seal is not None:
+                return chain
+            return chain.with_step(event.step, state._replace(seal=offset))
         case CancelRequested():
             return chain._replace(cancelled=True)
         case HookDelivered():
@@ -98,8 +110,9 @@ def apply(chain: Chain, event: ChainEvent, offset: int) -> Chain:
         case HookAttemptFailed():
             return _failed(chain, event, offset)
         case StepClosing():
-            closing = Closing(event.reason, offset, event.read_to.callbacks)
-            return chain.with_step(event.step, chain.step(event.step)._replace(closing=closing, last_offset=offset))
+            state = chain.step(event.step)
+            closing = state.closing or Closing(event.reason, offset)
+            return chain.with_step(event.step, state._replace(closing=closing, last_offset=offset))
         case ChainHalted():
             return _ended(chain, Ending(event.step, event.reason, offset, event.decided_at))
         case ChainCompleted():
@@ -112,7 +125,7 @@ def _failed(chain: Chain, event: HookAttemptFailed, offset: int) -> Chain:
         blocked = event.error is AttemptError.BLOCKED
         state = state._replace(failed=event.attempt, retry_at=event.next_attempt_at, was_blocked=blocked)
     if event.next_attempt_at is None:
-        state = state._replace(closing=Closing(_final_reason(event), offset, event.read_to.callbacks))
+        state = state._replace(closing=state.closing or Closing(_final_reason(event), offset))
     return chain.with_step(event.step, state)
 
 

@@ -1,10 +1,10 @@
 """Chains to bytes and back, for snapshots: MessagePack arrays, plans and payloads once a record (design section 4, rule 3).
 
-A record's layout (version 1): [version, plans, payloads, chains, windows]
+A record's layout (version 2): [version, plans, payloads, chains, windows]
   plans      JSON texts
   payloads   as `hookline.chain.payloads` made them
   chains     [id, cause, repository, first_step, plan index, payload index, steps, cancelled]
-  steps      null where pending, else [failed, retry_at, was_blocked, expires_at, verdict, closing, last_offset]
+  steps      null where pending, else [failed, retry_at, was_blocked, expires_at, verdict, closing, seal, last_offset]
   windows    [push_id as 16 bytes, end of its window in Unix ms]
 """
 
@@ -20,7 +20,7 @@ from hookline.chain.state import PENDING, Chain, Closing, FirstVerdict, StepStat
 
 __all__ = ["ChainPacker", "ChainUnpacker"]
 
-VERSION = 1
+VERSION = 2
 RECORD_BYTES = 256 * 1024
 """Payload and plan bytes after which a record is closed: far below 4 MiB, and a pause of a few ms for the event loop."""
 WINDOWS_PER_RECORD = 10_000
@@ -105,13 +105,14 @@ def _unpack_chain(packed: _Packed, plans: list[Plan], payloads: list[bytes]) -> 
 
 
 def _unpack_step(packed: _Packed) -> StepState:
-    failed, retry_at, was_blocked, expires_at, verdict, closing, last_offset = packed
+    failed, retry_at, was_blocked, expires_at, verdict, closing, seal, last_offset = packed
     return StepState(
         failed,
         retry_at,
         was_blocked,
         expires_at,
         None if verdict is None else FirstVerdict(Verdict(verdict[0]), verdict[1]),
-        None if closing is None else Closing(HaltReason(closing[0]), closing[1], closing[2]),
+        None if closing is None else Closing(HaltReason(closing[0]), closing[1]),
+        seal,
         last_offset,
     )

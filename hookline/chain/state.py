@@ -10,7 +10,7 @@ __all__ = ["PENDING", "UNCAUSED", "Chain", "Closing", "Ending", "FirstVerdict", 
 UNCAUSED = frozenset(
     {HaltReason.CALLBACK_TIMEOUT, HaltReason.DELIVERY_FAILED, HaltReason.GONE, HaltReason.BLOCKED_ADDRESS}
 )
-"""Halts that neither a verdict nor a user caused: each is sealed, so that any verdict answered 200 counts."""
+"""Halts that neither a verdict nor a user caused: each follows a StepSealed, so that any verdict answered 200 counts."""
 
 
 class FirstVerdict(NamedTuple):
@@ -21,11 +21,10 @@ class FirstVerdict(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """An intent to halt: its offset in `deliveries`, and the `callbacks` position its writer had read to."""
+    """The first intent to halt at a step, and its offset in `deliveries`."""
 
     reason: HaltReason
     offset: int
-    read_to: int
 
 
 class Ending(NamedTuple):
@@ -47,6 +46,8 @@ class StepState(NamedTuple):
     """Latest expiry of a delivered attempt (Unix ms); null while nothing was delivered."""
     verdict: FirstVerdict | None = None
     closing: Closing | None = None
+    seal: int | None = None
+    """Offset in `callbacks` of the first valid StepSealed; no verdict above it counts. Null where a verdict lies below it."""
     last_offset: int = -1
     """Offset in `deliveries` of the last decision about this step."""
 
@@ -92,16 +93,3 @@ class Chain(NamedTuple):
             if verdict is None or verdict.state is not Verdict.SUCCESS:
                 return number
         return len(self.steps) + 1
-
-    def being_closed(self, number: int) -> bool:
-        """Is a halt of that step intended and undecided (design section 3)? callbacks answers 503 meanwhile.
-
-        An intent is none when its writer had read the first verdict of the step, when an event of a later step
-        follows it, or when the chain is over.
-        """
-        state = self.step(number)
-        if state.closing is None or self.ending is not None:
-            return False
-        if state.verdict is not None and state.verdict.offset < state.closing.read_to:
-            return False
-        return all(later.last_offset < state.closing.offset for later in self.steps[number:])

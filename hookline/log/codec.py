@@ -21,6 +21,7 @@ from hookline.chain.events import (
     Quarantined,
     RedeliveryRequested,
     SkipRequested,
+    StepSealed,
 )
 from hookline.chain.ids import ChainId, decision_id, push_of
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
@@ -46,6 +47,7 @@ _TYPES = {model: name for name, model in EVENTS.items()}
 _WRITERS: dict[type[Event], tuple[Topic, str]] = {
     PushReceived: (Topic.PUSHES, "ingress"),
     CallbackReceived: (Topic.CALLBACKS, "callbacks"),
+    StepSealed: (Topic.CALLBACKS, "dispatcher"),
     CancelRequested: (Topic.COMMANDS, "console"),
     RedeliveryRequested: (Topic.COMMANDS, "console"),
     SkipRequested: (Topic.COMMANDS, "console"),
@@ -163,7 +165,7 @@ def _event_id(event: Event) -> str:
             return decision_id(event.chain_id, event.step, _attempt(event), type_of(event))
 
 
-def _attempt(event: Decision) -> int | None:
+def _attempt(event: Decision | StepSealed) -> int | None:
     return event.attempt if isinstance(event, HookAttemptFailed | HookDelivered) else None
 
 

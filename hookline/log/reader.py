@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from hookline.chain.events import Event, Fence, PushReceived, RedeliveryRequested, SkipRequested
+from hookline.chain.events import Event, Fence, PushReceived, RedeliveryRequested, SkipRequested, StepSealed
 from hookline.errors import Undecodable
 from hookline.log.codec import Record, decode
 from hookline.log.records import LOGS, Positions, RawRecord, Topic
 from hookline.log.skips import Skip, is_fence
 
-__all__ = ["HELD_LIMIT", "PartitionReader", "Read", "Wait", "cause_of"]
+__all__ = ["HELD_LIMIT", "PartitionReader", "Read", "Wait", "cause_of", "causes_of"]
 
 HELD_LIMIT = 2_000
 """Records of one log that may wait for a cause before its fetching is paused."""
@@ -39,7 +39,7 @@ class Wait(NamedTuple):
 
 
 def cause_of(event: Event) -> tuple[Topic, int] | None:
-    """Topic and offset of the record that must be read before this one."""
+    """Topic and offset of the record that started its chain, which must be read before this one."""
     match event:
         case PushReceived() | SkipRequested() | Fence():
             return None
@@ -48,6 +48,14 @@ def cause_of(event: Event) -> tuple[Topic, int] | None:
         case _:
             # Run 0 comes from a push, a later run from a RedeliveryRequested.
             return (Topic.PUSHES if event.chain_id.endswith("-0") else Topic.COMMANDS), event.cause
+
+
+def causes_of(event: Event) -> tuple[tuple[Topic, int], ...]:
+    """All of these: a StepSealed comes after the intent that it names, too, so that who meets it knows whether it is valid."""
+    cause = cause_of(event)
+    if isinstance(event, StepSealed) and cause is not None:
+        return cause, (Topic.DELIVERIES, event.intent)
+    return () if cause is None else (cause,)
 
 
 class PartitionReader:
@@ -104,7 +112,8 @@ class PartitionReader:
         return [
             Wait(topic, record.offset, *cause)
             for topic, record in self._head.items()
-            if (cause := cause_of(record.event)) is not None and self._next[cause[0]] <= cause[1]
+            for cause in causes_of(record.event)
+            if self._next[cause[0]] <= cause[1]
         ]
 
     def offer(self, topic: Topic, records: Sequence[RawRecord]) -> None:
@@ -150,6 +159,8 @@ class PartitionReader:
             return None
         cause = cause_of(record.event)
         if cause is not None and self._next[cause[0]] <= cause[1] and cause[0] is not topic:
+            return None
+        if isinstance(record.event, StepSealed) and self._next[Topic.DELIVERIES] <= record.event.intent:
             return None
         if topic is Topic.DELIVERIES and not self._judge(record):
             return None

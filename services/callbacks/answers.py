@@ -3,9 +3,9 @@
 from enum import StrEnum
 
 from hookline.chain.events import Verdict
-from hookline.chain.state import UNCAUSED, Chain, FirstVerdict
+from hookline.chain.state import Chain
 
-__all__ = ["Answer", "first_verdict", "judge"]
+__all__ = ["Answer", "answer_to_appended", "judge"]
 
 
 class Answer(StrEnum):
@@ -15,39 +15,39 @@ class Answer(StrEnum):
     """200 `"OK"`: it is the first verdict of its step, or equal to it."""
     NOT_ALLOWED = "not_allowed"
     """400 `"Update not allowed"`."""
-    CLOSING = "closing"
-    """503: a halt of that step is intended and undecided; a repeat gets its answer when that is over."""
+    TOO_LATE = "too_late"
+    """The same, if it stays so when `callbacks` was read to its end: a verdict there that was answered 200 counts for its repeats."""
     APPEND = "append"
-    """None of these: the verdict is to be appended, read back, and judged again."""
+    """None of these: the verdict is to be appended, read back, and judged by what lies below it."""
 
 
 def judge(chain: Chain | None, step: int, state: Verdict, *, expired: bool) -> Answer:
-    """The answer to `state` for `step` of a chain as it was read; None: it ended and was forgotten.
+    """The answer to `state` for `step` of a chain as it was read so far; None: it is not read yet, or was forgotten.
 
-    Every answer but APPEND may be given only where the logs were read to their ends (`services.callbacks.gate`).
+    OK and NOT_ALLOWED are final, however little was read: what lies in `callbacks` first, a verdict or a StepSealed, stays first.
     expired: the token's time was over when the request came.
     """
-    if chain is None or step > len(chain.steps):
+    if (known := _first(chain, step, state)) is not None:
+        return known
+    return Answer.TOO_LATE if chain is None or chain.ending is not None or expired else Answer.APPEND
+
+
+def answer_to_appended(chain: Chain | None, step: int, state: Verdict) -> Answer:
+    """The answer to a verdict that was appended, and read back with all that lies below it; None: its chain was forgotten.
+
+    What became of the chain meanwhile changes nothing: 200 says that it is the first, and no StepSealed lies below it.
+    """
+    return _first(chain, step, state) or Answer.NOT_ALLOWED
+
+
+def _first(chain: Chain | None, step: int, state: Verdict) -> Answer | None:
+    """By what `callbacks` says of that step first; None where it says nothing."""
+    if chain is None:
+        return None
+    if step > len(chain.steps):
         # Tokens are signed, so a step too many is that of another chain: the log was restored from a backup.
         return Answer.NOT_ALLOWED
-    closing = chain.being_closed(step)
-    if (verdict := first_verdict(chain, step)) is not None:
-        if _halted_unheard(chain, step):
-            return Answer.NOT_ALLOWED
-        if closing:
-            return Answer.CLOSING
-        return Answer.OK if verdict.state is state else Answer.NOT_ALLOWED
-    if chain.ending is not None or expired:
-        return Answer.NOT_ALLOWED
-    return Answer.CLOSING if closing else Answer.APPEND
-
-
-def first_verdict(chain: Chain | None, step: int) -> FirstVerdict | None:
-    """The verdict of that step that counts, if it is known."""
-    return chain.step(step).verdict if chain is not None and step <= len(chain.steps) else None
-
-
-def _halted_unheard(chain: Chain, step: int) -> bool:
-    """Was the chain halted at that step by no verdict and no user? Then no verdict of it counts."""
-    ending = chain.ending
-    return ending is not None and ending.step == step and ending.reason in UNCAUSED
+    judged = chain.step(step)
+    if judged.verdict is not None:
+        return Answer.OK if judged.verdict.state is state else Answer.NOT_ALLOWED
+    return Answer.NOT_ALLOWED if judged.seal is not None else None

@@ -113,9 +113,6 @@ def _response(answer: Answer) -> web.Response:
     match answer:
         case Answer.OK:
             return web.json_response("OK")
-        case Answer.CLOSING:
-            said = {"detail": "this step is being closed: try again for the answer"}
-            return json_error(HTTPStatus.SERVICE_UNAVAILABLE, said, RETRY_AFTER_S)
         case _:
             return json_error(HTTPStatus.BAD_REQUEST, "Update not allowed")
 

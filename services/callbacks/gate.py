@@ -1,7 +1,7 @@
 """From a trusted token and a verdict to an answer: append where the log allows it, and judge what was read back (design section 6).
 
-What the log says is judged only when `callbacks[p]` and then `deliveries[p]` were read to their ends, taken after the
-request came or, where we appended, after the append. Only the decision to append may start from a stale tail.
+The order in `callbacks[p]` decides: what we append is read back, and answered by what lies below it. No answer of 200 rests on
+an end offset, which a deposed leader may give as it was.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from hookline.chain.tokens import CallbackToken
 from hookline.errors import Unavailable
 from hookline.log.codec import encode
 from hookline.log.records import Draft, Place, Topic
-from services.callbacks.answers import Answer, first_verdict, judge
+from services.callbacks.answers import Answer, answer_to_appended, judge
 from services.callbacks.body import CallbackBody
 from services.callbacks.metrics import APPEND_SECONDS
 from services.callbacks.replica import Replica
@@ -64,7 +64,7 @@ class Gate:
         self._writer = writer
 
     async def answer(self, callback: Callback) -> Answer:
-        """OK, NOT_ALLOWED or CLOSING. Raises Unavailable, AppendFailed, LogUnavailable: then a repeat is answered as the log says."""
+        """OK or NOT_ALLOWED. Raises Unavailable, AppendFailed, LogUnavailable: then a repeat is answered as the log says."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await self._answer(callback)
@@ -75,33 +75,30 @@ class Gate:
         push = callback.token.chain_id.push_id
         tail = self._replica.tails[partition_of(push, len(self._replica.tails))]
         tail.check()
-        if self._judge(callback, tail) is not Answer.APPEND:
-            answer = await self._judge_at_the_ends(callback, tail)
-            if answer is not Answer.APPEND:
-                return answer
+        answer = self._judge(callback, tail)
+        if answer is Answer.TOO_LATE:
+            await self._read_to_the_end(callback.token.chain_id, tail)
+            answer = self._judge(callback, tail)
+        return await self._append(callback, tail) if answer is Answer.APPEND else answer
+
+    async def _append(self, callback: Callback, tail: Tail) -> Answer:
+        chain_id, step, _ = callback.token
         with APPEND_SECONDS.time():
             offset = await self._writer.append(encode(callback.event(), tail.partition, now_ms=callback.came_at))
-            return await self._judge_at_the_ends(callback, tail, read=offset + 1)
+            await tail.reach(Topic.CALLBACKS, offset + 1)
+            await self._read_past_cause(chain_id, tail)
+        return answer_to_appended(tail.chain(str(chain_id)), step, callback.body.state)
 
-    async def _judge_at_the_ends(self, callback: Callback, tail: Tail, read: int = 0) -> Answer:
-        """Judge where both logs are read to their ends; `read`: what `callbacks` is read to in any case.
+    async def _read_to_the_end(self, chain_id: ChainId, tail: Tail) -> None:
+        """Where a deposed leader tells an old end, a repeat of a verdict that was answered 200 may be told 400 here: nothing in
+        the log changes by that."""
+        place = Place(Topic.CALLBACKS, tail.partition)
+        await tail.reach(Topic.CALLBACKS, (await self._replica.ends((place,)))[place])
+        await self._read_past_cause(chain_id, tail)
 
-        A halt is sealed by reading `callbacks` after its intent. So the verdict that we judge by must have been there
-        before the end of `deliveries` was taken: an intent beyond that end may have missed it.
-        """
-        while True:
-            there_before = max(read, tail.positions.callbacks)
-            await self._read_to_the_ends(callback.token.chain_id, tail, read)
-            verdict = first_verdict(tail.chain(str(callback.token.chain_id)), callback.token.step)
-            if verdict is None or verdict.offset < there_before:
-                return self._judge(callback, tail)
-
-    async def _read_to_the_ends(self, chain_id: ChainId, tail: Tail, read: int) -> None:
-        """And past the chain's cause: then one that is not in memory has ended and was forgotten, however new its token."""
-        callbacks, deliveries = Place(Topic.CALLBACKS, tail.partition), Place(Topic.DELIVERIES, tail.partition)
-        ends = await self._replica.ends((callbacks, deliveries))
-        await tail.reach(Topic.CALLBACKS, max(read, ends[callbacks]))
-        await tail.reach(Topic.DELIVERIES, ends[deliveries])
+    @staticmethod
+    async def _read_past_cause(chain_id: ChainId, tail: Tail) -> None:
+        """Then a chain that is not in memory has ended and was forgotten, however new its token."""
         await tail.reach(Topic.PUSHES if chain_id.run == 0 else Topic.COMMANDS, chain_id.cause + 1)
 
     @staticmethod

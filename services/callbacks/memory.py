@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
-from hookline.chain.events import CallbackReceived, Plan, PushReceived, RedeliveryRequested
+from hookline.chain.events import CallbackReceived, Plan, PushReceived, RedeliveryRequested, StepSealed
 from hookline.chain.fold import PartitionFold, apply
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
@@ -46,8 +46,8 @@ class EndedChains:
         found = self._chains.get(chain_id)
         return found[0] if found is not None and found[1] > self._monotonic() else None
 
-    def heard(self, event: CallbackReceived, offset: int) -> None:
-        """A callback that came after the end: the first verdict of a step is one all the same."""
+    def heard(self, event: CallbackReceived | StepSealed, offset: int) -> None:
+        """What was read after the end: the first verdict of a step is one all the same, unless a StepSealed lies below it."""
         if (found := self._chains.get(event.chain_id)) is not None:
             self._chains[event.chain_id] = apply(found[0], event, offset), found[1]
 
@@ -69,7 +69,7 @@ class PartitionMemory:
             case PushReceived() | RedeliveryRequested():
                 for chain_id in touched:
                     self._fold.chains[chain_id] = _bare(self._fold.chains[chain_id])
-            case CallbackReceived() if not touched:
+            case CallbackReceived() | StepSealed() if not touched:
                 self._ended.heard(event, record.offset)
 
     def chain(self, chain_id: str) -> Chain | None:

@@ -26,7 +26,7 @@ def build(
         clock,
         cluster,
         SystemRandom(),
-        check_log=LogCheck(cluster, writes=(Topic.DELIVERIES, Topic.SNAPSHOTS)),
+        check_log=LogCheck(cluster, writes=(Topic.DELIVERIES, Topic.CALLBACKS, Topic.SNAPSHOTS)),
         make_sender=lambda: Sender(keys, clock, guard, places=settings.max_posts, get_addresses=get_addresses),
         pace=pace,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 
-from hookline.chain.events import Decision
+from hookline.chain.events import Decision, StepSealed
 from hookline.errors import NotAuthorised, RecordRefused
 from hookline.log.codec import encode
 from hookline.log.records import Draft
@@ -27,7 +27,7 @@ class Decisions:
         token: int,
         around: Surroundings,
         spawn: Callable[[Coroutine[None, None, None]], object],
-        on_refusal: Callable[[Decision, Exception], None],
+        on_refusal: Callable[[Decision | StepSealed, Exception], None],
     ) -> None:
         """spawn: runs an append, and ends the incarnation with what it raises. on_refusal: told which is refused, and why."""
         self.unread = Unread()
@@ -40,6 +40,11 @@ class Decisions:
     def append(self, event: Decision) -> None:
         """Raises where it cannot be written down."""
         self._send(event, self._encoded(event), None)
+
+    def seal(self, event: StepSealed) -> None:
+        """Raises where it cannot be written down."""
+        metrics.DECISIONS.labels(type(event).__name__).inc()
+        self._spawn(self._sealed(event, self._encoded(event)))
 
     def record(self, make: MakeDecision, make_bare: MakeDecision) -> None:
         """Append an event, or the bare one where the other cannot be made or is refused. Raises where neither can be made."""
@@ -71,6 +76,10 @@ class Decisions:
             self.unread.read_back(event)
             self._on_refusal(event, refused)
 
+    async def _sealed(self, event: StepSealed, draft: Draft) -> None:
+        if (refused := await self._refusal(draft)) is not None:
+            self._on_refusal(event, refused)
+
     async def _refusal(self, draft: Draft) -> Exception | None:
         """None where it is acked. Raises what concerns more than that record."""
         try:
@@ -81,5 +90,6 @@ class Decisions:
             return refused
         return None
 
-    def _encoded(self, event: Decision) -> Draft:
-        return encode(event, self._partition, now_ms=self._around.clock.now_ms(), fence=self._token)
+    def _encoded(self, event: Decision | StepSealed) -> Draft:
+        fence = None if isinstance(event, StepSealed) else self._token  # its intent is judged by the fence rule
+        return encode(event, self._partition, now_ms=self._around.clock.now_ms(), fence=fence)

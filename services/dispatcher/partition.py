@@ -110,7 +110,10 @@ class Partition:
             self.state, self.detail = State.PARKED, "the group is rebalancing"
 
     def unpark(self) -> None:
-        """Assigned again. Goes on once `deliveries` was read to its end: a Fence above ours there ends the incarnation."""
+        """Assigned again. Goes on once `deliveries` was read to its end: a Fence above ours there ends the incarnation.
+
+        Where a deposed leader hides one, this worker is a zombie until it reads it: what it decides is void.
+        """
         self._assigned.set()
         if self._reader is not None:
             self._transport.feed.start(self._reader)
@@ -215,7 +218,10 @@ class Partition:
         restored = await read_checkpoint(
             self._transport.cluster, self._transport.offsets, self.number, checkpoint, progress=self._progress
         )
-        self._ends = await self._ends_now()
+        # A deposed leader may answer with old ends. `deliveries` is read to our own Fence all the same, and so is all that workers
+        # before us decided; what is missed of the others is read later, as what comes in is (docs/design.md section 4, rule 4).
+        ends = await self._ends_now()
+        self._ends = ends._replace(deliveries=max(ends.deliveries, token + 1))
         self._reader = PartitionReader(
             self.number, restored.positions, restored.fence, restored.positions.deliveries, self._skips
         )

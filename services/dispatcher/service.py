@@ -16,7 +16,6 @@ from hookline.clock import Clock
 from hookline.errors import ForeignLog, HooklineError, LogUnavailable, OffsetOutOfRange
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
-from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
 from hookline.log.records import LOGS, Draft, Place, Topic, logs_of
 from hookline.log.snapshots import DISPATCHER_GROUP
@@ -211,8 +210,7 @@ class Dispatcher:
             stack.push_async_callback(writer.close)
             sender = self._make_sender()
             stack.push_async_callback(sender.close)
-            partitions = await self._cluster.partitions(Topic.CALLBACKS)
-            self._around = self._surroundings(sender, writer, offsets, partitions)
+            self._around = self._surroundings(sender, writer)
             group = await self._cluster.group(DISPATCHER_GROUP, self)
             stack.push_async_callback(group.close)
             feed = Feed(group)
@@ -283,15 +281,9 @@ class Dispatcher:
             self._pace.poll_s if due is None else min(self._pace.poll_s, max(0.0, (due - self._clock.now_ms()) / 1000))
         )
 
-    def _surroundings(self, sender: HookSender, writer: Writer, offsets: Offsets, partitions: int) -> Surroundings:
-        ends = SharedEnds(offsets, [Place(Topic.CALLBACKS, p) for p in range(partitions)])
-
+    def _surroundings(self, sender: HookSender, writer: Writer) -> Surroundings:
         async def append(draft: Draft) -> None:
             await writer.append(draft)
-
-        async def callbacks_end(partition: int) -> int:
-            place = Place(Topic.CALLBACKS, partition)
-            return (await ends.now((place,)))[place]
 
         return Surroundings(
             clock=self._clock,
@@ -301,7 +293,6 @@ class Dispatcher:
             slots=Slots(self._settings.max_posts, self._settings.max_posts_per_host, self._clock.monotonic),
             callback_base_url=self._settings.callback_base_url(),
             append=append,
-            callbacks_end=callbacks_end,
             polled_lately=lambda: self._clock.monotonic() - self._polled_at < STALE_POLL_S,
         )
 

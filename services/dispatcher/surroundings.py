@@ -34,7 +34,5 @@ class Surroundings:
     callback_base_url: str
     append: Callable[[Draft], Coroutine[None, None, None]]
     """Returns once acked. Raises AppendFailed."""
-    callbacks_end: Callable[[int], Coroutine[None, None, int]]
-    """End of `callbacks[p]` as it stands after the call. Raises LogUnavailable."""
     polled_lately: Callable[[], bool]
     """Is the last completed poll younger than 10 s? Else no POST begins: we may be a zombie (rule 6)."""

@@ -13,9 +13,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
 
-from hookline.chain.decide import Close, Complete, Halt, Post, Wait, decide
+from hookline.chain.decide import Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import (
     ChainCompleted,
     ChainHalted,
@@ -24,6 +23,7 @@ from hookline.chain.events import (
     HaltReason,
     ReadTo,
     StepClosing,
+    StepSealed,
 )
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
@@ -38,19 +38,11 @@ from services.dispatcher.posting import Posting
 from services.dispatcher.surroundings import Surroundings
 from services.dispatcher.timers import Timers
 from services.dispatcher.troubles import Troubles
-from services.dispatcher.unread import is_intent
 
 __all__ = ["Worker"]
 
 LOOKS_A_TURN = 50
 """Chains that are looked at because their time has come, or after a restore, before others get the event loop: 2 ms."""
-
-
-class _Seal(NamedTuple):
-    """A closing that waits until `callbacks` was read to `end` (None: not known yet). `intent`: its offset."""
-
-    intent: int
-    end: int | None
 
 
 class Worker:
@@ -80,7 +72,8 @@ class Worker:
         """Chains that a restore left, and that were not looked at yet."""
         self._posting = Posting(around, self)
         self._decisions = Decisions(reader.partition, token, around, self.spawn, self._refused)
-        self._seals: dict[str, _Seal] = {}
+        self._sealing: set[str] = set()
+        """Chains whose StepSealed was sent and not read back."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- reading
@@ -100,17 +93,13 @@ class Worker:
         if record.fence == self.token and isinstance(event, Decision):
             self._decisions.unread.read_back(event)
             self._touched.add(event.chain_id)
-            # Intents of earlier tokens lie below our Fence: the restore's ends are their seal.
-            if is_intent(event):
-                self._begin_seal(event.chain_id, record.offset)
+        elif isinstance(event, StepSealed):
+            self._sealing.discard(event.chain_id)
 
     # ---- deciding
 
     def run(self) -> None:
-        """RUNNING: every cursor is at or past the ends taken after our Fence was acked. Look at every open chain.
-
-        A closing that was restored needs no other seal: those ends include that of `callbacks`.
-        """
+        """RUNNING: every cursor is at or past the ends taken after our Fence was acked. Look at every open chain."""
         self._running = True
         self._touched.clear()
         self._restored.extend(self.fold.chains)
@@ -152,21 +141,16 @@ class Worker:
                 self._look_at(chain_id)
 
     def settle(self) -> None:
-        """After reading: decide for every chain that was touched, or whose seal is reached."""
+        """After reading: decide for every chain that was touched."""
         if not self._running:
             return
-        read_to = self.reader.position(Topic.CALLBACKS)
-        for chain_id, seal in list(self._seals.items()):
-            if seal.end is not None and seal.end <= read_to:
-                del self._seals[chain_id]
-                self._touched.add(chain_id)
         touched, self._touched = self._touched, set()
         for chain_id in touched:
             self._look_at(chain_id)
 
     def attends(self, chain_id: str, step: int) -> bool:
         """Is that step of an open chain looked after, other than by a timer: to be looked at, POSTed, sealed, or read back?"""
-        waits = chain_id in self._touched or chain_id in self._seals or chain_id in self._restored
+        waits = chain_id in self._touched or chain_id in self._sealing or chain_id in self._restored
         return (
             waits
             or self.troubles.is_aside(chain_id)
@@ -194,7 +178,7 @@ class Worker:
     def _look(self, chain_id: str) -> None:
         chain = self.fold.chains.get(chain_id)
         if chain is None:
-            self._seals.pop(chain_id, None)
+            self._sealing.discard(chain_id)
             self.troubles.goes_on(chain_id)
             return
         action = decide(chain, self._around.clock.now_ms())
@@ -207,28 +191,27 @@ class Worker:
                     self._posting.queue(chain, action)
                 case Close(step):
                     self._decisions.append(StepClosing(**self.about(chain, step)))
+                case Seal(step, intent):
+                    self._seal(chain, step, intent)
                 case Halt(step, reason):
-                    if not (action.sealed and chain_id in self._seals):
-                        self._decisions.append(ChainHalted(reason=reason, **self.about(chain, step)))
+                    self._decisions.append(ChainHalted(reason=reason, **self.about(chain, step)))
                 case Complete(step):
                     self._decisions.append(ChainCompleted(**self.about(chain, step)))
 
-    def _refused(self, event: Decision, error: Exception) -> None:
+    def _refused(self, event: Decision | StepSealed, error: Exception) -> None:
+        self._sealing.discard(event.chain_id)
         self.set_aside(event.chain_id, error)
         if not isinstance(event, ChainHalted):
             self._cancel_aside(event.chain_id)
 
-    def _begin_seal(self, chain_id: str, intent: int) -> None:
-        """The intent was read back: from now on `callbacks` must be read to its end before the halt (section 3)."""
-        if chain_id in self.fold.chains:
-            self._seals[chain_id] = _Seal(intent, None)
-            self.spawn(self._seal(chain_id, intent))
-
-    async def _seal(self, chain_id: str, intent: int) -> None:
-        end = await self._around.callbacks_end(self.reader.partition)
-        if self._seals.get(chain_id) == _Seal(intent, None):  # else a later intent asked again
-            self._seals[chain_id] = _Seal(intent, end)
-            self.settle()
+    def _seal(self, chain: Chain, step: int, intent: int) -> None:
+        """Once; the halt is decided when it was read back, and no verdict lies below it (section 3)."""
+        if chain.id not in self._sealing:
+            sealed_at = self._around.clock.now_ms()
+            self._decisions.seal(
+                StepSealed(cause=chain.cause, chain_id=chain.id, step=step, intent=intent, sealed_at=sealed_at)
+            )
+            self._sealing.add(chain.id)
 
     # ---- for its POSTs (`posting.Owner`)
 

@@ -49,7 +49,9 @@ def state_checks(s, cfg):
             if sealed is None or sealed >= read_to:
                 out.append(("I9", f"halt({reason}, step {step}) without its StepSealed below read_to {read_to}"))
             elif any(r[:2] == (cid, step) for r in s.C[:sealed]):
-                out.append(("I9", f"halt({reason}, step {step}) though a verdict lies below its StepSealed at C{sealed}"))
+                out.append(
+                    ("I9", f"halt({reason}, step {step}) though a verdict lies below its StepSealed at C{sealed}")
+                )
         if (
             not cfg.expect_final
             and step == cfg.steps

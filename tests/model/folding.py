@@ -175,7 +175,11 @@ def terminals(D):
 def first_intent(D, cid, step):
     """The offset of the first valid intent of that step; None where there is none."""
     return next(
-        (o for o, r in valid_D(D) if r[2] == cid and r[4] == step and (r[3] == "closing" or (r[3] == "failed" and r[5][1]))),
+        (
+            o
+            for o, r in valid_D(D)
+            if r[2] == cid and r[4] == step and (r[3] == "closing" or (r[3] == "failed" and r[5][1]))
+        ),
         None,
     )
 

@@ -217,8 +217,12 @@ def read_one(s, i, w, k, cfg):
     mem = m.freeze()
     opened = {c for c, _ in mem}
     w2 = w2._replace(
-        mem=mem, rep=m.rep, clk=m.clk, seals=tuple((c, e) for c, e in w2.seals if c in opened and w2.pos[1] < e),
-        sealing=tuple(x for x in w2.sealing if x[0] in opened), wrote=tuple(x for x in w2.wrote if x[0] in opened),
+        mem=mem,
+        rep=m.rep,
+        clk=m.clk,
+        seals=tuple((c, e) for c, e in w2.seals if c in opened and w2.pos[1] < e),
+        sealing=tuple(x for x in w2.sealing if x[0] in opened),
+        wrote=tuple(x for x in w2.wrote if x[0] in opened),
     )
     return (label, set_w(s, i, w2), compare(s, w2, cfg) if w2.st == "run" and "read_back" in on else ())
 

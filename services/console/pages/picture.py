@@ -65,7 +65,7 @@ def _open_step(chain: Chain, number: int, state: StepState) -> Summary:
     which = f"Step {number} of {len(chain.steps)}"
     if state.verdict is not None:
         return Summary(f"{which} reported {state.verdict.state}; the chain is about to end.")
-    if state.closing is not None and chain.being_closed(number):
+    if state.closing is not None:
         return Summary(f"{which} is being closed: {reason_words(state.closing.reason)}.")
     if state.expires_at is not None:
         return Summary(f"{which} was delivered; its verdict is awaited until", state.expires_at)

@@ -17,6 +17,7 @@ from hookline.chain.events import (
     Plan,
     RedeliveryRequested,
     StepClosing,
+    StepSealed,
     Verdict,
 )
 from services.console.attempt_words import attempt_words
@@ -119,6 +120,9 @@ def _event(at: int, place: str, event: Event, plan: Plan) -> Entry:
         case StepClosing():
             facts = _given(Fact("why", reason_words(event.reason)), Fact("detail", event.detail))
             return Entry(at, Tone.WAIT, f"{_step(event.step, plan)}: being closed", place, facts)
+        case StepSealed():
+            facts = _given(Fact("intended", f"deliveries@{event.intent}"))
+            return Entry(at, Tone.WAIT, f"{_step(event.step, plan)}: sealed, later verdicts are void", place, facts)
         case ChainHalted():
             facts = _given(Fact("why", reason_words(event.reason)), Fact("detail", event.detail))
             return Entry(at, Tone.BAD, f"Halted at step {event.step}: {event.reason}", place, facts)

@@ -63,7 +63,7 @@ def step_standing(chain: Chain, number: int) -> StepStanding:
         return StepStanding.VERIFIED
     if state.expires_at is not None:
         return StepStanding.DELIVERED
-    if chain.being_closed(number):
+    if state.closing is not None and chain.ending is None and number == chain.current:
         return StepStanding.CLOSING
     if chain.ending is None:
         return StepStanding.PENDING if number == chain.current else StepStanding.NOT_REACHED
