@@ -17,7 +17,7 @@ from hookline.errors import ForeignLog, HooklineError, LogUnavailable, OffsetOut
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.feed import Feed
-from hookline.log.records import LOGS, Draft, Place, Topic, logs_of
+from hookline.log.records import LOGS, Draft, Place, logs_of
 from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer

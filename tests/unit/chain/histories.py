@@ -19,11 +19,12 @@ from hookline.chain.events import (
     Plan,
     PushReceived,
     RedeliveryRequested,
+    StepSealed,
     Verdict,
 )
 from hookline.chain.fold import PartitionFold
 from hookline.chain.ids import ChainId
-from hookline.chain.state import UNCAUSED, Chain
+from hookline.chain.state import Chain
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions, Topic
 from tests.unit.chain.logs import PARTITION, START, Logs, plan, push
@@ -185,6 +186,15 @@ class World:
         self._say(f"redeliver {chain.id[36:]} from step {event.from_step}")
         self.logs.append(event)
 
+    def forge(self) -> None:
+        """A StepSealed of somebody else, which names any record of `deliveries`."""
+        if (chain := self._any_chain()) is None:
+            self.work()
+            return
+        intent, step = self.pick(self.logs.ends.deliveries), 1 + self.pick(len(chain.steps))
+        self._say(f"somebody seals step {step} of {chain.id[36:]} for D{intent}")
+        self.logs.append(StepSealed(cause=chain.cause, chain_id=chain.id, step=step, intent=intent, sealed_at=self.now))
+
     # ---- parts of moves
 
     def _act(self, worker: Worker, chain: Chain, action: Action) -> None:
@@ -216,16 +226,10 @@ class World:
             if read.valid:
                 self._seen.fold(read.record.event, read.record.offset)
         chain = self._seen.chains[sent.chain.id]
-        verdict, end = chain.step(sent.step).verdict, chain.ending
-        if verdict is not None:
-            if end is not None and end.step == sent.step and end.reason in UNCAUSED:
-                return 400
-            if chain.being_closed(sent.step):
-                return 503
-            return 200 if verdict.state is state else 400
-        if end is not None or self.now >= sent.expires_at:
-            return 400
-        return 503 if chain.being_closed(sent.step) else None
+        step = chain.step(sent.step)
+        if step.verdict is not None:
+            return 200 if step.verdict.state is state else 400
+        return 400 if step.seal is not None or chain.ending is not None or self.now >= sent.expires_at else None
 
     def _answered_callback(self, sent: Sent, state: Verdict, status: int) -> None:
         self._say(f"callback {state} for {_name(sent)} is answered {status}")
@@ -259,7 +263,7 @@ class World:
 
 MOVES: tuple[Callable[[World], None], ...] = (
     *[World.work] * 18, *[World.call_back] * 6, *[World.answer_callback] * 2, World.tick,
-    World.push, World.cancel, World.redeliver, *[World.take_over] * 2,
+    World.push, World.cancel, World.redeliver, World.forge, *[World.take_over] * 2,
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from hookline.chain.events import (
     ReadTo,
     RedeliveryRequested,
     StepClosing,
+    StepSealed,
     Verdict,
 )
 from hookline.chain.fold import PartitionFold
@@ -187,6 +188,10 @@ class Logs:
             cause=_cause(chain), chain_id=chain, step=step, read_to=read_to or self.read_to, decided_at=START
         )
         return self.append(event, self.token)
+
+    def sealed(self, chain: str, step: int, intent: int) -> int:
+        """A StepSealed for the intent at that offset of `deliveries`."""
+        return self.append(StepSealed(cause=_cause(chain), chain_id=chain, step=step, intent=intent, sealed_at=START))
 
     def halted(self, chain: str, step: int, reason: HaltReason) -> int:
         event = ChainHalted(

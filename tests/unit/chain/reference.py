@@ -62,21 +62,34 @@ def _end(chain_id: str, deliveries: Log) -> tuple[str, int] | None:
 
 def _step(chain_id: str, number: int, callbacks: Log, deliveries: Log) -> dict[str, Any]:
     decisions = _decisions(chain_id, deliveries)
-    verdict = next(
-        ((at, str(e.state)) for at, (e, _) in enumerate(callbacks) if (e.chain_id, e.step) == (chain_id, number)), None
-    )
     mine = [e for _, e in decisions if e.step == number]
     failed = [e for e in mine if kind(e) == "HookAttemptFailed"]
     last = next((e for e in failed if e.attempt == max(f.attempt for f in failed)), None)
-    intents = [e for e in mine if kind(e) == "StepClosing" or (e in failed and e.next_attempt_at is None)]
+    intents = [
+        (at, e)
+        for at, e in decisions
+        if e.step == number and (kind(e) == "StepClosing" or (e in failed and e.next_attempt_at is None))
+    ]
+    verdict, sealed = _heard(chain_id, number, callbacks, intents[0][0] if intents else None)
     return {
-        "verdict": verdict and verdict[1],
+        "verdict": verdict,
         "expires_at": max((e.expires_at for e in mine if kind(e) == "HookDelivered"), default=None),
         "failed": last.attempt if last else 0,
         "retry_at": last.next_attempt_at if last else None,
-        "closing": _reason(intents[-1]) if intents else None,
-        "being_closed": _being_closed(number, verdict and verdict[0], decisions),
+        "closing": (_reason(intents[0][1]), intents[0][0]) if intents else None,
+        "sealed": sealed,
     }
+
+
+def _heard(chain_id: str, number: int, callbacks: Log, intent: int | None) -> tuple[str | None, int | None]:
+    """What comes first in `callbacks`: the step's verdict, or the offset of a StepSealed that names its first intent."""
+    for at, (event, _) in enumerate(callbacks):
+        if (event.chain_id, event.step) == (chain_id, number):
+            if kind(event) == "CallbackReceived":
+                return str(event.state), None
+            if intent is not None and event.intent == intent:
+                return None, at
+    return None, None
 
 
 def _reason(intent: Any) -> str:
@@ -85,21 +98,6 @@ def _reason(intent: Any) -> str:
     if str(intent.error) == "blocked":
         return "blocked_address"
     return "gone" if intent.status == 410 else "delivery_failed"
-
-
-def _being_closed(number: int, verdict_at: int | None, decisions: list[tuple[int, Any]]) -> bool:
-    """Walk the chain's decisions, as the model's `intent` does."""
-    undecided = False
-    for _, event in decisions:
-        if kind(event) in ("ChainCompleted", "ChainHalted"):
-            return False
-        if event.step > number:
-            undecided = False
-        elif event.step == number and (
-            kind(event) == "StepClosing" or (kind(event) == "HookAttemptFailed" and event.next_attempt_at is None)
-        ):
-            undecided = verdict_at is None or verdict_at >= event.read_to.callbacks
-    return undecided
 
 
 def _due(plan: Any, first_step: int, steps: list[dict[str, Any]], cancelled: bool, now: int) -> tuple[Any, ...]:
@@ -115,7 +113,8 @@ def _due(plan: Any, first_step: int, steps: list[dict[str, Any]], cancelled: boo
         if step["expires_at"] is not None and needs_no_verdict:
             return ("complete", number)
         if step["closing"]:
-            return ("halt", number, step["closing"])
+            reason, intent = step["closing"]
+            return ("seal", number, intent) if step["sealed"] is None else ("halt", number, reason)
         if step["expires_at"] is not None:
             return ("close", number) if now >= step["expires_at"] else ("wait", number, step["expires_at"])
         if step["retry_at"] is not None and step["retry_at"] > now:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hookline.chain.decide import Action, Close, Complete, Halt, Post, Wait, decide
+from hookline.chain.decide import Action, Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.payloads import pack_payload
 from hookline.chain.state import PENDING, UNCAUSED, Chain, Closing, FirstVerdict, StepState
@@ -16,7 +16,11 @@ RETRYING = StepState(failed=1, retry_at=START + 5_000)
 
 
 def closing(reason: HaltReason, state: StepState = PENDING) -> StepState:
-    return state._replace(closing=Closing(reason, 5, 0))
+    return state._replace(closing=Closing(reason, 5))
+
+
+def sealed(reason: HaltReason, state: StepState = PENDING) -> StepState:
+    return closing(reason, state)._replace(seal=9)
 
 
 def chain(*steps: StepState, final: bool = True, cancelled: bool = False, first_step: int = 1) -> Chain:
@@ -57,9 +61,11 @@ def chain(*steps: StepState, final: bool = True, cancelled: bool = False, first_
         (chain(PENDING, cancelled=True), START, Halt(1, HaltReason.CANCELLED)),
         (chain(DELIVERED, cancelled=True), START, Halt(1, HaltReason.CANCELLED)),
         (chain(SUCCESS, RETRYING, cancelled=True), START, Halt(2, HaltReason.CANCELLED)),
-        # Halt by a closing, whatever this worker's clock says
-        *[(chain(closing(reason)), 0, Halt(1, reason)) for reason in sorted(UNCAUSED)],
-        (chain(closing(HaltReason.CALLBACK_TIMEOUT, DELIVERED)), 0, Halt(1, HaltReason.CALLBACK_TIMEOUT)),
+        # Seal by an intent, then Halt, whatever this worker's clock says
+        *[(chain(closing(reason)), 0, Seal(1, 5)) for reason in sorted(UNCAUSED)],
+        *[(chain(sealed(reason)), 0, Halt(1, reason)) for reason in sorted(UNCAUSED)],
+        (chain(closing(HaltReason.CALLBACK_TIMEOUT, DELIVERED)), 0, Seal(1, 5)),
+        (chain(sealed(HaltReason.CALLBACK_TIMEOUT, DELIVERED)), 0, Halt(1, HaltReason.CALLBACK_TIMEOUT)),
         # Complete
         (chain(SUCCESS), START, Complete(1)),
         (chain(SUCCESS, SUCCESS, SUCCESS), START, Complete(3)),
@@ -92,6 +98,7 @@ def test_table(given: Chain, now: int, action: Action) -> None:
         (chain(SUCCESS, PENDING, cancelled=True), Halt(2, HaltReason.CANCELLED)),
         # a cancel is the user's own: it needs no seal and comes before one
         (chain(closing(HaltReason.DELIVERY_FAILED), cancelled=True), Halt(1, HaltReason.CANCELLED)),
+        (chain(sealed(HaltReason.DELIVERY_FAILED), cancelled=True), Halt(1, HaltReason.CANCELLED)),
         (chain(DELIVERED, final=False, cancelled=True), Halt(1, HaltReason.CANCELLED)),
         # a delivered last step is enough where no callback is expected, even with a closing
         (chain(closing(HaltReason.DELIVERY_FAILED, DELIVERED), final=False), Complete(1)),
@@ -103,9 +110,3 @@ def test_precedence(given: Chain, action: Action) -> None:
     got = decide(given, START)
     assert got == action
     assert type(got) is type(action)
-
-
-@pytest.mark.parametrize("reason", HaltReason)
-def test_a_halt_that_neither_a_verdict_nor_a_user_caused_is_sealed(reason: HaltReason) -> None:
-    caused = {HaltReason.CALLBACK_FAILURE, HaltReason.CALLBACK_ERROR, HaltReason.CANCELLED}
-    assert Halt(1, reason).sealed == (reason not in caused)

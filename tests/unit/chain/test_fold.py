@@ -141,7 +141,7 @@ def test_a_last_failure_is_an_intent(logs: Logs, error: AttemptError, status: in
     (chain,) = logs.push(plan())
     logs.callback(chain, 1)
     offset = logs.failed(chain, 1, error=error, status=status)
-    assert logs.chain(chain).step(1).closing == Closing(reason, offset, read_to=1)
+    assert logs.chain(chain).step(1).closing == Closing(reason, offset)
 
 
 def test_a_failure_with_a_next_attempt_is_no_intent(logs: Logs) -> None:

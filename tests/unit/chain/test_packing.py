@@ -64,7 +64,7 @@ def test_chains_in_every_state_come_back() -> None:
     logs.failed(first, 1, again_at=START + 5, error=AttemptError.BLOCKED)
     logs.callback(first, 1)
     logs.delivered(first, 2)
-    logs.closing(first, 2)
+    logs.sealed(first, 2, logs.closing(first, 2))
     logs.failed(second, 1)
     logs.cancel(run)
     fold = logs.fold()
@@ -75,6 +75,7 @@ def test_chains_in_every_state_come_back() -> None:
     closing = got.chains[first].step(2).closing
     assert closing is not None
     assert closing.reason is HaltReason.CALLBACK_TIMEOUT
+    assert got.chains[first].step(2).seal == 1
 
 
 def test_a_reader_of_steps_only_gets_no_payloads() -> None:
@@ -113,7 +114,7 @@ def test_nothing_makes_no_record() -> None:
     assert list(ChainPacker().pack((), {})) == []
 
 
-@pytest.mark.parametrize("value", [msgpack.packb([2, [], [], [], []]), msgpack.packb({}), msgpack.packb(1)])
+@pytest.mark.parametrize("value", [msgpack.packb([1, [], [], [], []]), msgpack.packb({}), msgpack.packb(1)])
 def test_a_record_of_another_version_is_refused(value: bytes) -> None:
     with pytest.raises(ValueError, match="version"):
         ChainUnpacker().add(value)

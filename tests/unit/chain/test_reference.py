@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookline.chain.decide import Close, Complete, Halt, Post, Wait, decide
+from hookline.chain.decide import Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.state import Chain, StepState
 from hookline.log.records import LOGS
 from tests.unit.chain.histories import World, histories
@@ -49,19 +49,19 @@ def seen(chain: Chain, now: int) -> dict[str, Any]:
     return {
         "end": end,
         "cancelled": chain.cancelled,
-        "steps": [_step(chain, number, state) for number, state in enumerate(chain.steps, 1)],
+        "steps": [_step(state) for state in chain.steps],
         "due": None if end else _due(chain, now),
     }
 
 
-def _step(chain: Chain, number: int, state: StepState) -> dict[str, Any]:
+def _step(state: StepState) -> dict[str, Any]:
     return {
         "verdict": state.verdict and str(state.verdict.state),
         "expires_at": state.expires_at,
         "failed": state.failed,
         "retry_at": state.retry_at,
-        "closing": state.closing and str(state.closing.reason),
-        "being_closed": chain.being_closed(number),
+        "closing": state.closing and (str(state.closing.reason), state.closing.offset),
+        "sealed": state.seal,
     }
 
 
@@ -73,6 +73,8 @@ def _due(chain: Chain, now: int) -> tuple[Any, ...]:
             return ("wait", step, until)
         case Close(step):
             return ("close", step)
+        case Seal(step, intent):
+            return ("seal", step, intent)
         case Halt(step, reason):
             return ("halt", step, str(reason))
         case Complete(step):

@@ -4,52 +4,101 @@ Here: a callback that was answered 200 counts.
 Those about snapshots, commits, restores and the order of a worker's doings are tested with the dispatcher.
 """
 
-from hookline.chain.decide import Close, Complete, Halt, Post, Wait, decide
+from hookline.chain.decide import Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import AttemptError, HaltReason, Verdict
+from hookline.chain.fold import Misfit, PartitionFold
 from hookline.chain.state import UNCAUSED
-from tests.unit.chain.logs import START, Logs, due, plan
+from hookline.log import reader as log_reader
+from hookline.log.reader import PartitionReader
+from hookline.log.records import Positions, Topic
+from tests.unit.chain.logs import PARTITION, START, Logs, due, fold_reads, plan
 
 LATER = START + 10 * 60_000
 """After every deadline here."""
 
 
 def test_halt_race(logs: Logs) -> None:
-    """delivery_failed against a callback: the intent is on the way when the verdict lands; the seal finds it."""
+    """delivery_failed against a callback: the intent is on the way when the verdict lands, below the seal."""
     (chain,) = logs.push(plan(2, delays_s=()))
-    nothing_read = logs.read_to
     logs.callback(chain, 1)
-    logs.failed(chain, 1, read_to=nothing_read)
-    got = logs.chain(chain)
-    assert got.being_closed(1), "503: whether the seal found it is not in the log yet"
-    assert decide(got, LATER) == Post(2, 1)
-    logs.delivered(chain, 2)
-    assert not logs.chain(chain).being_closed(1), "now it is: the chain went on"
+    intent = logs.failed(chain, 1)
+    logs.sealed(chain, 1, intent)
+    assert logs.chain(chain).step(1).seal is None, "a verdict lies below it"
+    assert due(logs, chain, LATER) == Post(2, 1)
 
 
 def test_timeout_race(logs: Logs) -> None:
-    """The timeout against a callback: a closing is acted on whatever the clock says, and a verdict before its seal wins."""
+    """The timeout against a callback: a closing is acted on whatever the clock says, and a verdict below its seal wins."""
     (chain,) = logs.push(plan(2))
     logs.delivered(chain, 1)
     assert due(logs, chain, START + 60_000) == Close(1)
-    logs.closing(chain, 1)
-    assert due(logs, chain, START) == Halt(1, HaltReason.CALLBACK_TIMEOUT)
+    intent = logs.closing(chain, 1)
+    assert due(logs, chain, START) == Seal(1, intent)
     logs.callback(chain, 1)
-    got = logs.chain(chain)
-    assert got.being_closed(1), "before 'token expired' in the table: else the repeat of a 200 would be 400"
-    assert decide(got, LATER) == Post(2, 1)
+    assert due(logs, chain, LATER) == Post(2, 1)
+    logs.sealed(chain, 1, intent)
+    assert due(logs, chain, LATER) == Post(2, 1)
 
 
 def test_timeout_race_halted(logs: Logs) -> None:
-    """The same, the verdict after the seal: halted, and what lies in the log overrules nothing."""
+    """The same, the verdict above the seal: void for every reader, before the halt and after it."""
     (chain,) = logs.push(plan(2))
     logs.delivered(chain, 1)
-    logs.closing(chain, 1)
+    offset = logs.sealed(chain, 1, logs.closing(chain, 1))
+    logs.callback(chain, 1)
+    assert due(logs, chain, START) == Halt(1, HaltReason.CALLBACK_TIMEOUT)
     logs.halted(chain, 1, HaltReason.CALLBACK_TIMEOUT)
     logs.callback(chain, 1)
     got = logs.chain(chain)
-    assert not got.being_closed(1)
+    assert (got.step(1).verdict, got.step(1).seal) == (None, offset)
     assert got.ending is not None
     assert (got.ending.step, got.ending.reason) == (1, HaltReason.CALLBACK_TIMEOUT)
+
+
+def test_seal_stale(logs: Logs) -> None:
+    """Two workers seal the same intent: the first is final, and a verdict between them is void."""
+    (chain,) = logs.push(plan(1, delays_s=()))
+    intent = logs.failed(chain, 1)
+    first = logs.sealed(chain, 1, intent)
+    logs.callback(chain, 1)
+    logs.sealed(chain, 1, intent)
+    assert logs.chain(chain).step(1).seal == first
+    assert due(logs, chain) == Halt(1, HaltReason.DELIVERY_FAILED)
+
+
+def test_seal_forged(logs: Logs) -> None:
+    """One that names no valid intent of its step seals nothing, and is told: a Fence, another step's, a zombie's, a later one."""
+    (chain,) = logs.push(plan(2, delays_s=()))
+    zombie = logs.token
+    logs.fence("new owner")
+    owner, logs.token = logs.token, zombie
+    void = logs.failed(chain, 1)
+    logs.token = owner
+    other = logs.failed(chain, 2)
+    for intent in (zombie, owner, void, other):
+        logs.sealed(chain, 1, intent)
+    first = logs.failed(chain, 1)
+    logs.sealed(chain, 1, logs.closing(chain, 1))
+    told: list[Misfit] = []
+    fold = fold_reads(logs.read(), PartitionFold(on_misfit=told.append))
+    assert [misfit.offset for misfit in told] == [0, 1, 2, 3, 4]
+    assert all("is not the first intent to halt at step 1" in misfit.said for misfit in told)
+    assert decide(fold.chains[chain], START) == Seal(1, first)
+    logs.callback(chain, 1)
+    assert logs.chain(chain).step(1).verdict is not None
+
+
+def test_seal_causal(logs: Logs) -> None:
+    """It is handed out after the intent that it names, in whatever order they are fetched."""
+    (chain,) = logs.push(plan(1, delays_s=()))
+    logs.sealed(chain, 1, logs.failed(chain, 1))
+    reader = PartitionReader(PARTITION, Positions())
+    reader.offer(Topic.CALLBACKS, logs.records[Topic.CALLBACKS])
+    reader.offer(Topic.PUSHES, logs.records[Topic.PUSHES])
+    assert [read.record.topic for read in reader.read()] == [Topic.PUSHES]
+    assert reader.waits == [log_reader.Wait(Topic.CALLBACKS, 0, Topic.DELIVERIES, 1)]
+    reader.offer(Topic.DELIVERIES, logs.records[Topic.DELIVERIES])
+    assert [read.record.topic for read in reader.read()] == [Topic.DELIVERIES, Topic.DELIVERIES, Topic.CALLBACKS]
 
 
 def test_late_token(logs: Logs) -> None:
@@ -69,26 +118,23 @@ def test_late_token(logs: Logs) -> None:
 
 
 def test_late_event(logs: Logs) -> None:
-    """POST of step 1 still open while step 2 is sealed: its HookDelivered comes late and decides no intent of step 2."""
+    """POST of step 1 still open while step 2 is sealed: its HookDelivered comes late and changes nothing about step 2."""
     (chain,) = logs.push(plan(2, delays_s=()))
     logs.callback(chain, 1)
-    logs.failed(chain, 2)
-    logs.callback(chain, 2)
+    intent = logs.failed(chain, 2)
     logs.delivered(chain, 1)
-    assert logs.chain(chain).being_closed(2), "else the callback is answered 200 and the chain halts all the same"
-    logs.halted(chain, 2, HaltReason.DELIVERY_FAILED)
-    assert not logs.chain(chain).being_closed(2)
+    assert due(logs, chain) == Seal(2, intent)
+    logs.sealed(chain, 2, intent)
+    assert due(logs, chain) == Halt(2, HaltReason.DELIVERY_FAILED)
 
 
 def test_gone(logs: Logs) -> None:
-    """410: nothing but the halt ends the intent."""
+    """410 is an intent as any."""
     (chain,) = logs.push(plan())
-    logs.failed(chain, 1, error=AttemptError.STATUS, status=410)
+    intent = logs.failed(chain, 1, error=AttemptError.STATUS, status=410)
+    assert due(logs, chain) == Seal(1, intent)
+    logs.sealed(chain, 1, intent)
     assert due(logs, chain) == Halt(1, HaltReason.GONE)
-    logs.callback(chain, 1)
-    assert logs.chain(chain).being_closed(1)
-    logs.halted(chain, 1, HaltReason.GONE)
-    assert not logs.chain(chain).being_closed(1)
 
 
 def test_own_400(logs: Logs) -> None:
@@ -103,18 +149,15 @@ def test_own_400(logs: Logs) -> None:
     assert verdict.state is Verdict.FAILURE
     assert ending is not None
     assert ending.reason not in UNCAUSED
-    assert not got.being_closed(1)
 
 
 def test_intent_503(logs: Logs) -> None:
-    """Success was read, then the POST of step 1 fails for the last time: an intent that is none, although nothing follows."""
+    """Success was read, then the POST of step 1 fails for the last time: an intent that nobody seals."""
     (chain,) = logs.push(plan(2, delays_s=()))
     logs.callback(chain, 1)
     logs.delivered(chain, 2)
     logs.failed(chain, 1)
-    got = logs.chain(chain)
-    assert not got.being_closed(1), "else repeats of that success are 503 for as long as step 2 takes"
-    assert decide(got, START) == Wait(2, START + 60_000)
+    assert due(logs, chain, START) == Wait(2, START + 60_000)
 
 
 def test_replicas(logs: Logs) -> None:
@@ -130,12 +173,7 @@ def test_seal_cancel(logs: Logs) -> None:
     (chain,) = logs.push(plan(1, delays_s=()))
     logs.failed(chain, 1)
     logs.cancel(chain)
-    action = due(logs, chain)
-    assert action == Halt(1, HaltReason.CANCELLED)
-    assert isinstance(action, Halt)
-    assert not action.sealed
-    logs.halted(chain, 1, HaltReason.CANCELLED)
-    assert not logs.chain(chain).being_closed(1)
+    assert due(logs, chain) == Halt(1, HaltReason.CANCELLED)
 
 
 def test_seal_zombie(logs: Logs) -> None:
@@ -146,5 +184,4 @@ def test_seal_zombie(logs: Logs) -> None:
     logs.token = zombie
     logs.failed(chain, 1)
     logs.token = owner
-    assert not logs.chain(chain).being_closed(1)
     assert due(logs, chain) == Post(1, 1)

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, TypeGuard
 
-from hookline.chain.decide import Action, Close, Complete, Halt, Post, Wait, decide
+from hookline.chain.decide import Action, Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import (
     AttemptError,
     ChainCompleted,
@@ -14,6 +14,7 @@ from hookline.chain.events import (
     HookDelivered,
     ReadTo,
     StepClosing,
+    StepSealed,
 )
 from hookline.chain.fold import PartitionFold
 from hookline.chain.retries import next_attempt_at
@@ -47,8 +48,8 @@ class Worker:
         self.posts: list[Sent] = []
         self._unread: dict[int, tuple[str, int, bool]] = {}
         """Own decisions not read back, by offset: chain, step, does it hold the whole chain up?"""
-        self._seals: dict[str, int] = {}
-        """The end of `callbacks` as it stood after an intent was read."""
+        self._sealing: set[str] = set()
+        """Chains whose StepSealed is not read back."""
         self.read(self.logs.ends)
 
     def behind(self) -> bool:
@@ -70,10 +71,10 @@ class Worker:
             self.over = offset > self.token
         if read.record.topic is Topic.DELIVERIES:
             self._unread.pop(offset, None)
+        if isinstance(event, StepSealed):
+            self._sealing.discard(event.chain_id)
         if read.valid:
             self.memory.fold(event, offset)
-            if is_intent(event):
-                self._seals[event.chain_id] = self.logs.ends.callbacks
 
     def due(self, now: int) -> list[tuple[Chain, Action]]:
         """What may be done now."""
@@ -89,8 +90,8 @@ class Worker:
                 return False
             case Post():
                 return not any(p.chain.id == chain.id and p.step == step for p in self.posts)
-            case Halt() if action.sealed:
-                return self.reader.position(Topic.CALLBACKS) >= self._seals[chain.id]
+            case Seal():
+                return chain.id not in self._sealing
             case _:
                 return True
 
@@ -110,6 +111,10 @@ class Worker:
                 return sent
             case Close():
                 self._decide(StepClosing(**common, read_to=self._read_to))
+            case Seal(step, intent):
+                event = StepSealed(cause=chain.cause, chain_id=chain.id, step=step, intent=intent, sealed_at=now)
+                self.logs.append(event)
+                self._sealing.add(chain.id)
             case Halt():
                 self._decide(ChainHalted(**common, reason=action.reason, read_to=self._read_to))
             case Complete():
