@@ -5,9 +5,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from hookline.chain.decide import Wait, decide
-from hookline.chain.events import CallbackReceived, ChainCompleted, ChainHalted, Fence, HaltReason, StepClosing, Verdict
+from hookline.chain.events import (
+    CallbackReceived,
+    ChainCompleted,
+    ChainHalted,
+    Fence,
+    HookAttemptFailed,
+    StepClosing,
+    StepSealed,
+    Verdict,
+)
 from hookline.chain.fold import PartitionFold, Repeats
 from hookline.chain.packer import ChainUnpacker
+from hookline.chain.state import UNCAUSED
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
@@ -52,25 +62,35 @@ def _one_end(reads: Sequence[Read]) -> Iterator[str] | list[str]:
 
 
 def _no_verdict_overruled(reads: Sequence[Read]) -> list[str]:
-    """I9, of the intent too."""
-    verdicts: dict[tuple[str, int], int] = {}
+    """I4, I9: an uncaused halt follows a StepSealed that its worker had read, and no verdict lies below that."""
+    intents: dict[tuple[str, int], int] = {}
+    first: dict[tuple[str, int], tuple[int, bool]] = {}
+    """What `callbacks` says of a step first: its offset, and whether it is a seal."""
+    for read in reads:  # an intent comes before the StepSealed that names it
+        event, offset = read.record.event, read.record.offset
+        is_last = isinstance(event, HookAttemptFailed) and event.next_attempt_at is None
+        if (
+            read.valid
+            and isinstance(event, StepClosing | HookAttemptFailed)
+            and (is_last or isinstance(event, StepClosing))
+        ):
+            intents.setdefault((event.chain_id, event.step), offset)
+        elif isinstance(event, CallbackReceived):
+            first.setdefault((event.chain_id, event.step), (offset, False))
+        elif isinstance(event, StepSealed) and intents.get((event.chain_id, event.step)) == event.intent:
+            first.setdefault((event.chain_id, event.step), (offset, True))
+    found = []
     for read in reads:
-        if isinstance(event := read.record.event, CallbackReceived):
-            verdicts.setdefault((event.chain_id, event.step), read.record.offset)
-    timeouts = [
-        e
-        for read in reads
-        if read.valid
-        and (
-            isinstance(e := read.record.event, StepClosing)
-            or (isinstance(e, ChainHalted) and e.reason is HaltReason.CALLBACK_TIMEOUT)
-        )
-    ]
-    return [
-        f"I9: {type(e).__name__} of {e.chain_id} step {e.step} over a verdict below its read_to"
-        for e in timeouts
-        if verdicts.get((e.chain_id, e.step), e.read_to.callbacks) < e.read_to.callbacks
-    ]
+        event = read.record.event
+        if not read.valid or not isinstance(event, StepClosing | ChainHalted):
+            continue
+        offset, is_seal = first.get((event.chain_id, event.step), (event.read_to.callbacks, False))
+        had_read = offset < event.read_to.callbacks
+        if isinstance(event, StepClosing) and had_read:
+            found.append(f"I9: {event.chain_id} step {event.step} is closed over what its worker had read of it")
+        elif isinstance(event, ChainHalted) and event.reason in UNCAUSED and not (had_read and is_seal):
+            found.append(f"I4: {event.chain_id} halted ({event.reason}) at step {event.step} without its StepSealed")
+    return found
 
 
 def _any_order(world: World) -> list[str]:

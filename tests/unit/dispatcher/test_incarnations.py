@@ -11,15 +11,17 @@ from hookline.chain.events import (
     ChainHalted,
     Event,
     Fence,
+    HaltReason,
     HookAttemptFailed,
     HookDelivered,
     SkipRequested,
     StepClosing,
+    StepSealed,
 )
 from hookline.chain.fold import PartitionFold
 from hookline.chain.packer import ChainPacker
 from hookline.errors import KeyMissing
-from hookline.log.codec import encode
+from hookline.log.codec import Record, encode
 from hookline.log.faults import CommitFate, Faults
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
@@ -347,8 +349,8 @@ async def test_sigterm_lets_open_posts_end_and_begins_no_other(world: World) -> 
     assert snapshots(world) == 1
 
 
-async def test_no_halt_before_callbacks_was_read_to_its_end_as_it_stood_after_the_intent(world: World) -> None:
-    """The seal: the verdict is in the log, the worker has not read it, and the intent is read back."""
+async def test_no_halt_before_callbacks_was_read_to_its_step_sealed(world: World) -> None:
+    """The verdict is in the log, the worker has not read it, and the intent is read back."""
     async with world.running("a") as dispatcher:
         world.push(plan(1, deadline_s=60))
         await until(lambda: world.decisions(HookDelivered))
@@ -361,6 +363,51 @@ async def test_no_halt_before_callbacks_was_read_to_its_end_as_it_stood_after_th
         assert not world.decisions(ChainHalted)
         member_of(world, dispatcher).resume(behind)
         await until(lambda: world.decisions(ChainCompleted))
+
+
+async def test_an_intent_is_sealed_once_and_the_halt_follows_its_seal(world: World) -> None:
+    async with world.running("a"):
+        world.push(plan(1, deadline_s=60))
+        await until(lambda: world.decisions(HookDelivered))
+        world.clock.advance(60)
+        (halted,) = await until(lambda: world.decisions(ChainHalted))
+    (intent,) = world.decisions(StepClosing)
+    (sealed,) = seals(world)
+    assert sealed.event.intent == intent.offset  # type: ignore[union-attr]
+    assert halted.event.read_to.callbacks == sealed.offset + 1  # type: ignore[union-attr]
+
+
+async def test_an_intent_that_was_restored_is_sealed_by_its_new_owner(world: World) -> None:
+    """It has no other seal: the ends that its restore went by may be old ones."""
+    async with world.running("a"):
+        world.push(plan(1, deadline_s=60))
+        await until(lambda: world.decisions(HookDelivered))
+        world.cluster.denied.add(Topic.CALLBACKS)  # between the intent and its seal
+        world.clock.advance(60)
+        await until(lambda: world.decisions(StepClosing))
+        assert not seals(world)
+    world.cluster.denied.clear()
+    async with world.running("b"):
+        (halted,) = await until(lambda: world.decisions(ChainHalted))
+    assert [r.event.intent for r in seals(world)] == [r.offset for r in world.decisions(StepClosing)]  # type: ignore[union-attr]
+    assert halted.event.reason is HaltReason.CALLBACK_TIMEOUT  # type: ignore[union-attr]
+
+
+async def test_a_restore_reads_deliveries_to_its_own_fence_whatever_its_end_is_told_to_be(world: World) -> None:
+    """A deposed leader tells old ends: what workers before it decided lies below its Fence."""
+    async with world.running("a"):
+        world.push(plan(1))
+        await until(lambda: world.decisions(HookDelivered))
+    ends = world.cluster.end
+    world.cluster.end = lambda place: 0 if place.topic is Topic.DELIVERIES else ends(place)  # type: ignore[method-assign]
+    async with world.running("b") as dispatcher:
+        assert worker_of(dispatcher).reader.position(Topic.DELIVERIES) > worker_of(dispatcher).token
+        await asyncio.sleep(10 * world.pace.poll_s)
+    assert len(world.receivers.posts) == 1, "what was delivered is not POSTed again"
+
+
+def seals(world: World) -> list[Record]:
+    return [r.record for r in world.reads() if isinstance(r.record.event, StepSealed)]
 
 
 @pytest.mark.parametrize("meanwhile", ["cancel", "verdict"])
