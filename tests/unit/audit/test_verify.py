@@ -169,7 +169,9 @@ def move_a_seal_up(records: Records, random: Random) -> None:
 def put_another_seal_in_its_place(records: Records, random: Random) -> None:
     """The record stays, and is about another step that was sealed before or is later."""
     spot, _, _ = a_seal(records, random)
-    other = one((s for s in spots(records, Topic.CALLBACKS, "StepSealed") if s.place == spot.place and s != spot), random)
+    other = one(
+        (s for s in spots(records, Topic.CALLBACKS, "StepSealed") if s.place == spot.place and s != spot), random
+    )
     records.places[spot.place][spot.index] = replace(spot.raw, value=other.raw.value)
 
 
@@ -180,7 +182,9 @@ def change_a_seals_intent(records: Records, random: Random) -> None:
 
 def halt_without_reading_the_seal(records: Records, random: Random) -> None:
     spot, at, _ = a_seal(records, random)
-    halt = next(s for s in valid(records, "ChainHalted") if s.place.partition == spot.place.partition and s.raw.offset == at)
+    halt = next(
+        s for s in valid(records, "ChainHalted") if s.place.partition == spot.place.partition and s.raw.offset == at
+    )
     change(records, halt, read_to=halt.value["read_to"] | {"callbacks": spot.raw.offset})
 
 
