@@ -43,6 +43,7 @@ def judge(log: Log, chains: dict[str, ChainSeen], ledgers: Ledgers, now: int) ->
         *_uncaused(chains, ledgers),
         *_unseen(chains, ledgers),
         *_too_early(chains),
+        *_unsealed(chains),
         *_stuck(chains, now),
         *(
             f"I7 {webhook_id}: a receiver saw it once more, and nothing explains it"
@@ -73,7 +74,7 @@ def _lost_pushes(log: Log, ledgers: Ledgers) -> Iterator[str]:
 
 def _lost_verdicts(log: Log, ledgers: Ledgers) -> Iterator[str]:
     """I4: a callback answered 200 is in the log."""
-    kept = {(e.event["chain_id"], e.event["step"], e.event["state"]) for e in log if e.topic == "callbacks"}
+    kept = {(e.event["chain_id"], e.event["step"], e.event["state"]) for e in log if e.kind == "CallbackReceived"}
     for call in ledgers.called:
         if call.status == 200 and (call.chain_id, call.step, call.state) not in kept:
             yield f"I4 {call.state} of step {call.step} of {call.chain_id} was answered 200 and is not in the log"
@@ -106,6 +107,8 @@ def _overruled(chains: dict[str, ChainSeen], ledgers: Ledgers) -> Iterator[str]:
         if call.status != 200 or (chain := chains.get(call.chain_id)) is None:
             continue
         first = chain.verdicts.get(call.step)
+        if call.step in chain.seals:
+            yield f"I4 {call.state} of step {call.step} of {call.chain_id} was answered 200, and a seal came first"
         if first is not None and first[1] != call.state:
             yield f"I4 {call.state} of step {call.step} of {call.chain_id} was answered 200, and {first[1]} came first"
         if chain.end is not None and chain.end[0] in UNCAUSED and chain.end[1] == call.step:
@@ -145,6 +148,16 @@ def _too_early(chains: dict[str, ChainSeen]) -> Iterator[str]:
                 verdict = chain.verdicts.get(entry.event["step"])
                 if verdict is not None and verdict[0] < entry.event["read_to"]["callbacks"]:
                     yield f"I9 {chain_id}: timed out at step {entry.event['step']} over the verdict at {verdict[0]}"
+
+
+def _unsealed(chains: dict[str, ChainSeen]) -> Iterator[str]:
+    """I4: a halt that neither a verdict nor a user caused lies behind the seal of its step, which its writer had read."""
+    for chain_id, chain in chains.items():
+        for entry in chain.decisions:
+            if entry.kind == "ChainHalted" and entry.event["reason"] in UNCAUSED:
+                step, read_to = entry.event["step"], entry.event["read_to"]["callbacks"]
+                if chain.seals.get(step, read_to) >= read_to:
+                    yield f"I4 {chain_id}: halted at step {step} ({entry.event['reason']}) without having read its seal"
 
 
 def _never_posted(chains: dict[str, ChainSeen], ledgers: Ledgers) -> Iterator[str]:

@@ -35,12 +35,17 @@ Log: TypeAlias = list[Entry]
 
 @dataclass
 class ChainSeen:
-    """One chain as the whole log says it. `verdicts`: step to (offset, state); `end`: (reason or completed, step)."""
+    """One chain as the whole log says it. `verdicts`: step to (offset, state); `end`: (reason or completed, step).
+
+    `intents`: step to the offset of its first intent to halt; `seals`: step to the offset of the StepSealed that counts.
+    """
 
     partition: int
     first_step: int
     hooks: int
     verdicts: dict[int, tuple[int, str]] = field(default_factory=dict)
+    intents: dict[int, int] = field(default_factory=dict)
+    seals: dict[int, int] = field(default_factory=dict)
     decisions: Log = field(default_factory=list)
     end: tuple[str, int] | None = None
     alive_until: int = 0
@@ -100,15 +105,24 @@ def fold(log: Log) -> dict[str, ChainSeen]:
         event, plan = entry.event, entry.event["plan"]
         chain_id = f"{event['push_id']}-{event['cause']}-{plan['n']}-{entry.offset + 1}"
         chains[chain_id] = ChainSeen(entry.partition, event["from_step"], len(plan["hooks"]))
-    for entry in (e for e in log if e.topic == "callbacks"):
-        event = entry.event
-        if event["chain_id"] in chains:
-            verdicts = chains[event["chain_id"]].verdicts
-            verdicts.setdefault(event["step"], (entry.offset, event["state"]))
     for entry in (e for e in log if e.topic == "deliveries" and e.kind != "Fence" and e.valid):
         if entry.event["chain_id"] in chains:
             _decide(chains[entry.event["chain_id"]], entry)
+    for entry in (e for e in log if e.topic == "callbacks"):
+        if entry.event["chain_id"] in chains:
+            _call(chains[entry.event["chain_id"]], entry)
     return chains
+
+
+def _call(chain: ChainSeen, entry: Entry) -> None:
+    """Of a step the first verdict or valid seal counts."""
+    event, step = entry.event, entry.event["step"]
+    if step in chain.verdicts or step in chain.seals:
+        return
+    if entry.kind == "CallbackReceived":
+        chain.verdicts[step] = entry.offset, event["state"]
+    elif event["intent"] == chain.intents.get(step):
+        chain.seals[step] = entry.offset
 
 
 def _decide(chain: ChainSeen, entry: Entry) -> None:
@@ -116,6 +130,8 @@ def _decide(chain: ChainSeen, entry: Entry) -> None:
     event = entry.event
     if entry.kind in ENDS and chain.end is None:
         chain.end = (event.get("reason", "completed"), event["step"])
+    if entry.kind == "StepClosing" or (entry.kind == "HookAttemptFailed" and event.get("next_attempt_at") is None):
+        chain.intents.setdefault(event["step"], entry.offset)
     if entry.kind in ATTEMPTS:
         due = event["expires_at"] if entry.kind == "HookDelivered" else event.get("next_attempt_at")
         chain.alive_until = max(chain.alive_until, due or 0)

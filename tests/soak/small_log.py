@@ -5,7 +5,7 @@ from typing import Any
 from tests.soak.ledger import Called, Ledgers, Pushed, Seen
 from tests.soak.naive import Entry, Log
 
-__all__ = ["LATER", "ONE", "TWO", "decision", "rerun", "small_ledgers", "small_log"]
+__all__ = ["LATER", "ONE", "TWO", "decision", "rerun", "seal", "small_ledgers", "small_log"]
 
 PUSHES = ("11111111-1111-5111-8111-111111111111", "22222222-2222-5222-8222-222222222222")
 ONE, TWO = (f"{push}-{offset}-1-0" for offset, push in enumerate(PUSHES))
@@ -21,6 +21,8 @@ def small_log() -> Log:
         _callback(0, ONE, 1, "success"),
         _callback(1, ONE, 2, "success"),
         _callback(2, ONE, 2, "failure"),
+        seal(3, TWO, 1, intent=7),
+        _callback(4, TWO, 1, "success"),
         Entry("deliveries", 0, 0, 100, "Fence", {"owner": "a"}),
         decision(1, "HookAttemptFailed", ONE, 1, error="status", next_attempt_at=2_000),
         decision(2, "HookDelivered", ONE, 1, expires_at=9_000),
@@ -28,7 +30,8 @@ def small_log() -> Log:
         decision(4, "ChainCompleted", ONE, 2),
         decision(5, "ChainHalted", TWO, 1, valid=False, reason="gone"),
         decision(6, "HookDelivered", TWO, 1, expires_at=9_000),
-        decision(7, "ChainHalted", TWO, 1, reason="callback_timeout"),
+        decision(7, "StepClosing", TWO, 1),
+        decision(8, "ChainHalted", TWO, 1, reason="callback_timeout", read_to={"callbacks": 4}),
     ]
 
 
@@ -53,6 +56,11 @@ def small_ledgers() -> Ledgers:
 def decision(offset: int, kind: str, chain_id: str, step: int, *, valid: bool = True, **more: Any) -> Entry:
     event = {"chain_id": chain_id, "step": step, "read_to": {"callbacks": 3}, **more}
     return Entry("deliveries", 0, offset, 1_000 + offset, kind, event, valid)
+
+
+def seal(offset: int, chain_id: str, step: int, *, intent: int) -> Entry:
+    event = {"chain_id": chain_id, "step": step, "intent": intent}
+    return Entry("callbacks", 0, offset, 2_000 + offset, "StepSealed", event)
 
 
 def rerun(offset: int) -> Entry:

@@ -8,7 +8,7 @@ import pytest
 from tests.soak.judge import Judgement, compare, judge
 from tests.soak.ledger import Called, Happened, Ledgers, Ordered, Pushed, Seen
 from tests.soak.naive import Log, fold
-from tests.soak.small_log import LATER, ONE, TWO, decision, rerun, small_ledgers, small_log
+from tests.soak.small_log import LATER, ONE, TWO, decision, rerun, seal, small_ledgers, small_log
 
 
 def judged(log: Log, ledgers: Ledgers) -> Judgement:
@@ -30,12 +30,17 @@ def test_the_naive_fold_sees_repeats_void_decisions_and_first_verdicts() -> None
         TWO: ("callback_timeout", 1),
     }
     assert chains[ONE].verdicts == {1: (0, "success"), 2: (1, "success")}
+    assert (chains[TWO].verdicts, chains[TWO].seals) == ({}, {1: 3}), "a verdict above its seal is void"
 
 
 LEDGERS: list[tuple[str, Callable[[Ledgers], None]]] = [
     ("I1 push v9", lambda it: it.pushed.append(Pushed("dockerhub", "ns/app", "v9", "body of v9", 1, 202))),
     ("I1 push v1", lambda it: it.pushed.append(Pushed("distribution", "ns/app", "v1", "body of v1", 1, 202))),
     ("I4 success of step 1", lambda it: it.called.append(Called(TWO, 1, "success", 1, 200))),
+    (
+        f"I4 success of step 1 of {TWO} was answered 200, and a seal",
+        lambda it: it.called.append(Called(TWO, 1, "success", 1, 200)),
+    ),
     ("I4 failure of step 2", lambda it: it.called.append(Called(ONE, 2, "failure", 1, 200))),
     (f"lost {ONE}: its cancel", lambda it: it.ordered.append(Ordered("cancel", ONE, "k", 1, 202, ONE))),
     (f"lost {ONE}: its run", lambda it: it.ordered.append(Ordered("run", ONE, "k", 1, 202, f"{ONE}7"))),
@@ -58,15 +63,19 @@ LOGS: list[tuple[str, Log]] = [
     ("I1 push v2", without(small_log(), "pushes", 1)),
     ("I4 success of step 1", without(small_log(), "callbacks", 0)),
     (f"I2 {ONE}-2", without(small_log(), "callbacks", 0)),
-    (f"I8 {TWO}", without(small_log(), "deliveries", 7)),
+    (f"I8 {TWO}", without(small_log(), "deliveries", 8)),
+    (f"I4 {TWO}: halted", without(small_log(), "callbacks", 3)),
+    (f"I4 {TWO}: halted", without(small_log(), "deliveries", 7)),
+    (f"I4 {TWO}: halted", [*without(small_log(), "callbacks", 3), seal(5, TWO, 1, intent=7)]),
+    (f"I4 {TWO}: halted", [*without(small_log(), "callbacks", 3), seal(3, TWO, 1, intent=6)]),
     (f"fold {ONE[:36]}: 0 runs", [*small_log(), rerun(0)]),
     (
         f"I9 {ONE}",
-        [*without(small_log(), "deliveries", 4), decision(8, "ChainHalted", ONE, 2, reason="callback_timeout")],
+        [*without(small_log(), "deliveries", 4), decision(9, "ChainHalted", ONE, 2, reason="callback_timeout")],
     ),
     (
         "I4 success of step 2",
-        [*without(small_log(), "deliveries", 4), decision(8, "ChainHalted", ONE, 2, reason="delivery_failed")],
+        [*without(small_log(), "deliveries", 4), decision(9, "ChainHalted", ONE, 2, reason="delivery_failed")],
     ),
 ]
 

@@ -23,6 +23,7 @@ from hookline.chain.events import (
     ReadTo,
     RedeliveryRequested,
     StepClosing,
+    StepSealed,
     Verdict,
 )
 from hookline.chain.ids import ChainId, partition_of
@@ -174,6 +175,10 @@ class History:
     def closing(self, chain: ChainId, step: int) -> int:
         return self.decide(chain, StepClosing(**self.decision(chain, step)))
 
+    def sealed(self, chain: ChainId, step: int, intent: int) -> int:
+        event = StepSealed(cause=chain.cause, chain_id=str(chain), step=step, intent=intent, sealed_at=self.now)
+        return self.write(event, self.place(chain.push_id))
+
     def halted(self, chain: ChainId, step: int, reason: HaltReason) -> int:
         return self.decide(chain, ChainHalted(**self.decision(chain, step), reason=reason))
 
@@ -222,7 +227,7 @@ def fill(history: History, seed: int, pushes: int) -> Iterator[None]:
 def _happen(history: History, random: Random, chains: list[tuple[ChainId, int]]) -> None:
     chain, steps = random.choice(chains[-6:])
     step = random.randint(1, steps)
-    match random.randrange(12):
+    match random.randrange(14):
         case 0 | 1 | 2:
             history.delivered(chain, step, random.randint(1, 2))
         case 3 | 4 | 5:
@@ -244,3 +249,11 @@ def _happen(history: History, random: Random, chains: list[tuple[ChainId, int]])
             else:
                 run = history.run(chain, step, plan(chain.n, steps, f"p{chain.n}"))
                 chains.append((run, steps))
+        case 12:
+            history.sealed(chain, step, history.closing(chain, step))
+        case 13:
+            intent = history.failed(chain, step, last=True)
+            if random.random() < 0.5:
+                history.verdict(chain, step, random.choice(list(Verdict)))
+            history.sealed(chain, step, intent)
+            history.verdict(chain, step, random.choice(list(Verdict)))

@@ -84,6 +84,32 @@ async def test_a_row_says_why_the_last_attempt_of_its_step_failed(console: Runni
     assert row["detail"] is None
 
 
+async def test_a_seal_says_nothing_in_a_row(console: Running) -> None:
+    """It lies where verdicts do, and is none: the row goes on saying why the last attempt failed."""
+    made = await console.make()
+    chain = started(console, 1, made["id"])
+    console.writing.verdict(chain, 1, description="built")
+    intent = console.writing.failed(chain, 2, last=True, detail="its answer was cut short")
+    console.writing.sealed(chain, 2, intent)
+    console.writing.verdict(chain, 2, description="too late")
+    console.writing.halted(chain, 2, HaltReason.DELIVERY_FAILED)
+    (row,) = await history_rows(console)
+    assert (row["status"], row["step"], row["description"]) == ("error", 2, "built")
+    assert row["detail"] == "its receiver answered 500: its answer was cut short"
+    timeline = (await console.get(f"/api/chains/{chain}"))["timeline"]
+    assert [(e["type"], e["void"]) for e in timeline][1:] == [
+        ("HookAttemptFailed", None),
+        ("StepSealed", None),
+        ("CallbackReceived", "later"),
+        ("ChainHalted", None),
+    ]
+
+
+async def history_rows(console: Running) -> Any:
+    await console.projected()
+    return (await console.get(f"{HUB}/ci/history/"))["results"]
+
+
 async def test_history_of_a_deleted_pipeline_stays_by_its_id(console: Running) -> None:
     made = await console.make()
     chain = started(console, 1, made["id"])

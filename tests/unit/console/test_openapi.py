@@ -3,11 +3,12 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import get_args
 
 from openapi_spec_validator import validate
 
 from hookline import __version__
-from hookline.chain.events import HaltReason, Verdict
+from hookline.chain.events import ChainEvent, HaltReason, RedeliveryRequested, Verdict
 from hookline.clock import SystemClock
 from hookline.log.memory import MemoryCluster
 from hookline.log.watch import LogState
@@ -64,3 +65,8 @@ def test_words() -> None:
     assert schemas["Step"]["properties"]["verdict"]["enum"] == [*(verdict.value for verdict in Verdict), None]
     why = schemas["Push"]["properties"]["nothing_started"]["oneOf"][1]
     assert why["properties"]["code"]["enum"] == [code.value for code in WhyCode]
+
+
+def test_a_timeline_may_hold_every_event_of_a_chain() -> None:
+    kinds = document()["components"]["schemas"]["Event"]["properties"]["type"]["enum"]
+    assert sorted(kinds) == sorted(model.__name__ for model in (*get_args(ChainEvent), RedeliveryRequested))

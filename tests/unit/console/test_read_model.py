@@ -325,6 +325,28 @@ def test_void_events_are_kept_and_change_nothing(database: Database) -> None:
     assert row.status == "pending"
 
 
+def test_a_seal_holds_when_its_chain_is_read_back_from_its_rows(database: Database) -> None:
+    """Its intent lies in another log, and must be folded before it: else a later verdict would count."""
+    cluster = MemoryCluster(PARTITIONS)
+    history = History(cluster, PARTITIONS)
+    (chain,) = history.push(push(1, (plan(hooks=2),)))
+    history.delivered(chain, 1)
+    stray = history.sealed(chain, 1, 1)
+    seal = history.sealed(chain, 1, history.closing(chain, 1))
+    with opened(database, cluster) as model:
+        read_all(model, cluster)
+    above = history.verdict(chain, 1)
+    with opened(database, cluster) as model:  # its memory is empty
+        read_all(model, cluster)
+    with database.read() as connection:
+        void = {row.offset: row.void for row in connection.execute(select(events)) if row.topic == "callbacks"}
+        (row,) = connection.execute(select(chains))
+        folded = load_chains(connection, [str(chain)])
+    assert void == {stray: "misfit", seal: None, above: "later"}
+    assert (row.status, row.step) == ("pending", 1)
+    assert folded == full_fold(cluster)
+
+
 def test_a_repeat_starts_nothing_over_a_restart(database: Database) -> None:
     cluster = MemoryCluster(PARTITIONS)
     history = History(cluster, PARTITIONS)

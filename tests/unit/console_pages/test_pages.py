@@ -173,9 +173,28 @@ async def test_void_entries_say_why(world: World, visitor: Visitor) -> None:
     in_order(page, ["verdict failure", "Halted at step 2: callback_failure", "verdict success void"])
     in_order(page, ["Does not count: this step had a verdict already", "changed my mind"])
     fenced = await visitor.get(f"/chains/{world.chains['timeout']}")
-    in_order(fenced, ["being closed", "Halted at step 1: callback_timeout", "Step 2 (scan): attempt 1 delivered void"])
+    in_order(fenced, ["being closed", "sealed, later verdicts are void", "verdict success void"])
+    in_order(
+        fenced,
+        [
+            "verdict success void",
+            "Does not count: this step had been sealed already",
+            "a minute late",
+            "Halted at step 1: callback_timeout",
+            "Step 2 (scan): attempt 1 delivered void",
+        ],
+    )
     assert "Does not count: written by a dispatcher that had lost this partition" in fenced.text
     assert page.source.count('<li class="good void">') == 1
+
+
+async def test_a_seal_that_does_not_count_says_why(console: Running, world: World, visitor: Visitor) -> None:
+    chain = world.chains["retrying"]
+    console.writing.sealed(chain, 2, 0)
+    console.writing.sealed(chain, 9, 0)
+    await console.projected()
+    page = await visitor.get(f"/chains/{chain}")
+    in_order(page, ["sealed", "it names no first intent to halt at this step", "this chain does not have that step"])
 
 
 async def test_a_second_end_is_void(console: Running, world: World, visitor: Visitor) -> None:

@@ -133,7 +133,8 @@ def _chains_of_shop(console: Running, world: World, plan: Plan, notify: Plan) ->
 
     (chains["timeout"],) = _start(console, 3, plan, tag="1.4.2")
     writing.delivered(chains["timeout"], 1)
-    writing.closing(chains["timeout"], 1)
+    writing.sealed(chains["timeout"], 1, writing.closing(chains["timeout"], 1))
+    writing.verdict(chains["timeout"], 1, description="a minute late")
     writing.fence(place := writing.place(chains["timeout"].push_id))
     writing.halted(chains["timeout"], 1, HaltReason.CALLBACK_TIMEOUT)
     writing.fences[place], current = 0, writing.fences[place]
