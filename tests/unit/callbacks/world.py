@@ -186,7 +186,7 @@ class World:
             chain_id,
         )
 
-    def closing(self, chain_id: ChainId, step: int) -> int:
+    def closing(self, chain_id: ChainId, step: int, *, fence: int | None = None) -> int:
         return self.decide(
             StepClosing(
                 cause=chain_id.cause,
@@ -196,6 +196,7 @@ class World:
                 decided_at=self.clock.now_ms(),
             ),
             chain_id,
+            fence,
         )
 
     def sealed(self, chain_id: ChainId, step: int, intent: int) -> int:
