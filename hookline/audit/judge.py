@@ -47,7 +47,7 @@ class PartitionJudge:
         skipped: Collection[Skip] = (),
     ) -> None:
         self.counts: Counter[str] = Counter()
-        """Records that are judged by nothing more: `void` decisions, `later` verdicts, `unjudged` (their chain began
+        """Records that are judged by nothing more: `void` decisions, `later` verdicts and seals, `unjudged` (their chain began
         before the log does, or ended long before), `skipped` (they cannot be read, and an operator let all pass over them)."""
         self._number = number
         self._partitions = partitions
@@ -150,12 +150,20 @@ class PartitionJudge:
                 record,
                 f"a callback of step {event.step}, and no success of step {event.step - 1} is below it",
             )
-        judged = chain.step(event.step)
-        self.counts["later"] += judged.verdict is not None or judged.seal is not None
+        self._count_later(chain, event.step)
 
     def _judge_seal(self, record: Record, event: StepSealed) -> None:
-        if (chain := self._chain(record, event)) is not None and (said := misfit(chain, event)) is not None:
+        if (chain := self._chain(record, event)) is None:
+            return
+        if (said := misfit(chain, event)) is not None:
             self._wrong(Invariant.I4, record, f"it seals nothing: {said}")
+        else:
+            self._count_later(chain, event.step)
+
+    def _count_later(self, chain: Chain, number: int) -> None:
+        """Of a step the first verdict or seal counts."""
+        step = chain.step(number)
+        self.counts["later"] += step.verdict is not None or step.seal is not None
 
     def _judge_decision(self, read: Read, event: Decision) -> None:
         if (chain := self._chain(read.record, event)) is not None:

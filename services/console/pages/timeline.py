@@ -20,6 +20,7 @@ from hookline.chain.events import (
     StepSealed,
     Verdict,
 )
+from hookline.chain.state import Chain
 from services.console.attempt_words import attempt_words
 from services.console.pages.words import milliseconds, reason_words
 from services.console.readmodel.history import PushRow, Timeline, TimelineEvent
@@ -61,9 +62,9 @@ class Entry(NamedTuple):
 
 def entries(timeline: Timeline) -> list[Entry]:
     """From what started the chain to its end."""
-    partition, plan = timeline.row.partition, timeline.chain.plan
+    partition = timeline.row.partition
     begun = [_push(timeline.push)] if timeline.push is not None and timeline.row.run == 0 else []
-    return begun + [_entry(event, partition, plan) for event in timeline.events]
+    return begun + [_entry(event, partition, timeline.chain) for event in timeline.events]
 
 
 def _push(push: PushRow) -> Entry:
@@ -79,13 +80,13 @@ def _push(push: PushRow) -> Entry:
     return Entry(push.received_at, Tone.START, "Push received", place, facts)
 
 
-def _entry(found: TimelineEvent, partition: int, plan: Plan) -> Entry:
+def _entry(found: TimelineEvent, partition: int, chain: Chain) -> Entry:
     place = f"{found.topic}[{partition}]@{found.offset}"
     if found.type == f"hookline.{RedeliveryRequested.__name__}.v1":
         entry = _run(found.timestamp, place, found.fields)
     else:
-        entry = _event(found.timestamp, place, EVENTS[found.type].model_validate(found.fields), plan)
-    return entry if found.void is None else entry._replace(void=_void_words(found))
+        entry = _event(found.timestamp, place, EVENTS[found.type].model_validate(found.fields), chain.plan)
+    return entry if found.void is None else entry._replace(void=_void_words(found, chain))
 
 
 def _run(at: int, place: str, fields: dict[str, JsonValue]) -> Entry:
@@ -161,11 +162,16 @@ def _given(*facts: Fact) -> tuple[Fact, ...]:
     return tuple(fact for fact in facts if (fact.text, fact.at, fact.url) != (None, None, None))
 
 
-def _void_words(event: TimelineEvent) -> str:
+def _void_words(event: TimelineEvent, chain: Chain) -> str:
     if event.void == FENCED:
         return "written by a dispatcher that had lost this partition to another one"
+    step = event.fields["step"]
     if event.void == MISFIT:
-        return "this chain does not have that step"
+        has_step = isinstance(step, int) and step <= len(chain.steps)
+        return "it names no first intent to halt at this step" if has_step else "this chain does not have that step"
     if event.topic == "callbacks":
+        seal = chain.step(step).seal if isinstance(step, int) else None
+        if seal is not None:
+            return "this step had been sealed already, and nothing above its seal counts"
         return "this step had a verdict already, and the first one counts"
     return "the chain had ended already, and the first end counts"

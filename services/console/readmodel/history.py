@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, func, select, true, tuple_
 
-from hookline.chain.events import HookAttemptFailed, HookDelivered, Payload, ReadTo
+from hookline.chain.events import CallbackReceived, HookAttemptFailed, HookDelivered, Payload, ReadTo
 from hookline.chain.payloads import unpack_payload
 from hookline.chain.state import Chain
 from hookline.log.records import Topic
@@ -104,6 +104,7 @@ class Timeline(NamedTuple):
 
 
 _FAILED = f"hookline.{HookAttemptFailed.__name__}.v1"
+_VERDICT = f"hookline.{CallbackReceived.__name__}.v1"
 _ATTEMPTS = (_FAILED, f"hookline.{HookDelivered.__name__}.v1")
 _CHAIN = tuple(chains.c[name] for name in ChainRow._fields[:-1])
 _PUSH = tuple(pushes.c[name] for name in PushRow._fields[:-2])
@@ -229,7 +230,7 @@ def _said(connection: Connection, ids: Iterable[str]) -> dict[str, Said]:
     telling = (
         select(events.c.chain_id, events.c.type, events.c.json)
         .where(events.c.chain_id.in_(list(ids)), events.c.void.is_(None))
-        .where((events.c.topic == Topic.CALLBACKS.value) | events.c.type.in_(_ATTEMPTS))
+        .where(events.c.type.in_((_VERDICT, *_ATTEMPTS)))
         .order_by(events.c.offset)
     )  # fmt: skip
     verdicts: dict[str, dict[str, Any]] = {}

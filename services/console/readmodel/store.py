@@ -69,7 +69,7 @@ def load_chains(connection: Connection, ids: Iterable[str]) -> dict[str, Chain]:
         counting = (
             select(events.c.chain_id, events.c.offset, events.c.type, events.c.json)
             .where(events.c.chain_id.in_(some), events.c.void.is_(None), events.c.type.not_in(_STARTS))
-            .order_by(events.c.topic, events.c.offset)
+            .order_by(events.c.topic.desc(), events.c.offset)  # `deliveries` first: a StepSealed counts by its intent
         )
         for chain_id, offset, event_type, json in connection.execute(counting):
             found[chain_id] = apply(found[chain_id], event_of(event_type, json), offset)

@@ -27,7 +27,7 @@ from hookline.log.records import LOGS, RawRecord, Topic
 from tests.unit.audit.script import Script
 from tests.unit.audit.simulations import simulated
 from tests.unit.audit.sources import Records, of_logs
-from tests.unit.chain.histories import World
+from tests.unit.chain.histories import MOVES, World
 from tests.unit.dispatcher.harness import LOG_ID
 
 FOLDER = Path(__file__).parents[2] / "data" / "histories"
@@ -77,13 +77,22 @@ def skipped_log() -> Script:
     return script
 
 
+class HonestWorld(World):
+    """In which nobody forges a seal: a recorded history has no findings."""
+
+    def run(self, steps: int) -> None:
+        moves = [move for move in MOVES if move is not World.forge]
+        for _ in range(steps):
+            moves[self.pick(len(moves))](self)
+
+
 def made(options: argparse.Namespace) -> Records:
     if options.seed is not None:
         records = asyncio.run(simulated(options.seed))
     elif options.skips:
         records = skipped_log().records
     else:
-        world = World(Random(options.world).randrange)
+        world = HonestWorld(Random(options.world).randrange)
         world.run(400)
         world.settle()
         records = of_logs(world.logs)

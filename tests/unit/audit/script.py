@@ -17,6 +17,7 @@ from hookline.chain.events import (
     RedeliveryRequested,
     SkipRequested,
     StepClosing,
+    StepSealed,
     Verdict,
 )
 from hookline.chain.ids import ChainId
@@ -37,6 +38,7 @@ class Script:
         self.fence()
         self.plans: dict[str, Plan] = {}
         self._names = 0
+        self._intents: dict[tuple[str, int], int] = {}
 
     def wait(self, seconds: float) -> "Script":
         self.now += round(seconds * SECOND)
@@ -119,10 +121,23 @@ class Script:
             "attempt": attempt, "started_at": self.now, "took_ms": 5, "error": AttemptError.STATUS, "status": 500,
             "next_attempt_at": again,
         }  # fmt: skip
-        return self._decide(HookAttemptFailed, chain, step, said | fields)
+        offset = self._decide(HookAttemptFailed, chain, step, said := said | fields)
+        if said["next_attempt_at"] is None:
+            self._intents.setdefault((chain, step), offset)
+        return offset
 
     def close(self, chain: str, step: int = 1, **fields: Any) -> int:
-        return self._decide(StepClosing, chain, step, fields)
+        offset = self._decide(StepClosing, chain, step, fields)
+        self._intents.setdefault((chain, step), offset)
+        return offset
+
+    def seal(self, chain: str, step: int = 1, **fields: Any) -> int:
+        """For the step's first intent; 0 where it has none."""
+        said = {
+            "cause": ChainId.parse(chain).cause, "chain_id": chain, "step": step,
+            "intent": self._intents.get((chain, step), 0), "sealed_at": self.now,
+        }  # fmt: skip
+        return self.records.append(StepSealed(**(said | fields)))
 
     def halt(self, chain: str, reason: HaltReason, step: int = 1, **fields: Any) -> int:
         return self._decide(ChainHalted, chain, step, {"reason": reason, **fields})

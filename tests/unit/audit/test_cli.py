@@ -18,7 +18,7 @@ from tests.unit.cli import inprocess
 from tests.unit.cli.inprocess import Done
 
 HISTORY = FOLDER / "real-run-1.hookline"
-RUN = "758fee78-dbdc-560e-b02a-01297684bd8a-0-0-1"
+RUN = "2986e5db-0e79-5dec-875e-5d97a97b0618-0-0-1"
 
 
 def hookline(*arguments: str | Path, cwd: Path = FOLDER, **settings: str) -> Done:
@@ -120,12 +120,12 @@ def test_replay_tells_one_chain_as_lines_for_machines() -> None:
 
     assert [one["event"] for one in told] == ["RedeliveryRequested", "HookAttemptFailed", "HookAttemptFailed"]
     assert {one["chain_id"] for one in told} == {RUN}
-    assert told[2]["rests_on"] == [{"topic": "deliveries", "partition": 0, "offset": 4}]
+    assert told[2]["rests_on"] == [{"topic": "deliveries", "partition": 11, "offset": 5}]
     assert told[2]["state"]["steps"][2]["failed"] == 2  # type: ignore[index]
 
 
 def test_state_shows_every_chain_at_a_moment() -> None:
-    then = hookline("state", "--at", "2026-11-24T12:34:18Z", "--input", HISTORY, "--json")
+    then = hookline("state", "--at", "2026-11-30T04:44:42Z", "--input", HISTORY, "--json")
     (first,) = fields(then.stdout)
     assert first["state"]["status"] == "running"  # type: ignore[index]
 

@@ -61,6 +61,12 @@ def closed(script: Script) -> str:
     return made
 
 
+def sealed(script: Script) -> str:
+    made = closed(script)
+    script.seal(made)
+    return made
+
+
 def failed_once(script: Script) -> str:
     made = script.push(2)
     script.fail(made)
@@ -78,6 +84,13 @@ BROKEN = {
     ),
     "a step whose success its writer had not read": Broken(
         "I2", "no success of step 1", succeeded, lambda s: s.deliver(chain(s), 2, read_to=low(s, callbacks=0))
+    ),
+    "a step whose success lies above its seal": Broken(
+        "I2", "no success of step 1", lambda s: s.callback(sealed(s)), lambda s: s.deliver(chain(s), 2)
+    ),
+    "a callback of the step behind one whose success lies above its seal": Broken(
+        "I2", "no success of step 1 is below it", lambda s: s.callback(sealed(s)), lambda s: s.callback(chain(s), 2),
+        Topic.CALLBACKS,
     ),
     "a step below that its run starts at": Broken(
         "I2", "starts at step 2", lambda s: s.rerun(succeeded(s), from_step=2), lambda s: s.deliver(chain(s, 1), 1)
@@ -130,12 +143,57 @@ BROKEN = {
         "I4", "a verdict of step 1", lambda s: (given_up(s), s.callback(chain(s))),
         lambda s: s.halt(chain(s), HaltReason.DELIVERY_FAILED),
     ),
+    "given up and sealed, and a verdict lies below the seal": Broken(
+        "I4", "a verdict of step 1", lambda s: (given_up(s), s.callback(chain(s)), s.seal(chain(s))),
+        lambda s: s.halt(chain(s), HaltReason.DELIVERY_FAILED),
+    ),
     "halted without an intent": Broken(
         "I4", "without an intent", failed_once, lambda s: s.halt(chain(s), HaltReason.DELIVERY_FAILED)
     ),
-    "halted before its seal": Broken(
-        "I4", "before its seal", lambda s: (s.complete(succeeded(s, 1)), given_up(s)),
-        lambda s: s.halt(chain(s, 1), HaltReason.DELIVERY_FAILED, read_to=low(s, callbacks=0)),
+    "halted without a seal": Broken(
+        "I4", "without a StepSealed below its read_to; to seal step 1 for deliveries@1", given_up,
+        lambda s: s.halt(chain(s), HaltReason.DELIVERY_FAILED),
+    ),
+    "timed out without a seal": Broken(
+        "I4", "without a StepSealed", closed, lambda s: s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT)
+    ),
+    "halted before its seal was read": Broken(
+        "I4", "without a StepSealed", sealed,
+        lambda s: s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT, read_to=low(s, callbacks=0)),
+    ),
+    "halted by the seal of another step": Broken(
+        "I4", "without a StepSealed",
+        lambda s: (s.push(2, delays_s=()), s.callback(chain(s)), s.fail(chain(s)), s.fail(chain(s), 2), s.seal(chain(s))),
+        lambda s: s.halt(chain(s), HaltReason.DELIVERY_FAILED, 2),
+    ),
+    "halted by the seal of another chain": Broken(
+        "I4", "without a StepSealed", lambda s: (given_up(s), given_up(s), s.seal(chain(s))),
+        lambda s: s.halt(chain(s, 1), HaltReason.DELIVERY_FAILED),
+    ),
+    "a seal without an intent": Broken(
+        "I4", "it seals nothing: deliveries@1", delivered, lambda s: s.seal(chain(s), intent=1), Topic.CALLBACKS
+    ),
+    "a seal for a failure that is tried again": Broken(
+        "I4", "it seals nothing: deliveries@1", failed_once, lambda s: s.seal(chain(s), intent=1), Topic.CALLBACKS
+    ),
+    "a seal for the intent of another chain": Broken(
+        "I4", "it seals nothing", lambda s: (given_up(s), given_up(s)), lambda s: s.seal(chain(s), intent=2),
+        Topic.CALLBACKS,
+    ),
+    "a seal for an intent that is not the first": Broken(
+        "I4", "it seals nothing",
+        lambda s: (s.push(2, delays_s=(), deadline_s=60), s.fail(chain(s)), s.fence(), s.fail(chain(s), token=0, attempt=1)),
+        lambda s: s.seal(chain(s), intent=3), Topic.CALLBACKS,
+    ),
+    "a seal for the intent of a fenced worker": Broken(
+        "I4", "it seals nothing", lambda s: (expired(s), s.fence(), s.close(chain(s), token=0)),
+        lambda s: s.seal(chain(s), intent=3), Topic.CALLBACKS,
+    ),
+    "a seal of another step than its intent's": Broken(
+        "I4", "it seals nothing", given_up, lambda s: s.seal(chain(s), 2, intent=1), Topic.CALLBACKS
+    ),
+    "a seal of a step that its chain does not have": Broken(
+        "I7", "has 2 steps", given_up, lambda s: s.seal(chain(s), 3, intent=1), Topic.CALLBACKS
     ),
     "given up though the plan has another attempt": Broken(
         "I4", "the plan has another", lambda s: s.push(1), lambda s: s.fail(chain(s), next_attempt_at=None)
@@ -195,6 +253,10 @@ BROKEN = {
     "a timeout, and a verdict was read": Broken(
         "I9", "a verdict of step 1", lambda s: s.callback(closed(s)), lambda s: s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT)
     ),
+    "a timeout that is sealed, and a verdict lies below the seal": Broken(
+        "I9", "a verdict of step 1", lambda s: (s.callback(closed(s)), s.seal(chain(s))),
+        lambda s: s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT),
+    ),
     # ---- I10
     "a token that is no Fence": Broken("I10", "not the offset of a Fence", delivered, lambda s: s.fail(chain(s), token=1)),
     "a token of a Fence to come": Broken("I10", "not the offset of a Fence", delivered, lambda s: s.fail(chain(s), token=99)),
@@ -232,8 +294,17 @@ GOOD: dict[str, Callable[[Script], object]] = {
         s.cancel(delivered(s)), s.cancel(chain(s)), s.deliver(s.push()),
         s.halt(chain(s), HaltReason.CANCELLED, read_to=low(s, commands=1)),
     ),
-    "a verdict that came while the halt was under way": lambda s: (
-        closed(s), s.callback(chain(s)), s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT, read_to=low(s, callbacks=0))
+    "a verdict that came behind the seal": lambda s: (
+        sealed(s), s.callback(chain(s)), s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT)
+    ),
+    "a seal by each of two owners, the second by the first one's intent": lambda s: (
+        sealed(s), s.fence(), s.seal(chain(s)), s.halt(chain(s), HaltReason.CALLBACK_TIMEOUT)
+    ),
+    "a seal that came when its chain had been cancelled": lambda s: (
+        closed(s), s.cancel(chain(s)), s.halt(chain(s), HaltReason.CANCELLED), s.seal(chain(s))
+    ),
+    "a seal that came behind a verdict": lambda s: (
+        given_up(s), s.callback(chain(s)), s.seal(chain(s)), s.deliver(chain(s), 2)
     ),
     "an answer that came after the next step was delivered": lambda s: (
         s.push(2), s.callback(chain(s)), s.deliver(chain(s), 2), s.deliver(chain(s), 1)
@@ -274,7 +345,8 @@ async def test_what_may_well_happen_is_not_found(name: str) -> None:
     [
         (lambda s: s.push(), "to POST step 1"),
         (expired, "to close step 1"),
-        (closed, "to halt at step 1: callback_timeout"),
+        (closed, "to seal step 1 for deliveries@2"),
+        (sealed, "to halt at step 1: callback_timeout"),
         (lambda s: succeeded(s, 1), "to complete"),
     ],
 )
@@ -294,3 +366,25 @@ async def test_what_waits_is_not_stuck() -> None:
     script.deliver(script.push())
 
     assert (await judge(script.records, settled=True))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("write", "later"),
+    [
+        (sealed, 0),
+        (lambda s: s.callback(sealed(s)), 1),
+        (lambda s: (s.callback(sealed(s)), s.callback(chain(s), 1, Verdict.ERROR)), 2),
+        (lambda s: s.seal(sealed(s)), 1),
+        (lambda s: (s.callback(closed(s)), s.seal(chain(s))), 1),
+        (lambda s: (s.callback(closed(s)), s.seal(chain(s)), s.callback(chain(s))), 2),
+    ],
+)
+async def test_what_lies_above_the_first_verdict_or_seal_of_its_step_is_counted_as_later(
+    write: Callable[[Script], object], later: int
+) -> None:
+    script = Script()
+    write(script)
+    findings, figures = await judge(script.records)
+
+    assert findings == []
+    assert figures.passed["later"] == later

@@ -13,7 +13,7 @@ import pytest
 
 from hookline.audit.bundle_file import BundleSource
 from hookline.audit.walk import Walk
-from hookline.chain.events import EVENTS, CallbackReceived, HaltReason, HookDelivered
+from hookline.chain.events import EVENTS, CallbackReceived, HaltReason, HookDelivered, StepSealed
 from hookline.chain.fold import PartitionFold
 from hookline.errors import Undecodable
 from hookline.log.codec import Record, decode
@@ -98,12 +98,30 @@ def test_every_way_to_end_is_in_one(told: list[dict[str, dict[str, int]]]) -> No
 def test_runs_repeats_void_decisions_and_later_verdicts_are_in_one(told: list[dict[str, dict[str, int]]]) -> None:
     assert any(not chain.endswith("-0") for history in told for chain in history["chains"]), "a run"
     assert sum(history["passed"].get("void", 0) for history in told), "a decision of a fenced worker"
-    assert sum(history["passed"].get("later", 0) for history in told), "a second verdict of a step"
+    assert sum(history["passed"].get("later", 0) for history in told), (
+        "a second verdict of a step, or one above its seal"
+    )
     pushes: list[str] = []
     for record in records():
         if record.topic is Topic.PUSHES:
             pushes.append(record.event.push_id)  # type: ignore[union-attr]
     assert len(set(pushes)) < len(pushes), "a repeated push"
+
+
+def test_a_verdict_above_the_seal_of_its_step_is_in_one() -> None:
+    void = 0
+    for path in HISTORIES:
+        with BundleSource(path) as source:
+            found = asyncio.run(read_all(source))
+        for place, raws in found.items():
+            sealed: set[tuple[str, int]] = set()
+            for record in decoded(raws) if place.topic is Topic.CALLBACKS else ():
+                event = record.event
+                if isinstance(event, StepSealed):
+                    sealed.add((event.chain_id, event.step))
+                elif isinstance(event, CallbackReceived):
+                    void += (event.chain_id, event.step) in sealed
+    assert void
 
 
 def test_callbacks_before_their_answer_and_after_the_end_are_in_one() -> None:
@@ -117,8 +135,8 @@ def test_callbacks_before_their_answer_and_after_the_end_are_in_one() -> None:
             if place.topic is Topic.CALLBACKS:
                 for record in decoded(raws):
                     event = record.event
-                    assert isinstance(event, CallbackReceived)
-                    verdicts.setdefault((event.chain_id, event.step), record.offset)
+                    if isinstance(event, CallbackReceived):
+                        verdicts.setdefault((event.chain_id, event.step), record.offset)
         for place, raws in found.items():
             for record in decoded(raws) if place.topic is Topic.DELIVERIES else ():
                 event = record.event

@@ -51,6 +51,7 @@ def a_chain() -> Script:
     script.callback(made)
     script.deliver(made, 2)
     script.wait(60).close(made, 2)
+    script.seal(made, 2)
     script.halt(made, HaltReason.CALLBACK_TIMEOUT, 2)
     run = script.rerun(made, 2)
     script.deliver(run, 2)
@@ -70,7 +71,8 @@ async def test_each_event_says_on_which_record_it_rests() -> None:
     assert places(again) == ["commands@0"], "the run's own cause"
     assert places(of(found, "StepClosing")[0]) == ["deliveries@3"]
     timeout, cancelled = of(found, "ChainHalted")
-    assert places(timeout) == ["deliveries@4"], "its intent"
+    assert places(timeout) == ["callbacks@1"], "its seal"
+    assert places(of(found, "StepSealed")[0]) == ["deliveries@4"], "its intent"
     assert places(cancelled) == ["commands@1"]
     assert places(of(found, "RedeliveryRequested")[0]) == ["pushes@0"]
 
@@ -101,6 +103,7 @@ async def test_the_state_after_each_event_is_told() -> None:
         "step 2 of 2 due",
         f"step 2 of 2 delivered, its verdict is awaited until {show_time(START + 65_000)}",
         "step 2 of 2 being closed: callback_timeout",
+        "step 2 of 2 being closed: callback_timeout",
         "halted at step 2 of 2: callback_timeout",
     ]
 
@@ -111,6 +114,7 @@ async def test_who_wrote_it() -> None:
     assert {type(entry.record.event).__name__: entry.who for entry in found} == {
         "PushReceived": "ingress, test",
         "CallbackReceived": "callbacks",
+        "StepSealed": "dispatcher",
         "CancelRequested": "console, ada",
         "RedeliveryRequested": "console, ada",
         **dict.fromkeys(("HookAttemptFailed", "HookDelivered", "StepClosing", "ChainHalted"), "dispatcher w, fence 0"),
@@ -135,6 +139,26 @@ async def test_what_is_void_says_why() -> None:
         ("CallbackReceived", "later"),
     ]
     assert of(found, "HookDelivered")[0].who == "dispatcher w, fence 0"
+
+
+async def test_a_verdict_above_a_seal_is_void_and_the_seal_of_a_judged_step_too() -> None:
+    script = Script()
+    timed_out, judged = script.push(), script.push()
+    for made in (timed_out, judged):
+        script.deliver(made)
+    script.wait(60)
+    for made in (timed_out, judged):
+        script.close(made)
+    script.seal(timed_out)
+    script.callback(timed_out)
+    script.callback(judged)
+    script.seal(judged)
+    found = await entries(script.records)
+
+    assert [(e.record.offset, e.void) for e in found if e.record.topic is Topic.CALLBACKS] == [
+        (0, ""), (1, "later"), (2, ""), (3, "later"),
+    ]  # fmt: skip
+    assert "later verdicts are void" in what(of(found, "StepSealed")[0])
 
 
 async def test_a_selection_tells_only_what_was_asked_for() -> None:
@@ -174,9 +198,9 @@ async def test_fields_for_machines_name_place_inputs_and_state() -> None:
     json.dumps(fields)
     assert fields["topic"] == "deliveries"
     assert fields["offset"] == 6 - 1
-    assert fields["rests_on"] == [{"topic": "deliveries", "partition": 0, "offset": 4}]
+    assert fields["rests_on"] == [{"topic": "callbacks", "partition": 0, "offset": 1}]
     assert fields["state"]["status"] == "halted"  # type: ignore[index]
-    assert fields["data"]["read_to"] == {"pushes": 1, "callbacks": 1, "commands": 0}  # type: ignore[index]
+    assert fields["data"]["read_to"] == {"pushes": 1, "callbacks": 2, "commands": 0}  # type: ignore[index]
     assert fields["at"] == show_time(START + 65_000)
 
 
@@ -237,7 +261,7 @@ async def test_records_about_chains_that_are_gone_are_counted() -> None:
         "RedeliveryRequested",
         "PushReceived",
     }
-    assert run.passed == 7 - 1, "all of the first run"
+    assert run.passed == 8 - 1, "all of the first run"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from hookline.chain.events import (
     RedeliveryRequested,
     SkipRequested,
     StepClosing,
+    StepSealed,
     Verdict,
 )
 from hookline.chain.pipeline import LogId, Pipeline
@@ -84,14 +85,16 @@ def test_every_type_has_a_message_whose_payload_is_its_schema() -> None:
     assert all((DOCS / f"../schemas/{ce_type}.json").exists() for ce_type in found)
 
 
-def test_each_topic_has_one_writer() -> None:
+def test_each_topic_has_one_writer_and_callbacks_the_sealing_dispatcher_too() -> None:
     senders = [
         name
         for name, operation in part("operations").items()
         if isinstance(operation, dict) and operation["action"] == "send"
     ]
 
-    assert sorted(name.split("-sends-")[1] for name in senders) == sorted(Topic)
+    writers = {topic: {name.split("-")[0] for name in senders if name.endswith(f"-sends-{topic}")} for topic in Topic}
+    assert writers.pop(Topic.CALLBACKS) == {"callbacks", "dispatcher"}
+    assert {topic: len(found) for topic, found in writers.items()} == dict.fromkeys(writers, 1)
 
 
 @pytest.mark.parametrize("name", part("operations"))
@@ -137,6 +140,7 @@ SAMPLES: dict[type[Event], Event] = {
             payload={}, raw="{}", settings_offset=0, plans=(),
         ),
         CallbackReceived(cause=7, chain_id=CHAIN, step=1, state=Verdict.SUCCESS, received_at=1, remote_ip="127.0.0.1"),
+        StepSealed(cause=7, chain_id=CHAIN, step=1, intent=9, sealed_at=1),
         CancelRequested(cause=7, chain_id=CHAIN, by="admin", requested_at=1),
         RedeliveryRequested(
             cause=7, push_id=PUSH, repository="acme/app", by="admin", requested_at=1, from_step=1, plan=PLAN, payload={}
