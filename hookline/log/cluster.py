@@ -119,7 +119,11 @@ class Offsets(Protocol):
         """First offset of each place. Raises LogUnavailable."""
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """End (next offset to be written) of each place, as it stood at some moment after this call began. Raises LogUnavailable."""
+        """End (next offset to be written) of each place, as it stood at some moment after this call began.
+
+        Or before: a leader that was deposed while it stood still answers with its old end, until it hears of the new one. So
+        nothing that cannot be taken back may rest on an end (docs/design.md section 3, "End offsets"). Raises LogUnavailable.
+        """
 
     async def committed(self, group: str, places: Iterable[Place]) -> dict[Place, Commit]:
         """What that group committed; places without a commit are absent. Raises LogUnavailable."""

@@ -1,4 +1,4 @@
-"""A seeded plan of what goes wrong in the in-memory log: which append, end-offset read or commit is held back, refused, or lands late.
+"""A seeded plan of what goes wrong in the in-memory log: what is held back, refused, or lands late, and which end offset is an old one.
 
 Times are turns of the event loop: a test with faults needs no real time and repeats itself from its seed.
 """
@@ -44,7 +44,8 @@ class Faults:
     held: an append, read or commit is delayed. late: the sender gets AppendFailed (or CommitRefused), and the record
     (or commit) lands before or after that. refused: the same, and it never lands. unanswered: LogUnavailable.
     commits: how many times likelier a commit is late or refused than an append: there are far fewer of them.
-    split: a poll hands out only a part of what there is. late_turns: how long after its sender gave up something may land.
+    split: a poll hands out only a part of what there is. stale: an end offset is one of the past, as a leader says that was
+    deposed while it stood still (ListOffsets is not linearizable). late_turns: how long after its sender gave up something may land.
     budget: after that many failures (late, refused, unanswered) there are only delays, so that a test comes to its end.
     """
 
@@ -54,6 +55,7 @@ class Faults:
     refused: float = 0.05
     unanswered: float = 0.05
     split: float = 0.5
+    stale: float = 0.0
     commits: float = 1.0
     late_turns: int = 150
     budget: int = 1_000_000
@@ -102,6 +104,13 @@ class Faults:
         handed_out = self._random.randint(0, available)
         self.counts["poll split"] += handed_out < available
         return handed_out
+
+    def end(self, start: int, end: int) -> int:
+        """What is told where a log goes from `start` to `end`: its end, or one that it had before."""
+        if start == end or not self.stale or self._random.random() >= self.stale:
+            return end
+        self.counts["end stale"] += 1
+        return self._random.randint(start, end - 1)
 
     def _fails(self, chance: float, what: str) -> bool:
         if self.budget <= 0 or self._random.random() >= chance:

@@ -198,7 +198,10 @@ class MemoryOffsets:
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """Raises LogUnavailable."""
-        return await self._ask(lambda: {place: self._broker.end(place) for place in places})
+        return await self._ask(lambda: {place: self._end(place) for place in places})
+
+    def _end(self, place: Place) -> int:
+        return self._broker.faults.end(self._broker.start(place), self._broker.end(place))
 
     async def committed(self, group: str, places: Iterable[Place]) -> dict[Place, Commit]:
         """Raises LogUnavailable."""

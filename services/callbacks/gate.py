@@ -64,7 +64,7 @@ class Gate:
         self._writer = writer
 
     async def answer(self, callback: Callback) -> Answer:
-        """OK or NOT_ALLOWED. Raises Unavailable, AppendFailed, LogUnavailable: then a repeat is answered as the log says."""
+        """OK, NOT_ALLOWED or TOO_LATE. Raises Unavailable, AppendFailed, LogUnavailable: then a repeat is answered as the log says."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await self._answer(callback)

@@ -76,8 +76,10 @@ class Replica:
         return "; ".join(said)
 
     async def ends(self, places: Iterable[Place] | None = None) -> dict[Place, int]:
-        """End offsets of those places (default: of all logs), as they stood at some moment after this call; one ListOffsets
-        for all who ask.
+        """End offsets of those places (default: of all logs); one ListOffsets for all who ask, made after they asked.
+
+        A deposed leader tells an old end: no answer of 200 rests on one, and a goal that is too low only lets us answer
+        from less, which the table of answers allows.
 
         Raises LogUnavailable, and Unavailable while nothing is read.
         """

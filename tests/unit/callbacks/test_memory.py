@@ -2,7 +2,7 @@
 
 from hookline.chain.events import ChainHalted, HaltReason, Verdict
 from hookline.chain.fold import Repeats, apply, start
-from hookline.chain.state import Chain
+from hookline.chain.state import Chain, FirstVerdict
 from hookline.log.codec import Record, decode
 from hookline.log.records import Place, Positions, Topic
 from hookline.log.snapshots import Restored
@@ -89,6 +89,26 @@ def test_a_verdict_after_the_end_is_the_first_of_its_step_all_the_same() -> None
     verdict = kept.step(2).verdict
     assert verdict is not None
     assert (verdict.state, verdict.offset) == (Verdict.ERROR, 0)
+
+
+def test_a_seal_read_after_the_end_voids_the_verdicts_above_it_all_the_same() -> None:
+    world = World(partitions=1)
+    chain = world.push()
+    intent, later = world.closing(chain, 1), world.failed(chain, 2)
+    world.halted(chain, 1, HaltReason.CALLBACK_TIMEOUT)
+    world.sealed(chain, 1, intent)
+    world.heard(chain, 1, "success")
+    world.sealed(chain, 2, later + 1)  # names no intent
+    world.heard(chain, 2, "error")
+    memory = PartitionMemory(Restored(Positions(), -1, None, {}, Repeats()), EndedChains(HandClock().monotonic))
+    for topic in (Topic.PUSHES, Topic.DELIVERIES, Topic.CALLBACKS):
+        for record in records(world, topic):
+            memory.take(record)
+    kept = memory.chain(str(chain))
+    assert kept is not None
+    assert kept.ending is not None
+    assert (kept.step(1).seal, kept.step(1).verdict) == (0, None)
+    assert (kept.step(2).seal, kept.step(2).verdict) == (None, FirstVerdict(Verdict.ERROR, 3))
 
 
 def test_a_repeated_push_is_no_chain() -> None:

@@ -68,8 +68,8 @@ def test_limits_of_the_body(document: dict[str, Any]) -> None:
 
 
 def requests(world: World) -> Iterator[tuple[str, str, bytes, int]]:
-    path, closing = world.path(world.push(), 1), world.push()
-    world.closing(closing, 1)
+    path, sealed, often = world.path(world.push(), 1), world.push(), world.path(world.push(), 1)
+    world.sealed(sealed, 1, world.closing(sealed, 1))
     yield "POST", path, b'{"state": "success"}', 200
     yield "POST", path, b'{"state": "failure"}', 400
     yield "POST", path, b'{"state": "no", "context": 1}', 400
@@ -77,10 +77,10 @@ def requests(world: World) -> Iterator[tuple[str, str, bytes, int]]:
     yield "POST", path.replace("acme", "other"), b"{}", 404
     yield "GET", path, b"", 405
     yield "POST", path, b"x" * 70_000, 413
-    yield "POST", world.path(closing, 1), b'{"state": "success"}', 503
-    for _ in range(PER_S - 1):
-        yield "POST", world.path(closing, 1), b"x", 400
-    yield "POST", world.path(closing, 1), b'{"state": "success"}', 429
+    yield "POST", world.path(sealed, 1), b'{"state": "success"}', 400
+    for _ in range(PER_S):
+        yield "POST", often, b"x", 400
+    yield "POST", often, b'{"state": "success"}', 429
 
 
 async def test_answers_are_as_it_says(document: dict[str, Any]) -> None:
@@ -92,3 +92,13 @@ async def test_answers_are_as_it_says(document: dict[str, Any]) -> None:
                 assert answer.status == status
                 assert answer.content_type == "application/json"
                 answer_schema(document, status).validate(await answer.json())
+
+
+async def test_503_is_as_it_says(document: dict[str, Any]) -> None:
+    world = World()
+    path = world.path(world.push(), 1)
+    world.cluster.down = True
+    async with world.replica(wait=False) as replica, replica.client.post(path, data=b'{"state": "success"}') as answer:
+        assert (answer.status, answer.content_type) == (503, "application/json")
+        assert int(answer.headers["Retry-After"]) >= 1
+        answer_schema(document, 503).validate(await answer.json())

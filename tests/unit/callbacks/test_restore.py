@@ -28,12 +28,13 @@ async def checkpoint(world: World, chain: ChainId) -> None:
     commit(world, chain, await snapshot(world, chain))
 
 
-async def test_open_chain_in_the_snapshot_with_its_verdicts_and_intents() -> None:
+async def test_open_chain_in_the_snapshot_with_its_verdicts_intents_and_seals() -> None:
     world = World()
     chain = world.push()
-    closing = world.push(push_id=beside(chain, world))
+    closing, sealed = (world.push(push_id=beside(chain, world)) for _ in range(2))
     world.heard(chain, 1, "success")
-    world.failed(closing, 1)
+    intent = world.failed(closing, 1)
+    world.sealed(sealed, 1, world.failed(sealed, 1))
     await checkpoint(world, chain)
     async with world.replica() as replica:
         assert replica.replica.tails[partition_of(chain.push_id, 3)].positions == world.positions(
@@ -42,7 +43,11 @@ async def test_open_chain_in_the_snapshot_with_its_verdicts_and_intents() -> Non
         assert await replica.post(chain, 1, "failure") == 400
         assert await replica.post(chain, 1, "success") == 200
         assert await replica.post(chain, 2, "success") == 200
-        assert await replica.post(closing, 1, "success") == 503
+        assert await replica.post(sealed, 1, "success") == 400
+        world.sealed(closing, 1, intent)  # of the snapshot, whose offset came with it
+        await replica.caught_up()
+        assert await replica.post(closing, 1, "success") == 400
+        assert world.callbacks(closing) == []
 
 
 async def test_snapshot_and_the_tail_behind_it() -> None:

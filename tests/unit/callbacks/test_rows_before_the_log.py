@@ -188,8 +188,9 @@ async def test_bad_body_names_every_field_that_is_wrong() -> None:
 async def test_bad_body_comes_before_what_the_log_says() -> None:
     world = World()
     chain = world.push()
-    world.closing(chain, 1)
-    assert (await send(world, world.path(chain, 1), b"{}"))[0] == 400
+    world.sealed(chain, 1, world.closing(chain, 1))
+    status, said = await send(world, world.path(chain, 1), b"{}")
+    assert (status, list(said)) == (400, ["state"])
 
 
 async def test_body_that_does_not_fit_its_encoding() -> None:
@@ -287,9 +288,12 @@ async def test_kafka_does_not_answer_where_nothing_is_to_be_appended() -> None:
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 200
         world.cluster.down = True
-        assert await replica.post(chain, 1, "success") == 503
+        assert await replica.post(chain, 1, "success") == 200  # what was read first stays first
+        assert await replica.post(chain, 1, "failure") == 400
+        assert await replica.post(chain, 2, "success", expires_in_ms=-1) == 503  # others may have taken it
         world.cluster.down = False
         assert await replica.post(chain, 1, "success") == 200
+        assert await replica.post(chain, 2, "success", expires_in_ms=-1) == 400
 
 
 async def test_the_tails_do_not_reach_the_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

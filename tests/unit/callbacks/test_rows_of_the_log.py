@@ -6,17 +6,24 @@ from collections.abc import Callable
 import pytest
 
 from hookline.chain.events import AttemptError, HaltReason
-from hookline.chain.ids import ChainId
+from hookline.chain.ids import ChainId, partition_of
 from hookline.log.records import Topic
 from tests.unit.callbacks.scripted import ScriptedCluster
-from tests.unit.callbacks.world import HOUR_MS, World, until
+from tests.unit.callbacks.world import HOUR_MS, RunningReplica, World, until
 
 
 def states(world: World, chain_id: ChainId) -> list[str]:
     return [event.state.value for _, event in world.callbacks(chain_id)]
 
 
-# ---- a verdict of that step is in the log
+def is_over(replica: RunningReplica, chain_id: ChainId) -> bool:
+    """Has it read the chain's end?"""
+    tails = replica.replica.tails
+    chain = tails[partition_of(chain_id.push_id, len(tails))].chain(str(chain_id))
+    return chain is not None and chain.ending is not None
+
+
+# ---- a verdict or a seal of that step is known
 
 
 @pytest.mark.parametrize(
@@ -28,81 +35,80 @@ def states(world: World, chain_id: ChainId) -> list[str]:
         (HaltReason.BLOCKED_ADDRESS, lambda w, c: w.failed(c, 1, error=AttemptError.BLOCKED)),
     ],
 )
-async def test_verdict_there_and_halted_at_that_step_by_no_verdict_and_no_user(
-    reason: HaltReason, end: Callable[[World, ChainId], int]
-) -> None:
+async def test_seal_there(reason: HaltReason, end: Callable[[World, ChainId], int]) -> None:
+    """From the seal on, whether the chain was halted or not: nothing is appended, and no end offset is asked for."""
+    cluster = ScriptedCluster()
+    world = World(cluster)
+    chain, over = world.push(), world.push()
+    for each in (chain, over):
+        world.sealed(each, 1, end(world, each))
+    world.halted(over, 1, reason)
+    async with world.replica() as replica:
+        await replica.caught_up()
+        before = cluster.ends_asked
+        for each in (chain, over):
+            for state in ("success", "failure"):
+                assert await replica.post(each, 1, state) == 400
+                assert await replica.post(each, 1, state, expires_in_ms=-1) == 400
+        assert await replica.post(chain, 2, "success") == 200  # the seal is its step's
+        assert cluster.ends_asked == before
+    assert [event for _, event in world.callbacks(over)] == []
+
+
+async def test_verdict_there_behind_a_seal_is_void() -> None:
     world = World()
     chain = world.push()
-    end(world, chain)
-    world.halted(chain, 1, reason)
-    world.heard(chain, 1, "success")  # landed behind the seal
+    world.sealed(chain, 1, world.closing(chain, 1))
+    world.heard(chain, 1, "success")
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 400
     assert states(world, chain) == ["success"]
+
+
+async def test_verdict_there_before_a_seal_counts() -> None:
+    world = World()
+    chain = world.push()
+    intent = world.closing(chain, 1)
+    world.heard(chain, 1, "success")
+    world.sealed(chain, 1, intent)
+    async with world.replica() as replica:
+        assert await replica.post(chain, 1, "success") == 200
+        assert await replica.post(chain, 1, "failure") == 400
+        assert await replica.post(chain, 2, "success") == 200
 
 
 async def test_verdict_there_and_halted_at_a_later_step() -> None:
     world = World()
     chain = world.push()
     world.heard(chain, 1, "success")
-    world.failed(chain, 2, callbacks_read=1)
+    world.sealed(chain, 2, world.failed(chain, 2))
     world.halted(chain, 2, HaltReason.DELIVERY_FAILED)
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 200
         assert await replica.post(chain, 1, "failure") == 400
+        assert await replica.post(chain, 2, "success") == 400
 
 
-async def test_verdict_there_and_being_closed() -> None:
-    world = World()
-    chain = world.push()
-    world.closing(chain, 1)
-    world.heard(chain, 1, "success")
-    async with world.replica() as replica:
-        assert await replica.post(chain, 1, "success") == 503
-        assert await replica.post(chain, 1, "failure") == 503
-        world.closing(chain, 2)  # a later step: the intent on step 1 was overruled by the verdict
-        assert await replica.post(chain, 1, "success") == 200
-    assert states(world, chain) == ["success"]
-
-
-async def test_verdict_there_and_being_closed_comes_before_token_expired() -> None:
-    world = World()
-    chain = world.push()
-    world.closing(chain, 1)
-    world.heard(chain, 1, "success")
-    async with world.replica() as replica:
-        assert await replica.post(chain, 1, "success", expires_in_ms=-1) == 503
-
-
-async def test_intent_whose_read_to_lies_above_the_verdict_is_none() -> None:
-    world = World()
-    chain = world.push()
-    offset = world.heard(chain, 1, "success")
-    world.failed(chain, 1, callbacks_read=offset + 1)
+@pytest.mark.parametrize("kind", ["no intent", "a void intent", "another step's", "another chain's", "a later intent"])
+async def test_a_seal_that_does_not_name_the_first_intent_of_its_step_does_nothing(kind: str) -> None:
+    """Whoever may write `callbacks` cannot void verdicts: it takes a valid intent, and only the dispatcher writes those."""
+    world = World(partitions=1)
+    chain, other = world.push(hooks=3), world.push()
+    zombie = world.fence(chain)
+    fence = world.fence(chain)
+    named = {
+        "no intent": lambda: fence,
+        "a void intent": lambda: world.closing(chain, 1, fence=zombie),
+        "another step's": lambda: world.closing(chain, 2),
+        "another chain's": lambda: world.closing(other, 1),
+        "a later intent": lambda: (world.closing(chain, 1), world.failed(chain, 1))[1],
+    }[kind]()
+    world.sealed(chain, 1, named)
+    world.sealed(chain, 3, named)
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 200
-
-
-async def test_late_event_of_an_earlier_step_does_not_end_an_intent() -> None:
-    world = World()
-    chain = world.push()
-    world.heard(chain, 1, "success")
-    world.failed(chain, 2, callbacks_read=0)
-    world.heard(chain, 2, "success")
-    world.delivered(chain, 1)  # the POST of step 1 was open until now
-    async with world.replica() as replica:
-        assert await replica.post(chain, 2, "success") == 503
-
-
-async def test_chain_over_has_no_intent() -> None:
-    world = World()
-    chain = world.push()
-    world.heard(chain, 1, "success")
-    world.cancel(chain)
-    world.halted(chain, 2, HaltReason.CANCELLED)
-    world.failed(chain, 1, callbacks_read=0)  # a POST that was still open
-    async with world.replica() as replica:
-        assert await replica.post(chain, 1, "success") == 200
+        assert await replica.post(chain, 3, "failure") == 200
+    assert states(world, chain) == ["success", "failure"]
 
 
 async def test_first_verdict_has_the_same_state() -> None:
@@ -181,27 +187,24 @@ async def test_none_there_and_token_expired() -> None:
         assert await replica.post(chain, 1, "success", expires_in_ms=0) == 200
 
 
-async def test_none_there_and_token_expired_comes_before_being_closed() -> None:
+async def test_none_there_and_an_intent_that_is_not_sealed() -> None:
+    """Nothing is decided yet: the verdict is appended, and counts where it lies below the seal."""
     world = World()
-    chain = world.push()
-    world.closing(chain, 1)
+    timed_out, failed, expired = world.push(), world.push(), world.push()
+    intents = {timed_out: world.closing(timed_out, 1), failed: world.failed(failed, 1)}
+    world.closing(expired, 1)
     async with world.replica() as replica:
-        assert await replica.post(chain, 1, "success", expires_in_ms=-1) == 400
+        for chain, intent in intents.items():
+            assert await replica.post(chain, 1, "success") == 200
+            world.sealed(chain, 1, intent)
+            await replica.caught_up()
+            assert await replica.post(chain, 1, "success") == 200
+            assert await replica.post(chain, 1, "failure") == 400
+        assert await replica.post(expired, 1, "success", expires_in_ms=-1) == 400
+    assert [states(world, chain) for chain in (*intents, expired)] == [["success"], ["success"], []]
 
 
-async def test_none_there_and_being_closed() -> None:
-    world = World()
-    chain = world.push()
-    world.failed(chain, 1)
-    async with world.replica() as replica:
-        assert await replica.post(chain, 1, "success") == 503
-        assert states(world, chain) == []
-        world.halted(chain, 1, HaltReason.DELIVERY_FAILED)
-        assert await replica.post(chain, 1, "success") == 400
-    assert states(world, chain) == []
-
-
-async def test_a_failure_that_is_tried_again_closes_nothing() -> None:
+async def test_a_failure_that_is_tried_again_is_no_intent() -> None:
     world = World()
     chain = world.push()
     world.failed(chain, 1, last=False)
@@ -219,7 +222,7 @@ async def test_void_decisions_count_for_nothing() -> None:
         assert await replica.post(chain, 1, "success") == 200
 
 
-# ---- else: append, read it back, and answer by the rows above
+# ---- else: append, read it back, and answer by what lies below it
 
 
 async def test_else_append_whatever_came_first() -> None:
@@ -275,22 +278,31 @@ async def test_append_from_a_stale_tail_is_judged_by_what_lies_before_it() -> No
         assert await replica.post(chain, 1, "failure") == 200
 
 
-async def test_append_behind_an_intent_is_being_closed_until_that_is_decided() -> None:
+@pytest.mark.parametrize("held", [(Topic.CALLBACKS,), (Topic.DELIVERIES,), (Topic.CALLBACKS, Topic.DELIVERIES)])
+@pytest.mark.parametrize("halted", [True, False])
+async def test_append_above_and_below_a_seal(held: tuple[Topic, ...], halted: bool) -> None:
+    """Whatever of it the replica has not read: the order in `callbacks` decides, and nothing else."""
     cluster = ScriptedCluster()
     world = World(cluster)
     lost, saved = world.push(), world.push()
     async with world.replica() as replica:
-        cluster.hold(Topic.DELIVERIES)
-        for chain in (lost, saved):
-            world.failed(chain, 1)
+        await replica.caught_up()
+        cluster.hold(*held, Topic.CALLBACKS)
+        intents = {chain: world.failed(chain, 1) for chain in (lost, saved)}
+        world.sealed(lost, 1, intents[lost])
+        if halted:
+            world.halted(lost, 1, HaltReason.DELIVERY_FAILED)
         posts = [asyncio.create_task(replica.post(chain, 1, "success")) for chain in (lost, saved)]
-        await until(lambda: bool(world.callbacks(lost) and world.callbacks(saved)))
-        cluster.release(Topic.DELIVERIES)
-        assert await asyncio.gather(*posts) == [503, 503]
-        world.halted(lost, 1, HaltReason.DELIVERY_FAILED)  # the worker did not read the verdict in time
-        world.delivered(saved, 2)  # it did
+        if Topic.DELIVERIES in held or not halted:  # else the chain is known to be over: nothing is appended
+            await until(lambda: bool(world.callbacks(lost)))
+        await until(lambda: bool(world.callbacks(saved)))
+        world.sealed(saved, 1, intents[saved])  # the worker had not read the verdict
+        cluster.release(*held, Topic.CALLBACKS)
+        assert await asyncio.gather(*posts) == [400, 200]
+        await replica.caught_up()
         assert await replica.post(lost, 1, "success") == 400
         assert await replica.post(saved, 1, "success") == 200
+        assert await replica.post(saved, 2, "success") == 200
 
 
 async def test_append_to_a_chain_that_a_user_cancelled_meanwhile() -> None:
@@ -309,79 +321,107 @@ async def test_append_to_a_chain_that_a_user_cancelled_meanwhile() -> None:
         assert await replica.post(chain, 1, "failure") == 400
 
 
-# ---- judged at the logs' ends, taken after the request came
+# ---- over, expired or unknown: `callbacks` is read to its end first
 
 
-async def test_a_stale_verdict_is_not_answered_before_deliveries_was_read() -> None:
+@pytest.mark.parametrize("why", ["expired", "halted", "completed", "cancelled"])
+async def test_too_late_and_a_verdict_that_a_stale_tail_has_not_read_counts(why: str) -> None:
     cluster = ScriptedCluster()
     world = World(cluster)
-    chain = world.push()
-    async with world.replica() as replica:
-        world.heard(chain, 1, "success")
-        await replica.caught_up()
-        cluster.hold(Topic.DELIVERIES)
-        world.closing(chain, 1)  # by a worker that has not read it
-        posting = asyncio.create_task(replica.post(chain, 1, "success"))
-        await until(lambda: cluster.ends_asked > 1)
-        cluster.release(Topic.DELIVERIES)
-        assert await posting == 503
-
-
-async def test_a_verdict_that_a_stale_tail_has_not_read_counts() -> None:
-    cluster = ScriptedCluster()
-    world = World(cluster)
-    chain = world.push()
+    chain, silent = world.push(), world.push()
     async with world.replica() as replica:
         cluster.hold(Topic.CALLBACKS)
         world.heard(chain, 1, "success")  # by another replica, which answered 200
-        posting = asyncio.create_task(replica.post(chain, 1, "success", expires_in_ms=-1))
-        await until(lambda: cluster.ends_asked > 1)
+        for each in (chain, silent):
+            match why:
+                case "halted":
+                    world.halted(each, 2, HaltReason.DELIVERY_FAILED)
+                case "completed":
+                    world.completed(each)
+                case "cancelled":
+                    world.cancel(each)
+                    world.halted(each, 2, HaltReason.CANCELLED)
+        if why != "expired":
+            await until(lambda: all(is_over(replica, each) for each in (chain, silent)))
+        before = cluster.ends_asked
+        expires = -1 if why == "expired" else HOUR_MS
+        posts = [
+            asyncio.create_task(replica.post(each, 1, state, expires_in_ms=expires))
+            for each, state in ((chain, "success"), (chain, "failure"), (silent, "success"))
+        ]
+        await until(lambda: cluster.ends_asked > before)
         cluster.release(Topic.CALLBACKS)
-        assert await posting == 200
+        assert await asyncio.gather(*posts) == [200, 400, 400]
+    assert (states(world, chain), states(world, silent)) == (["success"], [])
 
 
-async def test_a_stale_closing_is_not_answered_before_deliveries_was_read() -> None:
-    cluster = ScriptedCluster()
-    world = World(cluster)
-    chain = world.push()
-    world.closing(chain, 1)
-    async with world.replica() as replica:
-        cluster.hold(Topic.DELIVERIES)
-        world.halted(chain, 1, HaltReason.CALLBACK_TIMEOUT)
-        posting = asyncio.create_task(replica.post(chain, 1, "success"))
-        await until(lambda: cluster.ends_asked > 1)
-        cluster.release(Topic.DELIVERIES)
-        assert await posting == 400
-
-
-async def test_a_verdict_that_landed_between_the_two_ends_is_judged_by_a_later_end_of_deliveries() -> None:
-    """The end of `deliveries` may be older than that of `callbacks`: then an intent in between would be missed."""
-    cluster = ScriptedCluster()
-    world = World(cluster)
-    chain = world.push()
-    async with world.replica() as replica:
-        cluster.hold(Topic.DELIVERIES)
-
-        def between() -> None:
-            world.closing(chain, 1)  # the worker then reads callbacks to its end: nothing
-            world.heard(chain, 1, "success")  # behind the seal
-
-        cluster.between_ends = between
-        # Expired, so that nothing is appended and the answer must come from what was read.
-        posting = asyncio.create_task(replica.post(chain, 1, "success", expires_in_ms=-1))
-        await until(lambda: cluster.ends_asked > 2 or posting.done())
-        cluster.release(Topic.DELIVERIES)
-        assert await posting == 503
-
-
-async def test_many_at_once_share_the_end_offsets() -> None:
+async def test_many_that_are_too_late_share_the_end_offsets() -> None:
     cluster = ScriptedCluster()
     world = World(cluster)
     chains = [world.push() for _ in range(50)]
     async with world.replica() as replica:
         before = cluster.ends_asked
-        assert await asyncio.gather(*(replica.post(chain, 1, "success") for chain in chains)) == [200] * 50
-        assert cluster.ends_asked - before < 25
+        late = (replica.post(chain, 1, "success", expires_in_ms=-1) for chain in chains)
+        assert await asyncio.gather(*late) == [400] * 50
+        assert 0 < cluster.ends_asked - before < 25
+
+
+async def test_where_a_deposed_leader_tells_an_old_end_a_known_verdict_is_answered_as_it_was() -> None:
+    """And the only wrong answer there is changes no chain: the repeat of a 200, late, at a replica that has not read it."""
+    cluster = ScriptedCluster()
+    world = World(cluster)
+    chain = world.push()
+    async with world.replica() as replica:
+        assert await replica.post(chain, 1, "success") == 200
+        world.halted(chain, 2, HaltReason.CANCELLED)
+        await replica.caught_up()
+        cluster.faults.stale = 1.0
+        assert await replica.post(chain, 1, "success") == 200
+        assert await replica.post(chain, 1, "success", expires_in_ms=-1) == 200
+        assert await replica.post(chain, 1, "failure") == 400
+        assert cluster.faults.counts["end stale"] == 0  # nobody asked
+        cluster.hold(Topic.CALLBACKS)
+        world.heard(chain, 2, "success")
+        assert await replica.post(chain, 2, "success") == 400
+        assert cluster.faults.counts["end stale"] > 0
+    assert states(world, chain) == ["success", "success"]
+
+
+# ---- a repeat of a 200 is 200
+
+
+@pytest.mark.parametrize("what", ["sealed", "halted by it", "halted later", "cancelled", "completed", "expired"])
+async def test_a_repeat_of_a_200_stays_200_and_asks_nothing(what: str) -> None:
+    cluster = ScriptedCluster()
+    world = World(cluster)
+    chain = world.push()
+    state = "failure" if what == "halted by it" else "success"
+    async with world.replica() as replica, world.replica() as other:
+        intent = world.closing(chain, 1)
+        assert await replica.post(chain, 1, state) == 200
+        match what:
+            case "sealed":
+                world.sealed(chain, 1, intent)
+            case "halted by it":
+                world.halted(chain, 1, HaltReason.CALLBACK_FAILURE)
+            case "halted later":
+                world.sealed(chain, 2, world.failed(chain, 2))
+                world.halted(chain, 2, HaltReason.DELIVERY_FAILED)
+            case "cancelled":
+                world.cancel(chain)
+                world.halted(chain, 1, HaltReason.CANCELLED)
+            case "completed":
+                world.completed(chain)
+        for each in (replica, other):
+            await each.caught_up()
+        before = cluster.ends_asked
+        world.clock.ms += HOUR_MS - 1
+        for each in (replica, other):
+            for expires_in_ms in (HOUR_MS, -1):
+                assert await each.post(chain, 1, state, expires_in_ms=expires_in_ms) == 200
+                assert await each.post(chain, 1, "error", expires_in_ms=expires_in_ms) == 400
+        assert cluster.ends_asked == before
+    assert states(world, chain) == [state]
 
 
 # ---- chains that are over, and those that are unknown

@@ -1,4 +1,4 @@
-"""I4 under a seeded plan of faults: replicas, contradicting callbacks, a worker that seals and halts, records that land late."""
+"""I4 under a seeded plan of faults: replicas, contradicting callbacks, a worker that seals and halts, records that land late, old ends."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -88,11 +88,11 @@ class _SluggishConsumer(MemoryConsumer):
 
 
 class Run:
-    """One run of one seed."""
+    """One run of one seed. `stale`: how often an end offset that Kafka tells is an old one."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, stale: float) -> None:
         self.random = Random(seed)
-        self.cluster = MemoryCluster(1, faults=Faults(seed, budget=FAILURES))
+        self.cluster = MemoryCluster(1, faults=Faults(seed, stale=stale, budget=FAILURES))
         self.world = World(self.cluster, partitions=1)
         self.chains = [self.world.push(HOOKS) for _ in range(CHAINS)]
         self.replicas = [
@@ -123,7 +123,7 @@ class Run:
             state = self.random.choice((Verdict.SUCCESS, Verdict.SUCCESS, Verdict.FAILURE))
             for _ in range(self.random.randint(1, 3)):
                 answer = await self.call_back(self.random.choice(self.gates), chain_id, step, state)
-                if answer in (Answer.OK, Answer.NOT_ALLOWED):
+                if answer is not None:
                     break
                 await asyncio.sleep(0)
 
@@ -141,7 +141,9 @@ class Run:
             await self.repeat_all()
 
     async def repeat_all(self) -> None:
-        """When all is over, each replica answers a repeat of each 200 with 200 again."""
+        """When all is over and read, each replica answers a repeat of each 200 with 200 again, whatever ends are told."""
+        ends = Positions(*(len(self.cluster.log(Place(topic, 0))) for topic in LOGS))
+        await until(lambda: all(replica.tails[0].positions.reached(ends) for replica in self.replicas))
         for chain_id, step, state in {given[:3] for given in self.given if given.answer is Answer.OK}:
             for gate in self.gates:
                 for _ in range(10):
@@ -163,7 +165,16 @@ class Run:
         for one in self.given:
             for other in self.given:
                 if one.answer is Answer.OK and one[:3] == other[:3] and one.ended < other.began:
-                    assert other.answer is not Answer.NOT_ALLOWED, "a 200 whose repeat is 400"
+                    assert other.answer is not Answer.NOT_ALLOWED, "a 200 whose repeat is 400, for good"
+                    # A replica that has not read it is told an old end: 400, and no chain is changed by that.
+                    assert other.answer is not Answer.TOO_LATE or self.cluster.faults.stale, "a 200 whose repeat is 400"
+
+    def void_verdicts(self) -> int:
+        """Verdicts that lie in the log above a seal of their step."""
+        sealed = {(id, n): step.seal for id, c in self.full_fold().items() for n, step in enumerate(c.steps, 1)}
+        found = [said for chain_id in self.chains for said in self.world.callbacks(chain_id)]
+        seals = [(sealed[event.chain_id, event.step], offset) for offset, event in found]
+        return sum(seal is not None and seal < offset for seal, offset in seals)
 
     def full_fold(self) -> dict[str, Chain]:
         reader, fold = PartitionReader(0, Positions()), PartitionFold(keep_ended=True)
@@ -185,21 +196,26 @@ async def _ended(task: "asyncio.Future[None]") -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-async def test_a_200_counts(seed: int) -> None:
-    run = Run(seed)
+@pytest.mark.parametrize("stale", [0.0, 0.5], ids=["", "stale"])
+async def test_a_200_counts(seed: int, stale: float) -> None:
+    run = Run(seed, stale)
     await run.run()
     run.check()
 
 
-async def test_the_seeds_reach_what_they_are_for() -> None:
-    """Else the test above shows nothing: every kind of answer, halts behind a seal, chains that complete."""
+@pytest.mark.parametrize("stale", [0.0, 0.5], ids=["", "stale"])
+async def test_the_seeds_reach_what_they_are_for(stale: float) -> None:
+    """Else the test above shows nothing: every kind of answer, halts behind a seal, chains that complete, void verdicts, old ends."""
     kinds: set[Answer | None] = set()
     reasons: set[HaltReason | None] = set()
+    void = old = 0
     for seed in range(200):
-        run = Run(seed)
+        run = Run(seed, stale)
         await run.run()
         kinds |= {given.answer for given in run.given}
         reasons |= {chain.ending.reason for chain in run.full_fold().values() if chain.ending}
-        if kinds == {Answer.OK, Answer.NOT_ALLOWED, Answer.CLOSING, None} and reasons >= REACHED:
+        void += run.void_verdicts()
+        old += run.cluster.faults.counts["end stale"]
+        if kinds == {*Answer, None} - {Answer.APPEND} and reasons >= REACHED and void and bool(old) is bool(stale):
             return
-    raise AssertionError(f"only {kinds} and {reasons}")
+    raise AssertionError(f"only {kinds} and {reasons}, {void} void verdicts, {old} old ends")

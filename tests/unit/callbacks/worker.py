@@ -1,12 +1,13 @@
 """A dispatcher's worker for one partition, without HTTP and snapshots: enough to race against callbacks, by design sections 3 and 4.
 
-What a POST would bring is drawn: delivered, failed for the last time, or nothing yet. A halt that no verdict caused is sealed.
+What a POST would bring is drawn: delivered, failed for the last time, or nothing yet. An intent is sealed, and the seal read back
+before the halt. No end offset decides anything here: the cluster may tell old ones.
 """
 
 import asyncio
 from random import Random
 
-from hookline.chain.decide import Close, Complete, Halt, Post, Wait, decide
+from hookline.chain.decide import Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import (
     AttemptError,
     ChainCompleted,
@@ -17,15 +18,16 @@ from hookline.chain.events import (
     HookDelivered,
     ReadTo,
     StepClosing,
+    StepSealed,
 )
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import Fenced, LogError
-from hookline.log.cluster import Cluster, Offsets, Producer
+from hookline.log.cluster import Cluster, Producer
 from hookline.log.codec import encode
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
-from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.log.records import LOGS, Place, Positions
 
 __all__ = ["Worker"]
 
@@ -63,7 +65,6 @@ class _Incarnation:
         self._random = random
         self._reader = PartitionReader(PARTITION, Positions())
         self._fold = PartitionFold()
-        self._seals: dict[str, int | None] = {}
         self._busy: set[str] = set()
         self._token = -1
 
@@ -71,15 +72,16 @@ class _Incarnation:
         producer, consumer, offsets = await cluster.producer(), await cluster.consumer(), await cluster.offsets()
         try:
             self._token = await producer.append(encode(Fence(owner="w", fenced_at=NOW), PARTITION, now_ms=NOW))
-            ends = await offsets.ends(PLACES)
+            told = await offsets.ends(PLACES)
+            ends = Positions(*(told[place] for place in PLACES))
+            ends = ends._replace(deliveries=max(ends.deliveries, self._token + 1))
             feed = Feed(consumer)
             feed.assign([self._reader])
             while True:
                 await feed.poll(0.005)
                 self._read()
                 feed.settle(PARTITION)
-                if self._reader.positions.reached(Positions(*(ends[place] for place in PLACES))):
-                    await self._seal(offsets)
+                if self._reader.positions.reached(ends):
                     await self._decide(producer)
                     self._worker.open = len(self._fold.chains)
         finally:
@@ -95,34 +97,26 @@ class _Incarnation:
             if not valid:
                 continue
             self._fold.fold(event, record.offset)
-            if isinstance(event, Decision):
-                if record.fence == self._token:
-                    self._busy.discard(event.chain_id)
-                if isinstance(event, StepClosing) or (
-                    isinstance(event, HookAttemptFailed) and event.next_attempt_at is None
-                ):
-                    self._seals[event.chain_id] = None  # its end is taken now that the intent is read back
-
-    async def _seal(self, offsets: Offsets) -> None:
-        place = Place(Topic.CALLBACKS, PARTITION)
-        for chain_id, end in list(self._seals.items()):
-            if end is None:
-                self._seals[chain_id] = (await offsets.ends([place]))[place]
+            if (isinstance(event, Decision) and record.fence == self._token) or isinstance(event, StepSealed):
+                self._busy.discard(event.chain_id)
 
     async def _decide(self, producer: Producer) -> None:
         for chain in list(self._fold.chains.values()):
             if chain.id not in self._busy and (event := self._decision(chain)) is not None:
                 self._busy.add(chain.id)
-                await producer.append(encode(event, PARTITION, now_ms=NOW, fence=self._token))
+                fence = None if isinstance(event, StepSealed) else self._token
+                await producer.append(encode(event, PARTITION, now_ms=NOW, fence=fence))
 
-    def _decision(self, chain: Chain) -> Decision | None:
+    def _decision(self, chain: Chain) -> Decision | StepSealed | None:
         match decide(chain, NOW):
             case Complete(step):
                 return ChainCompleted(**self._common(chain, step))
-            case Halt(step, reason) as halt:
-                if halt.sealed and self._reader.position(Topic.CALLBACKS) < (self._seals.get(chain.id) or 0):
-                    return None
+            case Halt(step, reason):
                 return ChainHalted(**self._common(chain, step), reason=reason)
+            case Seal(step, intent) if self._drawn(0.3):
+                return StepSealed(cause=chain.cause, chain_id=chain.id, step=step, intent=intent, sealed_at=NOW)
+            case Seal():
+                return None
             case Close(step):
                 return StepClosing(**self._common(chain, step)) if self._drawn(0.15) else None
             case Post(step, attempt):

@@ -25,6 +25,7 @@ from hookline.chain.events import (
     ReadTo,
     RedeliveryRequested,
     StepClosing,
+    StepSealed,
     Verdict,
 )
 from hookline.chain.ids import ChainId, partition_of
@@ -80,12 +81,12 @@ class World:
         return self.cluster.append(encode(event, partition, now_ms=self.clock.now_ms(), fence=fence))
 
     def callbacks(self, chain_id: ChainId) -> list[tuple[int, CallbackReceived]]:
-        """What lies in `callbacks` about that chain, with offsets."""
+        """The verdicts that lie in `callbacks` about that chain, with offsets."""
         raws = self.cluster.log(Place(Topic.CALLBACKS, partition_of(chain_id.push_id, self.partitions)))
         found = []
         for record in map(decode, raws):
-            assert isinstance(record.event, CallbackReceived)
-            if record.event.chain_id == str(chain_id):
+            assert isinstance(record.event, CallbackReceived | StepSealed)
+            if isinstance(record.event, CallbackReceived) and record.event.chain_id == str(chain_id):
                 found.append((record.offset, record.event))
         return found
 
@@ -163,11 +164,10 @@ class World:
         step: int,
         *,
         last: bool = True,
-        callbacks_read: int = 0,
         status: int = 500,
         error: AttemptError = AttemptError.STATUS,
     ) -> int:
-        """last: no more attempts, so the step is being closed."""
+        """last: no more attempts, so it is an intent to halt."""
         now = self.clock.now_ms()
         return self.decide(
             HookAttemptFailed(
@@ -180,23 +180,30 @@ class World:
                 error=error,
                 status=status,
                 next_attempt_at=None if last else now + 5000,
-                read_to=NOTHING_READ.model_copy(update={"callbacks": callbacks_read}),
+                read_to=NOTHING_READ,
                 decided_at=now,
             ),
             chain_id,
         )
 
-    def closing(self, chain_id: ChainId, step: int, *, callbacks_read: int = 0) -> int:
+    def closing(self, chain_id: ChainId, step: int, *, fence: int | None = None) -> int:
         return self.decide(
             StepClosing(
                 cause=chain_id.cause,
                 chain_id=str(chain_id),
                 step=step,
-                read_to=NOTHING_READ.model_copy(update={"callbacks": callbacks_read}),
+                read_to=NOTHING_READ,
                 decided_at=self.clock.now_ms(),
             ),
             chain_id,
+            fence,
         )
+
+    def sealed(self, chain_id: ChainId, step: int, intent: int) -> int:
+        """`intent`: the offset that it names, whatever lies there."""
+        at = self.clock.now_ms()
+        event = StepSealed(cause=chain_id.cause, chain_id=str(chain_id), step=step, intent=intent, sealed_at=at)
+        return self.append(event, chain_id.push_id)
 
     def halted(self, chain_id: ChainId, step: int, reason: HaltReason, *, fence: int | None = None) -> int:
         return self.decide(

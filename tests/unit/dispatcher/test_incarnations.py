@@ -1,6 +1,7 @@
 """Fences, restores, snapshots and crashes (design section 4), named after the model's scenarios where one is the like."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -24,7 +25,7 @@ from hookline.errors import KeyMissing
 from hookline.log.codec import Record, encode
 from hookline.log.faults import CommitFate, Faults
 from hookline.log.memory import MemoryCluster
-from hookline.log.records import Draft, Place, Topic
+from hookline.log.records import Draft, Place, RawRecord, Topic
 from hookline.log.skips import LOOK_S
 from hookline.log.snapshots import DISPATCHER_GROUP
 from services.dispatcher import metrics
@@ -157,11 +158,11 @@ async def test_a_zombie_decides_nothing_that_counts(world: World) -> None:
 
 
 async def die_between_intent_and_halt(world: World) -> None:
-    """A dispatcher whose last attempt failed, and whose ChainHalted never lands."""
+    """A dispatcher whose last attempt failed, and whose StepSealed and ChainHalted never land."""
     append = world.cluster.append
 
     def lose_halts(draft: Draft) -> int:
-        if draft.headers["ce_type"] == b"hookline.ChainHalted.v1":
+        if draft.headers["ce_type"] in (b"hookline.StepSealed.v1", b"hookline.ChainHalted.v1"):
             raise RuntimeError("crash")
         return append(draft)
 
@@ -398,12 +399,25 @@ async def test_a_restore_reads_deliveries_to_its_own_fence_whatever_its_end_is_t
     async with world.running("a"):
         world.push(plan(1))
         await until(lambda: world.decisions(HookDelivered))
-    ends = world.cluster.end
-    world.cluster.end = lambda place: 0 if place.topic is Topic.DELIVERIES else ends(place)  # type: ignore[method-assign]
-    async with world.running("b") as dispatcher:
-        assert worker_of(dispatcher).reader.position(Topic.DELIVERIES) > worker_of(dispatcher).token
-        await asyncio.sleep(10 * world.pace.poll_s)
-    assert len(world.receivers.posts) == 1, "what was delivered is not POSTed again"
+    broker, held = world.cluster, [True]
+    end, records = broker.end, broker.records
+
+    def end_or_old(place: Place) -> int:
+        return 0 if place.topic is Topic.DELIVERIES else end(place)
+
+    def records_or_none(place: Place, offset: int, most: int) -> Sequence[RawRecord]:
+        return () if held[0] and most > 1 and place.topic is Topic.DELIVERIES else records(place, offset, most)
+
+    broker.end, broker.records = end_or_old, records_or_none  # type: ignore[method-assign]
+    dispatcher = world.dispatcher("b")
+    await dispatcher.start()
+    await until(lambda: "events to read" in dispatcher.ready().detail)
+    await asyncio.sleep(10 * world.pace.poll_s)
+    assert "0: restoring" in dispatcher.ready().detail
+    held[0] = False
+    broker.notify()
+    await until(lambda: dispatcher.ready().ok)
+    await dispatcher.stop()
 
 
 def seals(world: World) -> list[Record]:

@@ -192,3 +192,28 @@ async def test_a_member_whose_session_is_over_learns_it_at_its_next_poll() -> No
     await second.poll(0)
     assert {*(first_told.partitions or ()), *(second_told.partitions or ())} == {0, 1}
     assert not (first_told.partitions or frozenset()) & (second_told.partitions or frozenset())
+
+
+async def test_a_stale_end_is_one_that_the_log_had_and_is_counted() -> None:
+    """As a deposed leader tells. Never one to come, never one below the start; with no such fault every end is the end."""
+    faults = Faults(3, held=0, unanswered=0, stale=0.5)
+    cluster = MemoryCluster(1, faults=faults)
+    offsets = await cluster.offsets()
+    place = Place(Topic.CALLBACKS, 0)
+    told = set()
+    for n in range(200):
+        if n % 20 == 0:
+            cluster.append(Draft(place, b"k", b"v", {}))
+        if n == 100:
+            cluster.delete_below(place, 3)
+        (end,) = (await offsets.ends([place])).values()
+        assert cluster.start(place) <= end <= cluster.end(place)
+        told.add(cluster.end(place) - end)
+        if faults.counts["end stale"] == 0:
+            assert told == {0}
+    assert faults.counts["end stale"] > 50
+    assert len(told) > 3
+    faults.stale = 0
+    before = faults.counts.copy()
+    assert await offsets.ends([place]) == {place: cluster.end(place)}
+    assert faults.counts == before

@@ -1,6 +1,7 @@
 {{- /*
 ctx, service: what one service may do, as KafkaUser.spec.authorization.acls. A topic has one writer: nobody else can forge
-its records. `pipelines` has a second one, the topics job, which writes the log's id into it once.
+its records. `pipelines` has a second one, the topics job, which writes the log's id into it once; `callbacks` and `commands` have
+the dispatcher, which seals steps there (docs/design.md section 2).
 Everyone checks all topics before it starts (describe), and reads the log's id in `pipelines`.
 */ -}}
 {{- define "hookline.acls" -}}
@@ -11,7 +12,7 @@ Everyone checks all topics before it starts (describe), and reads the log's id i
   "ingress" (list "pushes" "quarantine")
   "callbacks" (list "callbacks")
   "console" (list "commands" "pipelines")
-  "dispatcher" (list "deliveries" "snapshots")
+  "dispatcher" (list "callbacks" "commands" "deliveries" "snapshots")
   "topics" (list "pipelines")) .service }}
 {{- $reads := get (dict
   "ingress" (list "pipelines" "pushes" "commands")
