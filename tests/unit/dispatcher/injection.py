@@ -42,7 +42,9 @@ NOT_ONE_CHAINS = frozenset({
     "worker.take", "worker.settle", "worker.turn", "worker.run", "worker.pause", "worker.close", "worker.spawn", "worker._done", "worker._seal",
     "worker._begin_seal", "worker.next_due", "worker.settled", "worker._look_at", "worker.attends", "worker.is_running",
     "timers.next_due", "timers.pop_due", "timers._prune", "unread.read_back", "codec.decode", "codec._headers",
-    "decisions._written", "decisions._refusal",
+    "decisions._written", "decisions._sealed", "decisions._refusal",
+    # What comes after the record that a round waits for.
+    "decisions.seal",
     # What names the chain that is at fault.
     "worker.set_aside", "worker._cancel_aside", "worker._refused", "posting._ended", "posting.__init__", "worker.__init__", "decisions.__init__", "slots.waiting", "slots.oldest_wait_s", "slots.slow_hooks",
 })  # fmt: skip
