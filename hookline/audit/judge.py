@@ -162,8 +162,7 @@ class PartitionJudge:
 
     def _count_later(self, chain: Chain, number: int) -> None:
         """Of a step the first verdict or seal counts."""
-        step = chain.step(number)
-        self.counts["later"] += step.verdict is not None or step.seal is not None
+        self.counts["later"] += chain.step(number).is_heard
 
     def _judge_decision(self, read: Read, event: Decision) -> None:
         if (chain := self._chain(read.record, event)) is not None:

@@ -93,12 +93,12 @@ def apply(chain: Chain, event: ChainEvent, offset: int) -> Chain:
     match event:
         case CallbackReceived():
             state = chain.step(event.step)
-            if state.verdict is not None or state.seal is not None:
+            if state.is_heard:
                 return chain
             return chain.with_step(event.step, state._replace(verdict=FirstVerdict(event.state, offset)))
         case StepSealed():
             state = chain.step(event.step)
-            if state.verdict is not None or state.seal is not None:
+            if state.is_heard:
                 return chain
             return chain.with_step(event.step, state._replace(seal=offset))
         case CancelRequested():

@@ -51,6 +51,11 @@ class StepState(NamedTuple):
     last_offset: int = -1
     """Offset in `deliveries` of the last decision about this step."""
 
+    @property
+    def is_heard(self) -> bool:
+        """Does `callbacks` say something of it? A verdict or a StepSealed: the first counts, and all later ones are void."""
+        return self.verdict is not None or self.seal is not None
+
 
 PENDING = StepState()
 

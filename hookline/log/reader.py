@@ -110,10 +110,9 @@ class PartitionReader:
     def waits(self) -> list[Wait]:
         """The next record of each log that waits for its cause, as far as they were looked at."""
         return [
-            Wait(topic, record.offset, *cause)
+            Wait(topic, record.offset, *missing)
             for topic, record in self._head.items()
-            for cause in causes_of(record.event)
-            if self._next[cause[0]] <= cause[1]
+            if (missing := self._missing(record)) is not None
         ]
 
     def offer(self, topic: Topic, records: Sequence[RawRecord]) -> None:
@@ -155,12 +154,7 @@ class PartitionReader:
         if not queue or (self.rewind is not None and topic is Topic.DELIVERIES):
             return None
         record = self._decoded(topic)
-        if record is None:
-            return None
-        cause = cause_of(record.event)
-        if cause is not None and self._next[cause[0]] <= cause[1] and cause[0] is not topic:
-            return None
-        if isinstance(record.event, StepSealed) and self._next[Topic.DELIVERIES] <= record.event.intent:
+        if record is None or self._missing(record) is not None:
             return None
         if topic is Topic.DELIVERIES and not self._judge(record):
             return None
@@ -168,6 +162,13 @@ class PartitionReader:
         del self._head[topic]
         self._next[topic] = record.offset + 1
         return Read(record, record.fence is None or record.fence == self.fence)
+
+    def _missing(self, record: Record) -> tuple[Topic, int] | None:
+        """The first of its causes that was not handed out; one in its own log lies below it."""
+        for topic, offset in causes_of(record.event):
+            if self._next[topic] <= offset and topic is not record.topic:
+                return topic, offset
+        return None
 
     def _decoded(self, topic: Topic) -> Record | None:
         """The next record of that log, behind those that are passed over. Raises Undecodable."""

@@ -31,7 +31,6 @@ __all__ = ["make_app"]
 
 BODY_S = 10.0
 """Seconds that a client gets to send its body."""
-RETRY_AFTER_S = 1
 
 OFFICIAL = "library"
 """Namespace of Docker Hub's official images, whose paths begin with `/_/`."""

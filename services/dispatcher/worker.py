@@ -1,10 +1,9 @@
 """One incarnation of one partition: folds what is read, decides, POSTs, keeps timers (design sections 3 and 4).
 
 Its memory is the fold of what was read, nothing else: a decision is folded when it is read back, like anyone's.
-Everything here runs on the event loop between two reads; what waits (an append, a POST, an end offset) is a task of
-its own.
+Everything here runs on the event loop between two reads; what waits (an append, a POST) is a task of its own.
 
-What concerns the partition's log (a Fence, an append, an end offset) ends the incarnation. What is raised while one chain is
+What concerns the partition's log (a Fence, an append) ends the incarnation. What is raised while one chain is
 decided or POSTed, and a refusal of its record, stays that chain's: a failed attempt, or the chain is set aside.
 """
 

@@ -147,14 +147,28 @@ RULES = (
         "a decision is folded at its ack",
         Edit(
             WORKER,
+            "token, around, self.spawn, self._refused)",
+            "token, replace(around, append=self._append_and_fold), self.spawn, self._refused)",
+        ),
+        Edit(
+            WORKER,
             "    # ---- reading\n",
-            "        self._decisions._written = self._append_and_fold\n\n"
-            "    async def _append_and_fold(self, event: object, draft: object, make_bare: object) -> None:\n"
+            "    async def _append_and_fold(self, draft: Draft) -> None:\n"
             "        await self._around.append(draft)\n"
-            "        self._decisions.unread.read_back(event)\n"
-            "        self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES)))\n"
-            "        self.settle()\n\n"
+            "        event = EVENTS[draft.headers['ce_type'].decode()].model_validate_json(draft.value or b'')\n"
+            "        if isinstance(event, Decision):\n"
+            "            self._decisions.unread.read_back(event)\n"
+            "            self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES)))\n"
+            "            self.settle()\n\n"
             "    # ---- reading\n",
+        ),
+        Edit(
+            WORKER,
+            "from hookline.chain.fold import PartitionFold\n",
+            "from dataclasses import replace\n"
+            "from hookline.chain.events import EVENTS\n"
+            "from hookline.chain.fold import PartitionFold\n"
+            "from hookline.log.records import Draft\n",
         ),
         tests=f"{TIMING} {SIMULATION}",
     ),
@@ -174,7 +188,7 @@ RULES = (
     ),
     rule(
         "a record is handed out before its cause",
-        Edit(READER, "if cause is not None and self._next[cause[0]] <= cause[1] and", "if False and"),
+        Edit(READER, "        for topic, offset in causes_of(record.event):\n", "        for topic, offset in ():\n"),
         tests="unit/log/test_reader.py unit/log/test_reader_properties.py",
     ),
     rule(
@@ -408,7 +422,7 @@ RULES = (
         "a verdict above a StepSealed counts",
         Edit(
             FOLD,
-            "            if state.verdict is not None or state.seal is not None:\n"
+            "            if state.is_heard:\n"
             "                return chain\n"
             "            return chain.with_step(event.step, state._replace(verdict",
             "            if state.verdict is not None:\n"
@@ -421,7 +435,7 @@ RULES = (
         "a StepSealed counts over a verdict below it",
         Edit(
             FOLD,
-            "            if state.verdict is not None or state.seal is not None:\n"
+            "            if state.is_heard:\n"
             "                return chain\n"
             "            return chain.with_step(event.step, state._replace(seal",
             "            if state.seal is not None:\n"
@@ -437,7 +451,11 @@ RULES = (
     ),
     rule(
         "a StepSealed is handed out before the intent that it names",
-        Edit("hookline/log/reader.py", "self._next[Topic.DELIVERIES] <= record.event.intent:", "False:"),
+        Edit(
+            "hookline/log/reader.py",
+            "        for topic, offset in causes_of(record.event):\n",
+            "        for topic, offset in causes_of(record.event)[:1]:\n",
+        ),
         tests="unit/chain/test_scenarios_sealing.py::test_seal_causal",
     ),
     rule(

@@ -1,6 +1,7 @@
 """How a replica starts and goes on: the dispatcher group's commit, that snapshot, the tails (design section 6)."""
 
 import asyncio
+from typing import Literal
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from hookline.log.cluster import Commit
 from hookline.log.records import LOGS, Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint
 from services.callbacks.replica import Replica
+from services.callbacks.tail import Tail
 from tests.unit.callbacks.checkpoints import beside, snapshot
 from tests.unit.callbacks.scripted import ScriptedCluster
 from tests.unit.callbacks.world import LOG_ID, World, until
@@ -214,6 +216,15 @@ async def test_a_record_that_cannot_be_read_stops_its_partition_and_only_that_on
         assert f"deliveries[{partition}]@{offset}" in replica.replica.tails[partition].progress()
 
 
+async def go_on_past(
+    topic: Literal["callbacks", "commands"], offset: int, tail: Tail, world: World, chain: ChainId
+) -> None:
+    """An operator skips the record that the tail has stopped at."""
+    world.append(SkipRequested(topic=topic, offset=offset, by="ada", requested_at=1, reason="x"), chain.push_id)
+    world.clock.ms += 6_000
+    await until(lambda: tail.stopped is None)
+
+
 async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_starts_later() -> None:
     world = World()
     chain = world.push()
@@ -224,9 +235,7 @@ async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_star
         await until(lambda: tail.stopped is not None)
         assert await replica.post(chain, 1, "success") == 503
         later = world.push(push_id=beside(chain, world))
-        world.append(SkipRequested(topic="callbacks", offset=bad, by="ada", requested_at=1, reason="x"), chain.push_id)
-        world.clock.ms += 6_000
-        await until(lambda: tail.stopped is None)
+        await go_on_past("callbacks", bad, tail, world, chain)
         assert await replica.post(chain, 1, "success") == 200
         assert await replica.post(later, 1, "failure") == 200
         assert f'partition="{partition}",topic="callbacks"' not in generate_latest().decode()
@@ -248,9 +257,7 @@ async def test_a_record_that_cannot_be_folded_stops_its_partition_with_its_own_p
         await until(lambda: tail.stopped is not None)
         assert str(tail.stopped).startswith(f"commands[{partition}]@{bad}: it can be read and not folded")
         later = world.push(push_id=beside(chain, world))
-        world.append(SkipRequested(topic="commands", offset=bad, by="ada", requested_at=1, reason="x"), chain.push_id)
-        world.clock.ms += 6_000
-        await until(lambda: tail.stopped is None)
+        await go_on_past("commands", bad, tail, world, chain)
         assert await replica.post(chain, 1, "success") == 200
         assert await replica.post(later, 1, "failure") == 200
     assert raised

@@ -10,7 +10,6 @@ from hookline.chain.events import (
     ChainCompleted,
     ChainHalted,
     Fence,
-    HookAttemptFailed,
     StepClosing,
     StepSealed,
     Verdict,
@@ -22,6 +21,7 @@ from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
 from services.dispatcher.worker import Worker
+from tests.unit.chain.worker import is_intent
 from tests.unit.dispatcher.harness import World
 from tests.unit.dispatcher.test_incarnations import packed
 
@@ -68,12 +68,7 @@ def _no_verdict_overruled(reads: Sequence[Read]) -> list[str]:
     """What `callbacks` says of a step first: its offset, and whether it is a seal."""
     for read in reads:  # an intent comes before the StepSealed that names it
         event, offset = read.record.event, read.record.offset
-        is_last = isinstance(event, HookAttemptFailed) and event.next_attempt_at is None
-        if (
-            read.valid
-            and isinstance(event, StepClosing | HookAttemptFailed)
-            and (is_last or isinstance(event, StepClosing))
-        ):
+        if read.valid and is_intent(event):
             intents.setdefault((event.chain_id, event.step), offset)
         elif isinstance(event, CallbackReceived):
             first.setdefault((event.chain_id, event.step), (offset, False))
