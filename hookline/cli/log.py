@@ -100,7 +100,7 @@ def skip(
 ) -> None:
     """Let every reader pass over a record that none can read or fold, for good. `hookline audit replay` shows it.
 
-    It is written to `commands`, whose only writer is the console: run this with
+    It is written to `commands`, as the console writes there: run this with
     the console's Kafka user. Services that are stopped at the record go on within
     seconds, all others when they get there. A record that services get past is
     refused, and so is a Fence: which decisions count depends on it.
