@@ -22,6 +22,8 @@ NO_SMALL_DISK = "disk full: not made (a disk of a limited size needs `unshare --
 class Report:
     """`longest_recovery_s`: from when a fault was lifted until every service was ready. `ends`: chains by how they ended.
 
+    `faults`: how often each kind was made, and seen to be; `planned`: how often it was to be made.
+
     `checkpoints`: partitions whose last snapshot was compared with the fold."""
 
     seed: int
@@ -34,6 +36,7 @@ class Report:
     explained_by: dict[str, int]
     lost: int
     faults: dict[str, int]
+    planned: dict[str, int]
     longest_recovery_s: float
     ends: dict[str, int]
     unanswered: dict[str, int]
@@ -55,7 +58,7 @@ class Report:
             "unanswered, so unknown": _words(self.unanswered),
             "lost": self.lost,
             "partitions with a checkpoint": self.checkpoints,
-            "faults": _words(self.faults),
+            "faults seen": f"{sum(self.faults.values())} of {sum(self.planned.values())} ({_words(self.faults)})",
             "": "" if "disk-full" in self.faults else NO_SMALL_DISK,
             "longest recovery": f"{self.longest_recovery_s:.1f} s",
             "findings": len(self.findings),
@@ -75,9 +78,8 @@ def make_report(
     findings: list[str],
     checkpoints: int,
 ) -> Report:
-    """`findings`: those of the judgement and all others. A clock that was off from the start is a fault, too."""
-    faults = Counter(fault.kind for fault in ledgers.happened)
-    faults["skew"] += sum(map(bool, plan.skews_ms.values()))
+    """`findings`: those of the judgement and all others."""
+    faults = Counter(fault.kind for fault in ledgers.happened if fault.proof)
     return Report(
         seed=plan.seed,
         pushes=sum(push.status is not None and push.status < 300 for push in ledgers.pushed),
@@ -88,7 +90,8 @@ def make_report(
         unexplained_duplicates=len(judgement.repeats.unexplained),
         explained_by=judgement.repeats.explained_by,
         lost=judgement.lost,
-        faults={kind: count for kind, count in sorted(faults.items()) if count},
+        faults=dict(sorted(faults.items())),
+        planned=dict(sorted(Counter(fault.kind for fault in plan.faults).items())),
         longest_recovery_s=round(max((fault.recovery_s for fault in ledgers.happened), default=0.0), 1),
         ends=dict(Counter(chain.end[0] if chain.end else "open" for chain in chains.values())),
         unanswered={

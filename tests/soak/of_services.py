@@ -1,0 +1,100 @@
+"""Faults of services. Each returns what shows that it was really made, in words; "" where nothing does."""
+
+import asyncio
+import signal
+import time
+
+from tests.soak.fault_plan import Fault
+from tests.soak.processes import can_open_nothing, is_stopped, until_stopped
+from tests.soak.stage import Stage
+
+__all__ = ["end", "exhaust_descriptors", "move_clock", "stop"]
+
+KNOCK_S = 0.2
+SAID_NOTHING_LEFT = "Too many open files"
+"""What EMFILE is called."""
+SKEW_METRIC = "hookline_clock_skew_seconds"
+SKEW_SLACK_S = 5.0
+"""A metric tells how far a clock is off at least: an ack that took long tells less."""
+SHOWN_S = 60.0
+"""The console appends when a user wants something."""
+POLL_S = 0.1
+
+
+async def stop(stage: Stage, fault: Fault) -> str:
+    """SIGSTOP, and SIGCONT."""
+    pid = stage.pid(fault.target)
+    stage.signal(fault.target, signal.SIGSTOP)
+    try:
+        stopped = await until_stopped(pid)
+        await asyncio.sleep(fault.lasts_s)
+        stopped = stopped and is_stopped(pid)
+    finally:
+        stage.signal(fault.target, signal.SIGCONT)
+    return "stood in state T" if stopped else ""
+
+
+async def end(stage: Stage, fault: Fault) -> str:
+    """kill -9, or in order; then it is started again."""
+    how = signal.SIGTERM if fault.kind == "leave" else signal.SIGKILL
+    code = await stage.end(fault.target, how)
+    await asyncio.sleep(fault.lasts_s)
+    await stage.start(fault.target)
+    return f"ended with {code}" if code == (0 if fault.kind == "leave" else -signal.SIGKILL) else ""
+
+
+async def move_clock(stage: Stage, fault: Fault) -> str:
+    """It is killed, comes back with a moved clock, and after a while with the one it had."""
+    before, moved = stage.skew_ms(fault.target), int(fault.value)
+    await _come_back(stage, fault.target, moved)
+    told = await _told_skew_s(stage, fault.target, moved / 1000)
+    await asyncio.sleep(fault.lasts_s)
+    await _come_back(stage, fault.target, before)
+    return "" if told is None else f"its metric told {told:+.1f} s"
+
+
+async def _come_back(stage: Stage, service: str, skew_ms: int) -> None:
+    await stage.end(service)
+    await stage.start(service, skew_ms)
+    await stage.all_ready()
+
+
+async def _told_skew_s(stage: Stage, service: str, wanted_s: float) -> float | None:
+    """What the service says of its own clock, by Kafka's acks, once that is about as far as was wanted."""
+    deadline = time.monotonic() + SHOWN_S
+    while time.monotonic() < deadline:
+        told = await stage.metric(service, SKEW_METRIC)
+        if told is not None and abs(told - wanted_s) < SKEW_SLACK_S:
+            return told
+        await asyncio.sleep(POLL_S)
+    return None
+
+
+async def exhaust_descriptors(stage: Stage, fault: Fault) -> str:
+    """Connections knock at its doors meanwhile, so that it wants some."""
+    log = stage.log_file(fault.target)
+    before = log.stat().st_size
+    knocking: list[asyncio.StreamWriter] = []
+    until = time.monotonic() + fault.lasts_s
+    try:
+        with can_open_nothing(stage.pid(fault.target)):
+            while time.monotonic() < until:
+                await _knock(stage, fault.target, knocking)
+                await asyncio.sleep(KNOCK_S)
+    finally:
+        for writer in knocking:
+            writer.close()
+    with log.open("rb") as file:
+        file.seek(before)
+        met = file.read().decode(errors="replace").count(SAID_NOTHING_LEFT)
+    return f"its log has {SAID_NOTHING_LEFT!r} {met} times" if met else ""
+
+
+async def _knock(stage: Stage, service: str, knocking: list[asyncio.StreamWriter]) -> None:
+    """The kernel lets us in, whether or not the service ever takes the connection."""
+    for port in (stage.port(service), stage.admin_port(service)):
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 1)
+        except (OSError, TimeoutError):
+            continue  # a dispatcher has an admin port only
+        knocking.append(writer)
