@@ -58,6 +58,7 @@ KINDS: Mapping[Kind, str] = {
     "refuse-answers": "brokers do what one service asks, and the connection is cut before their answer",
     "kill-broker": "kill -9 of a broker",
     "freeze-broker": "SIGSTOP of a broker, 2 to 70 s",
+    "damage": "a byte of a batch is changed on the disk of a broker that is down: of one copy of three, or of the only one, and skipped",
     "kill-all": "kill -9 of every service and every broker at once",
     "kill-controller": "kill -9 of the active controller",
     "stop-leader": "SIGSTOP of the broker that leads a partition of `callbacks`, woken some time after another leads it",
@@ -73,7 +74,7 @@ LINK_KINDS = tuple(f"{manner}-{way}" for manner in ("hold", "delay", "refuse") f
 @dataclass(frozen=True)
 class Fault:
     """`target`: a service, a broker's number, or for stop-leader a partition; `value`: how far a clock is moved in ms, how long
-    a frame is delayed in s, or what is held back by its api's name."""
+    a frame is delayed in s, what is held back by its api's name, or a topic."""
 
     at_s: float
     kind: Kind
@@ -119,6 +120,7 @@ class _Drawn:
             "late-answers": list(product(SERVICES, ("PRODUCE", "FETCH"))),
             "kill-broker": numbers,
             "freeze-broker": numbers,
+            "damage": [(number, topic) for number, _ in numbers for topic in ("pushes", "callbacks")],
             "disk-full": numbers,
             "stop-leader": [(str(partition), "") for partition in range(PARTITIONS)],
             "kill-controller": [("", "")],

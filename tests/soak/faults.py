@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-from tests.soak import of_brokers, of_links, of_services
+from tests.soak import of_brokers, of_disks, of_links, of_services
 from tests.soak.fault_plan import LINK_KINDS, Fault, Kind
 from tests.soak.ledger import Happened, Ledgers, now_ms
 from tests.soak.stage import Stage
@@ -31,7 +31,8 @@ MAKERS: Mapping[Kind, Maker] = {
     "kill-all": of_brokers.kill_all,
     "kill-controller": of_brokers.kill_controller,
     "stop-leader": of_brokers.stop_leader,
-    "disk-full": of_brokers.fill_disk,
+    "disk-full": of_disks.fill,
+    "damage": of_disks.damage,
 }
 
 

@@ -5,12 +5,13 @@ by itself, in the order of its offsets.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer
 
-__all__ = ["LOGS", "ChainSeen", "Entry", "Log", "fold", "read_log"]
+__all__ = ["LOGS", "ChainSeen", "Damage", "Entry", "Log", "fold", "read_log"]
 
 LOGS = ("pushes", "callbacks", "commands", "deliveries")
 ENDS = ("ChainCompleted", "ChainHalted")
@@ -33,6 +34,20 @@ class Entry:
 Log: TypeAlias = list[Entry]
 
 
+@dataclass(frozen=True)
+class Damage:
+    """A batch of which a disk changed a byte, and the records that it had: an operator let everybody pass over them."""
+
+    topic: str
+    partition: int
+    first: int
+    until: int
+    lost: tuple[Entry, ...]
+
+    def holds(self, topic: str, partition: int, offset: int) -> bool:
+        return (topic, partition) == (self.topic, self.partition) and self.first <= offset < self.until
+
+
 @dataclass
 class ChainSeen:
     """One chain as the whole log says it. `verdicts`: step to (offset, state); `end`: (reason or completed, step).
@@ -52,13 +67,16 @@ class ChainSeen:
     """Unix ms: until when something may still be waited for: a verdict's deadline or a retry."""
 
 
-async def read_log(servers: str, prefix: str, topics: tuple[str, ...] = (*LOGS, "quarantine")) -> Log:
-    """Everything that lies there now, and whether each decision counts."""
+async def read_log(
+    servers: str, prefix: str, topics: tuple[str, ...] = (*LOGS, "quarantine"), damaged: Sequence[Damage] = ()
+) -> Log:
+    """Everything that lies there now but for what is damaged, and whether each decision counts."""
     consumer = AIOKafkaConsumer(
         *(prefix + topic for topic in topics),
         bootstrap_servers=servers,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
+        check_crcs=not damaged,  # else nothing behind the batch would be given; what it has is left out below
     )
     await consumer.start()
     try:
@@ -70,7 +88,11 @@ async def read_log(servers: str, prefix: str, topics: tuple[str, ...] = (*LOGS, 
     finally:
         await consumer.stop()
     raws.sort(key=lambda raw: (raw.topic, raw.partition, raw.offset))
-    return _judged(raws, prefix)
+    return _judged([raw for raw in raws if not _is_damaged(raw, prefix, damaged)], prefix)
+
+
+def _is_damaged(raw: Any, prefix: str, damaged: Sequence[Damage]) -> bool:
+    return any(it.holds(raw.topic.removeprefix(prefix), raw.partition, raw.offset) for it in damaged)
 
 
 def _judged(raws: list[Any], prefix: str) -> Log:

@@ -11,7 +11,7 @@ from tests.soak.fault_plan import SERVICES, Fault
 from tests.soak.processes import is_stopped, until_stopped
 from tests.soak.stage import PREFIX, Stage
 
-__all__ = ["fill_disk", "freeze", "kill", "kill_all", "kill_controller", "stop_leader"]
+__all__ = ["freeze", "kill", "kill_all", "kill_controller", "stop_leader"]
 
 ELECTED_S = 60.0
 POLL_S = 0.1
@@ -87,17 +87,6 @@ async def kill_all(stage: Stage, fault: Fault) -> str:
     await asyncio.gather(*map(stage.start, SERVICES), stage.brokers.start())
     all_killed = {*codes, *dead} == {-signal.SIGKILL} and len(dead) == len(stage.brokers.all)
     return f"{len(codes)} services and {len(dead)} broker(s) were killed" if all_killed else ""
-
-
-async def fill_disk(stage: Stage, fault: Fault) -> str:
-    """The broker dies of it, or is ended when there is room again: it may be half dead."""
-    assert stage.disk is not None
-    await asyncio.to_thread(stage.disk.fill)
-    left = stage.disk.left()
-    await asyncio.sleep(fault.lasts_s)
-    stage.disk.free()
-    await _kill(stage.brokers.all[0], 0.0)
-    return f"{left} bytes were left" if not left else ""
 
 
 async def _kill(broker: EmbeddedBroker, lasts_s: float) -> str:

@@ -1,14 +1,15 @@
-"""What Linux says of a process: is it stopped, which files has it open, and how many may it have."""
+"""What Linux says of a process: is it stopped, and which files may it open."""
 
 import asyncio
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
-__all__ = ["can_open_nothing", "is_stopped", "open_files", "until_stopped"]
+__all__ = ["can_open_nothing", "is_stopped", "until_stopped"]
 
 STOPPED_S = 5.0
 POLL_S = 0.01
@@ -33,16 +34,22 @@ async def until_stopped(pid: int) -> bool:
     return True
 
 
-def open_files(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
 @contextmanager
-def can_open_nothing(pid: int) -> Iterator[None]:
-    """Within it that process may have as many files and sockets open as it has now, and no more."""
+def can_open_nothing(pid: int) -> Iterator[Callable[[], bool]]:
+    """Within it that process may keep the files and sockets that it has open, and open no other. Gives: is that so now?
+
+    It is not while one that it had before is closed; what it opens then is the last.
+    """
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_files(pid), hard))
+    limit = _next_descriptor(pid)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
     try:
-        yield
+        yield lambda: _next_descriptor(pid) >= limit
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _next_descriptor(pid: int) -> int:
+    """The one that it would get if it opened something now: the lowest that it has not open."""
+    taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    return next(number for number in count() if number not in taken)

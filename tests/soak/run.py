@@ -99,17 +99,17 @@ async def _quiet(stage: Stage, receivers: Receivers) -> None:
     """Return when every chain has ended and no receiver has anything to say, or when that takes too long."""
     deadline = time.monotonic() + QUIET_S
     while time.monotonic() < deadline:
-        chains = fold(await read_log(stage.servers, PREFIX))
+        chains = fold(await read_log(stage.servers, PREFIX, damaged=stage.damaged))
         if not receivers.busy and all(chain.end for chain in chains.values()):
             return
         await asyncio.sleep(LOOK_S)
 
 
 async def _judge(stage: Stage, ledgers: Ledgers, plan: Plan) -> Report:
-    log = await read_log(stage.servers, PREFIX)
+    log = await read_log(stage.servers, PREFIX, damaged=stage.damaged)
     chains = fold(log)
     wrong_rows = await _wrong_rows(stage, chains)
-    judgement = judge(log, chains, ledgers, now_ms())
+    judgement = judge(log, chains, ledgers, now_ms(), stage.damaged)
     audited, checkpoints = await audit(stage, settled=True)
     findings = [
         *judgement.findings,

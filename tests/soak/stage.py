@@ -17,8 +17,9 @@ from tests.kafka import free_broker_port
 from tests.soak.brokers import Brokers
 from tests.soak.disk import SmallDisk
 from tests.soak.fault_plan import PARTITIONS, SERVICES
+from tests.soak.naive import Damage
 
-__all__ = ["PREFIX", "Stage"]
+__all__ = ["PREFIX", "ROOT", "Stage"]
 
 PREFIX = "soak."
 READY_S = 90.0
@@ -46,6 +47,8 @@ class Stage:
         """None: the broker has the disk that there is."""
         self.died: list[str] = []
         """Services that ended with nobody having killed them."""
+        self.damaged: list[Damage] = []
+        """Batches that no reader gets any more."""
         self.brokers = Brokers(self.folder / "kafka", brokers, SERVICES)
         self._say = say
         self._skews_ms = dict(skews_ms)
@@ -115,7 +118,7 @@ class Stage:
         with self.log_file(service).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", MODULES.get(_kind(service), f"services.{service}")),
-                env=self._environment(service),
+                env=self.environment(service),
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -193,7 +196,7 @@ class Stage:
             if self._processes.get(service) is process:
                 await self.start(service)
 
-    def _environment(self, service: str) -> dict[str, str]:
+    def environment(self, service: str) -> dict[str, str]:
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("HOOKLINE_")},
             "HOOKLINE_INGRESS_PORT": str(self._ports["ingress"]),

@@ -64,7 +64,8 @@ async def test_a_process_is_seen_to_be_stopped_and_to_be_awake() -> None:
 async def test_a_process_that_may_open_nothing_meets_emfile_and_afterwards_opens_again() -> None:
     async with child() as process:
         assert await ask(process) == "opened"
-        with can_open_nothing(process.pid):
+        with can_open_nothing(process.pid) as is_exhausted:
+            assert is_exhausted()
             assert await ask(process) == EMFILE
         assert await ask(process) == "opened"
 

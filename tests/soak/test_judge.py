@@ -7,7 +7,7 @@ import pytest
 
 from tests.soak.judge import Judgement, compare, judge
 from tests.soak.ledger import Called, Happened, Ledgers, Ordered, Pushed, Seen
-from tests.soak.naive import Entry, Log, fold
+from tests.soak.naive import Damage, Entry, Log, fold
 from tests.soak.small_log import LATER, ONE, TWO, decision, rerun, seal, small_ledgers, small_log
 
 
@@ -129,6 +129,33 @@ def test_a_last_attempt_is_explained_by_what_may_break_it_off_while_it_was_open_
     ):
         ledgers.happened = [other]
         assert judged(small_log(), ledgers).repeats.unexplained == (f"{TWO}-1",)
+
+
+def taken(log: Log, topic: str, offset: int) -> Damage:
+    lost = tuple(entry for entry in log if (entry.topic, entry.offset) == (topic, offset))
+    return Damage(topic, 0, offset, offset + 1, lost)
+
+
+def test_what_a_damaged_batch_had_is_nobodys_fault_and_nothing_else_is_excused() -> None:
+    log = small_log()
+    overruled = Called(TWO, 1, "success", 1, 200)
+    gone, ledgers = without(log, "callbacks", 4), small_ledgers()
+    ledgers.called.append(overruled)
+    assert judge(gone, fold(gone), ledgers, LATER, [taken(log, "callbacks", 4)]).findings == ()
+    assert len(judge(gone, fold(gone), ledgers, LATER, [taken(log, "callbacks", 2)]).findings) >= 2
+    ledgers.called.append(replace(overruled, state="failure"))
+    assert len(judge(gone, fold(gone), ledgers, LATER, [taken(log, "callbacks", 4)]).findings) >= 2
+    gone = without(log, "pushes", 1)
+    said = judge(gone, fold(gone), small_ledgers(), LATER, [taken(log, "pushes", 1)]).findings
+    assert not any(finding.startswith("I1") for finding in said)
+    assert judge(gone, fold(gone), small_ledgers(), LATER, [taken(log, "pushes", 0)]).findings != said
+
+
+def test_a_damage_holds_its_offsets_and_no_other() -> None:
+    damage = Damage("callbacks", 2, 5, 7, ())
+    assert [damage.holds("callbacks", 2, offset) for offset in (4, 5, 6, 7)] == [False, True, True, False]
+    assert not damage.holds("callbacks", 1, 5)
+    assert not damage.holds("pushes", 2, 5)
 
 
 def test_another_view_that_differs_is_found() -> None:
