@@ -43,7 +43,7 @@ RECOVERY_S = 4.0
 Kind = str
 
 KINDS: Mapping[Kind, str] = {
-    "kill": "kill -9 of a service, started again up to 2 s later",
+    "kill": "kill -9 of a service, started again up to 3 s later",
     "pause": "SIGSTOP of a service, 2 to 70 s",
     "zombie": "SIGSTOP of a dispatcher beyond its session: the other takes its partitions, then it wakes",
     "leave": "a dispatcher ends in order and comes back",

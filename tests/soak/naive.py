@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 __all__ = ["LOGS", "ChainSeen", "Damage", "Entry", "Log", "fold", "read_log"]
 
@@ -44,9 +44,6 @@ class Damage:
     until: int
     lost: tuple[Entry, ...]
 
-    def holds(self, topic: str, partition: int, offset: int) -> bool:
-        return (topic, partition) == (self.topic, self.partition) and self.first <= offset < self.until
-
 
 @dataclass
 class ChainSeen:
@@ -76,23 +73,31 @@ async def read_log(
         bootstrap_servers=servers,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        check_crcs=not damaged,  # else nothing behind the batch would be given; what it has is left out below
     )
     await consumer.start()
     try:
         ends = await consumer.end_offsets(consumer.assignment())
         raws: list[Any] = []
+        for damage in sorted(damaged, key=lambda it: it.first):
+            if damage.topic in topics:
+                raws += await _up_to(consumer, TopicPartition(prefix + damage.topic, damage.partition), damage)
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             for batch in (await consumer.getmany(timeout_ms=500)).values():
                 raws += batch
     finally:
         await consumer.stop()
     raws.sort(key=lambda raw: (raw.topic, raw.partition, raw.offset))
-    return _judged([raw for raw in raws if not _is_damaged(raw, prefix, damaged)], prefix)
+    return _judged(raws, prefix)
 
 
-def _is_damaged(raw: Any, prefix: str, damaged: Sequence[Damage]) -> bool:
-    return any(it.holds(raw.topic.removeprefix(prefix), raw.partition, raw.offset) for it in damaged)
+async def _up_to(consumer: AIOKafkaConsumer, place: TopicPartition, damage: Damage) -> list[Any]:
+    """What lies before it; the next is what lies behind it. One by one: a batch is looked into when its first record is wanted."""
+    raws: list[Any] = []
+    while await consumer.position(place) < damage.first:
+        for batch in (await consumer.getmany(place, timeout_ms=500, max_records=1)).values():
+            raws += batch
+    consumer.seek(place, damage.until)
+    return raws
 
 
 def _judged(raws: list[Any], prefix: str) -> Log:

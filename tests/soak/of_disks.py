@@ -73,12 +73,11 @@ async def _damage_copy(stage: Stage, fault: Fault) -> str:
 
 
 def _last_batch(stage: Stage, number: int, topic: str) -> tuple[int, Path, Batch] | None:
-    """Of any partition of that topic: partition, file, batch."""
-    for folder in sorted(stage.brokers.data(number).glob(f"{topic}-*")):
-        file = newest_segment(folder)
-        if found := list(batches(file.read_bytes())):
-            return int(folder.name.rpartition("-")[2]), file, found[-1]
-    return None
+    """Of the partition of that topic that has most: partition, file, batch."""
+    files = map(newest_segment, stage.brokers.data(number).glob(f"{topic}-*"))
+    file = max(files, key=lambda file: file.stat().st_size)
+    found = list(batches(file.read_bytes()))
+    return (int(file.parent.name.rpartition("-")[2]), file, found[-1]) if found else None
 
 
 def _is_whole(file: Path, batch: Batch) -> bool:

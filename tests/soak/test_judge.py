@@ -151,13 +151,6 @@ def test_what_a_damaged_batch_had_is_nobodys_fault_and_nothing_else_is_excused()
     assert judge(gone, fold(gone), small_ledgers(), LATER, [taken(log, "pushes", 0)]).findings != said
 
 
-def test_a_damage_holds_its_offsets_and_no_other() -> None:
-    damage = Damage("callbacks", 2, 5, 7, ())
-    assert [damage.holds("callbacks", 2, offset) for offset in (4, 5, 6, 7)] == [False, True, True, False]
-    assert not damage.holds("callbacks", 1, 5)
-    assert not damage.holds("pushes", 2, 5)
-
-
 def test_another_view_that_differs_is_found() -> None:
     chains = fold(small_log())
     same = {chain_id: chain.end for chain_id, chain in chains.items()}
