@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from tests.soak.judge import Judgement
 from tests.soak.ledger import Ledgers
-from tests.soak.naive import ChainSeen
+from tests.soak.naive import ChainSeen, Damage
 from tests.soak.plan import Plan
 
 __all__ = ["Report", "make_report"]
@@ -23,6 +24,8 @@ class Report:
     """`longest_recovery_s`: from when a fault was lifted until every service was ready. `ends`: chains by how they ended.
 
     `faults`: how often each kind was made, and seen to be; `planned`: how often it was to be made.
+
+    `damaged`: records of the only copy of a batch that was damaged: they are excused, and not among the lost.
 
     `checkpoints`: partitions whose last snapshot was compared with the fold."""
 
@@ -41,6 +44,7 @@ class Report:
     ends: dict[str, int]
     unanswered: dict[str, int]
     checkpoints: int
+    damaged: int
     findings: tuple[str, ...]
 
     def write(self, file: Path) -> None:
@@ -57,6 +61,7 @@ class Report:
             "  of them unexplained": self.unexplained_duplicates,
             "unanswered, so unknown": _words(self.unanswered),
             "lost": self.lost,
+            "taken by damaged batches": self.damaged,
             "partitions with a checkpoint": self.checkpoints,
             "faults seen": f"{sum(self.faults.values())} of {sum(self.planned.values())} ({_words(self.faults)})",
             "": "" if "disk-full" in self.faults else NO_SMALL_DISK,
@@ -77,6 +82,7 @@ def make_report(
     judgement: Judgement,
     findings: list[str],
     checkpoints: int,
+    damaged: Sequence[Damage] = (),
 ) -> Report:
     """`findings`: those of the judgement and all others."""
     faults = Counter(fault.kind for fault in ledgers.happened if fault.proof)
@@ -100,6 +106,7 @@ def make_report(
             "orders": sum(order.status is None for order in ledgers.ordered),
         },
         checkpoints=checkpoints,
+        damaged=sum(len(damage.lost) for damage in damaged),
         findings=tuple(findings),
     )
 

@@ -119,7 +119,7 @@ async def _judge(stage: Stage, ledgers: Ledgers, plan: Plan) -> Report:
         *(f"died {said}" for said in stage.died),
         *not_made(plan.faults, ledgers.happened, may_fill=stage.disk is not None),
     ]
-    return make_report(plan, chains, ledgers, judgement, findings, checkpoints)
+    return make_report(plan, chains, ledgers, judgement, findings, checkpoints, stage.damaged)
 
 
 async def _wrong_rows(stage: Stage, chains: dict[str, ChainSeen]) -> list[str]:
