@@ -91,7 +91,8 @@ def not_made(planned: Sequence[Fault], happened: Sequence[Happened], *, may_fill
     """Findings: faults that nothing shows, and kinds that were planned and never made. may_fill: there is a disk to be filled."""
     for fault in happened:
         if not fault.proof:
-            yield f"fault {fault.kind} {fault.target}: nothing shows that it was really made"
+            about = f"{fault.kind} {fault.target}".strip()
+            yield f"fault {about}: nothing shows that it was really made"
     made = Counter(fault.kind for fault in happened)
     for kind in sorted({fault.kind for fault in planned if may_fill or fault.kind != "disk-full"}):
         if not made[kind]:
