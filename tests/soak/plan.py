@@ -71,8 +71,8 @@ class Plan:
 
 
 def make_plan(seed: int, seconds: float, brokers: int = 1, *, kinds: Sequence[Kind] | None = None) -> Plan:
-    """`seconds`: how long pushes and faults come; what they began goes on after it. `kinds`: of faults; None: all; (): none."""
-    kinds = kinds_of(brokers) if kinds is None else kinds
+    """`seconds`: how long pushes and faults come; what they began goes on after it. `kinds`: of faults, in any order; None: all; (): none."""
+    kinds = [kind for kind in kinds_of(brokers) if kinds is None or kind in kinds]
     longest = seconds * LATE_FACTOR + LATE_S
     # A source of its own for each part: a change to one leaves the others as they were.
     drawn = {part: Random(f"{seed}/{part}") for part in ("pipelines", "pushes", "orders", "faults", "skews")}

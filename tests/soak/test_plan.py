@@ -76,6 +76,7 @@ def test_only_the_kinds_that_are_wanted_are_planned_in_an_order_that_the_seed_gi
     orders = {tuple(f.kind for f in make_plan(seed, 600, kinds=kinds).faults[:4]) for seed in range(20)}
     assert all(set(order) == set(kinds) for order in orders)
     assert len(orders) > 5
+    assert make_plan(1, 600, kinds=kinds) == make_plan(1, 600, kinds=kinds[::-1]), "in whichever order they are named"
 
 
 def test_pushes_and_orders_go_on_when_the_last_fault_comes_late() -> None:
