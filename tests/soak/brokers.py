@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from hookline.broker import EmbeddedBroker
 from hookline.broker.config import Membership, Node
@@ -97,6 +97,10 @@ class Brokers:
         servers = ",".join(broker.bootstrap_servers for number, broker in enumerate(self.all, 1) if number != but)
         return await asyncio.to_thread(_leaders, servers, topic)
 
+    async def set_of(self, topic: str, name: str, value: str | None) -> None:
+        """A setting of that topic; None: as the broker has it."""
+        await asyncio.to_thread(_set, self.servers, topic, name, value)
+
     def trouble(self, client: str, trouble: Trouble) -> None:
         """From now on on every link of that client, until it is lifted."""
         for proxy in self.links[client]:
@@ -138,3 +142,11 @@ def _membership(nodes: tuple[Node, ...]) -> Membership:
 def _leaders(servers: str, topic: str) -> Mapping[int, int]:
     told = AdminClient({"bootstrap.servers": servers}).list_topics(topic, timeout=ASK_S).topics[topic].partitions
     return {number: partition.leader for number, partition in told.items()}
+
+
+def _set(servers: str, topic: str, name: str, value: str | None) -> None:
+    what = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+    change = ConfigEntry(name, value, incremental_operation=what)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
+    for done in AdminClient({"bootstrap.servers": servers}).incremental_alter_configs([resource]).values():
+        done.result(ASK_S)

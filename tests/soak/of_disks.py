@@ -105,8 +105,10 @@ async def _damage_only_copy(stage: Stage, fault: Fault) -> str:
     await asyncio.gather(*map(stage.start, SERVICES))
     spot = f"{fault.value}[{last.partition}]@{batch.first}"
     others = await _until_others_go_on(stage, spot, last.partition, began)
-    said = await _skip(stage, spot)
-    return f"{spot} was damaged and named, {others} decisions went on elsewhere, {said}" if damaged else ""
+    await _skip(stage, spot)
+    await stage.all_ready()
+    await _leave_behind(stage, f"{PREFIX}{fault.value}", file)
+    return f"{spot} was damaged and named, {others} decisions went on elsewhere, it was skipped" if damaged else ""
 
 
 async def _tail_nobody_read(stage: Stage, topic: str) -> Sequence[Entry]:
@@ -143,8 +145,8 @@ async def _until_others_go_on(stage: Stage, spot: str, partition: int, began: in
             await asyncio.sleep(POLL_S)
 
 
-async def _skip(stage: Stage, spot: str) -> str:
-    """As an operator does."""
+async def _skip(stage: Stage, spot: str) -> None:
+    """As an operator does. Raises RuntimeError with what was said where it does not."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hookline.cli", "log", "skip", spot, "--reason", "a disk changed it", "--yes"),
         env=stage.environment("console"),
@@ -155,4 +157,15 @@ async def _skip(stage: Stage, spot: str) -> str:
     said = (await process.communicate())[0].decode()
     if process.returncode or "its checksum is wrong" not in said:
         raise RuntimeError(f"log skip {spot} ended with {process.returncode}: {said}")
-    return "and it was skipped"
+
+
+async def _leave_behind(stage: Stage, topic: str, file: Path) -> None:
+    """After a crash Kafka looks at the segment that it writes to, and cuts off what is damaged with all that lies behind it.
+
+    So an operator of a single broker lets it begin another segment, and stops it in order once. What a later fault kills is safe then.
+    """
+    await stage.brokers.set_of(topic, "segment.ms", "1")
+    await until(lambda: newest_segment(file.parent) != file, STOPPED_S, POLL_S)
+    await stage.brokers.set_of(topic, "segment.ms", None)
+    await asyncio.to_thread(stage.brokers.all[0].stop)
+    await stage.brokers.start()

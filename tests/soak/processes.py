@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-__all__ = ["can_open_nothing", "is_stopped", "until_stopped"]
+__all__ = ["can_open_nothing", "is_stopped", "setting_of", "until_stopped"]
 
 STOPPED_S = 5.0
 POLL_S = 0.01
@@ -32,6 +32,14 @@ async def until_stopped(pid: int) -> bool:
             return False
         await asyncio.sleep(POLL_S)
     return True
+
+
+def setting_of(pid: int, name: str) -> str | None:
+    """Of its environment, as it was started."""
+    for setting in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+        if setting.startswith(f"{name}=".encode()):
+            return setting.partition(b"=")[2].decode()
+    return None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ NEVER_ARRIVED = ("connect", "dns", "tls", "blocked")
 SLACK_MS = 1_000
 OPEN_MS = 1_000 * max(TIMEOUTS_S)
 """So long a POST may have been open when its dispatcher died, so that nothing was written of it."""
-OF_ALL = ("kill-broker", "freeze-broker", "kill-controller", "stop-leader", "disk-full", "kill-all")
+OF_ALL = ("kill-broker", "freeze-broker", "kill-controller", "stop-leader", "disk-full", "damage", "kill-all")
 """Faults that may break off a POST of any dispatcher; every other one those of its target alone."""
 
 

@@ -16,7 +16,7 @@ from tests.kafka import free_broker_port
 from tests.soak.fault_plan import Fault
 from tests.soak.faults import not_made
 from tests.soak.ledger import Happened
-from tests.soak.processes import can_open_nothing, is_stopped, until_stopped
+from tests.soak.processes import can_open_nothing, is_stopped, setting_of, until_stopped
 
 OPENS_A_FILE_WHEN_TOLD = """
 import sys
@@ -59,6 +59,15 @@ async def test_a_process_is_seen_to_be_stopped_and_to_be_awake() -> None:
         assert await ask(process) == "opened"
         assert not is_stopped(process.pid)
     assert not is_stopped(process.pid), "it is gone"
+
+
+async def test_a_setting_of_a_process_is_the_one_that_it_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOAK_SETTING", "7")
+    async with child() as process:
+        assert await ask(process) == "opened"
+        monkeypatch.setenv("SOAK_SETTING", "8")
+        assert setting_of(process.pid, "SOAK_SETTING") == "7"
+        assert setting_of(process.pid, "SOAK_SET") is None
 
 
 async def test_a_process_that_may_open_nothing_meets_emfile_and_afterwards_opens_again() -> None:

@@ -117,7 +117,7 @@ def test_a_last_attempt_is_explained_by_what_may_break_it_off_while_it_was_open_
     ledgers = small_ledgers()
     ledgers.seen.append(Seen(f"{TWO}-1", 9_000))
     for at in (9_500, 11_900):
-        for kind, target in (("kill", "dispatcher-a"), ("kill-all", ""), ("freeze-broker", "2")):
+        for kind, target in (("kill", "dispatcher-a"), ("kill-all", ""), ("freeze-broker", "2"), ("damage", "1")):
             ledgers.happened = [fault(kind, target, at, at + 100)]
             repeats = judged(small_log(), ledgers).repeats
             assert (repeats.duplicates, repeats.explained_by, repeats.unexplained) == (1, {kind: 1}, ())

@@ -23,10 +23,10 @@ from tests.soak.reaction import ANSWERS, react
 
 @pytest.mark.parametrize("brokers", [1, 3])
 def test_the_same_seed_gives_the_same_plan_and_another_seed_another(brokers: int) -> None:
-    assert make_plan(7, 300, brokers) == make_plan(7, 300, brokers)
-    other = make_plan(8, 300, brokers)
-    assert other.pushes != make_plan(7, 300, brokers).pushes
-    assert other.faults != make_plan(7, 300, brokers).faults
+    plan, other = make_plan(7, 3_000, brokers), make_plan(8, 3_000, brokers)
+    assert make_plan(7, 3_000, brokers) == plan
+    assert other.pushes != plan.pushes
+    assert other.faults != plan.faults
 
 
 def test_load_is_the_same_with_faults_and_without() -> None:
