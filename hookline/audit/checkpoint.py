@@ -1,6 +1,5 @@
 """Judges a partition's checkpoint: is the snapshot that its commit names the fold at the committed positions (I6)?"""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -10,10 +9,11 @@ from hookline.audit.findings import Finding, Invariant
 from hookline.audit.history import PartitionHistory
 from hookline.audit.source import Extent, PartitionSource
 from hookline.chain.packer import ChainUnpacker
-from hookline.chain.payloads import payload_json
+from hookline.chain.payloads import payload_json, unpack_payload
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
 from hookline.log.records import LOGS, Positions, RawRecord, Topic
+from hookline.log.snapshots import named_by
 
 __all__ = ["CheckpointJudge", "open_checkpoint"]
 
@@ -53,6 +53,8 @@ async def open_checkpoint(
     except _Unfit as unfit:
         tell(Finding(Invariant.I6, Topic.SNAPSHOTS, source.number, source.extent.snapshots.start, "", "", str(unfit)))
         return None
+    for said in _lost(source.extent.ends, records, saved.first):
+        tell(Finding(Invariant.I7, Topic.DELIVERIES, source.number, source.extent.ends.deliveries, "", "", said))
     return CheckpointJudge(source.number, saved, source.extent.starts, tell)
 
 
@@ -138,9 +140,8 @@ class CheckpointJudge:
 def _read(extent: Extent, records: Sequence[RawRecord], log_id: UUID | None) -> Saved:
     """Raises _Unfit."""
     try:
-        metadata = json.loads(extent.commits[Topic.PUSHES].metadata)
-        first, fence, of_log = int(metadata["snapshot"]), int(metadata["fence"]), UUID(metadata["log_id"])
-    except (ValueError, KeyError, TypeError):
+        first, fence, of_log = named_by(extent.commits[Topic.PUSHES])
+    except ValueError:
         raise _Unfit("the commit's metadata cannot be read") from None
     if log_id is not None and of_log != log_id:
         raise _Unfit(f"the commit is of log {of_log}, and this is log {log_id}")
@@ -159,11 +160,36 @@ def _read(extent: Extent, records: Sequence[RawRecord], log_id: UUID | None) -> 
                 clock = int(raw.value or b"")
                 break
             unpacker.add(raw.value or b"")
-        except (ValueError, IndexError, TypeError) as error:
+        except ValueError as error:
             raise _Unfit(f"snapshots@{raw.offset} cannot be read: {error}") from None
     if clock is None:
         raise _Unfit(f"the commit names the snapshot at {first}, which is not whole in the log")
+    for payload, chain_id in {chain.payload: chain.id for chain in unpacker.chains.values()}.items():
+        try:
+            unpack_payload(payload)
+        except ValueError as error:
+            raise _Unfit(
+                f"the snapshot at {first} has a payload that does not unpack, of {chain_id}: {error}"
+            ) from None
     return Saved(positions, fence, first, unpacker.chains, unpacker.windows, clock)
+
+
+def _lost(ends: Positions, records: Sequence[RawRecord], first: int) -> Iterator[str]:
+    """Snapshots that no commit names yet knew the log, too: of how far `deliveries` went little else says anything."""
+    named = next((raw.headers.get("snapshot") for raw in records if raw.offset == first), None)
+    for raw in records:
+        if raw.headers.get("snapshot") == named or "last" in raw.headers:
+            continue
+        unpacker = ChainUnpacker(keep_payload=False)
+        try:
+            unpacker.add(raw.value or b"")
+        except ValueError:
+            continue  # of nobody's: others may write there
+        steps = [step for chain in unpacker.chains.values() for step in chain.steps]
+        known = max((step.last_offset for step in steps), default=-1)
+        if known >= ends.deliveries:
+            yield f"snapshots@{raw.offset} knows deliveries@{known}, and the log ends at {ends.deliveries}: records were lost"
+            return
 
 
 def _difference(saved: Chain, folded: Chain) -> str | None:

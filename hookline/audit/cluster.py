@@ -1,6 +1,5 @@
 """Reads an audit's records from a cluster: a consumer without a group, nothing produced, nothing committed (I12)."""
 
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from uuid import UUID
@@ -12,7 +11,7 @@ from hookline.errors import LogUnavailable
 from hookline.log.cluster import Cluster, Commit, Consumer, Offsets
 from hookline.log.codec import decode_setting
 from hookline.log.records import LOGS, PIPELINES, Place, RawRecord, Topic
-from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.log.snapshots import DISPATCHER_GROUP, named_by
 
 __all__ = ["ClusterSource", "open_cluster"]
 
@@ -139,8 +138,8 @@ def _named(commits: Mapping[Topic, Commit], snapshots: Span) -> Span:
     if Topic.PUSHES not in commits:
         return Span(0, 0)
     try:
-        first = int(json.loads(commits[Topic.PUSHES].metadata)["snapshot"])
-    except (ValueError, KeyError, TypeError):
+        first = named_by(commits[Topic.PUSHES]).snapshot
+    except ValueError:
         return Span(0, 0)  # the judge of checkpoints says what is wrong with it
     return Span(max(first, snapshots.start), max(first, snapshots.start, snapshots.end))
 

@@ -22,6 +22,8 @@ class Invariant(StrEnum):
     I8 = "I8"
     I9 = "I9"
     I10 = "I10"
+    I13 = "I13"
+    I14 = "I14"
 
 
 LOST: Mapping[Topic, Invariant] = {

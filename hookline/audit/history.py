@@ -7,6 +7,7 @@ of a POST that was open or of a callback on its way, and is then forgotten.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hookline.audit.walk import decision_of
 from hookline.chain.events import (
@@ -17,20 +18,30 @@ from hookline.chain.events import (
     Event,
     Fence,
     HookAttemptFailed,
+    Payload,
     PushReceived,
     ReadTo,
     RedeliveryRequested,
     StepClosing,
 )
 from hookline.chain.fold import PartitionFold, Repeats
+from hookline.chain.ids import is_uuid
 from hookline.chain.state import Chain
+from hookline.log.codec import Record
 from hookline.log.reader import Read, cause_of
 from hookline.log.records import Positions, Topic
 
-__all__ = ["Facts", "PartitionHistory"]
+__all__ = ["Facts", "PartitionHistory", "Stamped", "is_sound", "says_what_was_asked_for"]
 
 KEPT_ENDED = 20_000
 """Ended chains in memory, per partition."""
+
+
+class Stamped(NamedTuple):
+    """Where a record lies, and Kafka's time of it (Unix ms)."""
+
+    offset: int
+    stamp: int
 
 
 @dataclass(slots=True)
@@ -47,6 +58,14 @@ class Facts:
     """How far `callbacks` went for certain when its last intent was appended: a sealed halt had read at least to there."""
     read: dict[int, tuple[int, Positions]] = field(default_factory=dict)
     """By step, of its last failed attempt: the writer's token, and what it had read."""
+    caused_at: int = 0
+    """Kafka's time of its cause, Unix ms; as the next two."""
+    verdicts: dict[int, Stamped] = field(default_factory=dict)
+    """By step, its first verdict."""
+    intents: dict[int, Stamped] = field(default_factory=dict)
+    """By step, its last intent to halt."""
+    payload_hash: bytes = b""
+    """Of its push's payload, where that is wanted."""
 
 
 class PartitionHistory:
@@ -59,12 +78,15 @@ class PartitionHistory:
         keep_payload: bool = False,
         kept_ended: int = KEPT_ENDED,
         forget: Callable[[Chain, Facts], None] = lambda chain, facts: None,
+        hash_payload: Callable[[Payload], bytes] = lambda payload: b"",
     ) -> None:
         self.fences: dict[int, str] = {}
         """Offset to owner, of every Fence read."""
         self.floor = Positions()
         """What had been read by the writers of decisions below the Fence in force: its own writer read at least as far."""
         self.facts: dict[str, Facts] = {}
+        self.askers: set[int] = set()
+        """Tokens of the workers that record what a Retry-After asked for."""
         self.repeats = Repeats()
         self._fold = PartitionFold(
             repeats=self.repeats, keep_ended=True, keep_payload=keep_payload, on_end=self._has_ended
@@ -76,6 +98,7 @@ class PartitionHistory:
         self._ended: deque[str] = deque()
         self._kept_ended = kept_ended
         self._forget_chain = forget
+        self._hash_payload = hash_payload
         self._forgotten = {Topic.PUSHES: -1, Topic.COMMANDS: -1}
         """The latest cause of a chain that was forgotten, by its log."""
 
@@ -90,9 +113,10 @@ class PartitionHistory:
         if (decision := decision_of(read.record)) is not None:
             self._note_decision(read, decision)
         elif isinstance(event, CallbackReceived):
-            pass
+            if (facts := self.facts.get(event.chain_id)) is not None:
+                facts.verdicts.setdefault(event.step, Stamped(offset, read.record.timestamp))
         elif isinstance(event, PushReceived | RedeliveryRequested):
-            return self._start(event, offset)
+            return self._start(event, read.record)
         elif isinstance(event, Fence):
             self.fences[offset] = event.owner
             self.floor = self._reached
@@ -135,8 +159,11 @@ class PartitionHistory:
         if isinstance(event, HookAttemptFailed | StepClosing) and (facts := self.facts.get(event.chain_id)) is not None:
             if isinstance(event, HookAttemptFailed):
                 facts.read[event.step] = (read.record.fence or 0, _positions(read_to))
+                if says_what_was_asked_for(event):
+                    self.askers.add(read.record.fence or 0)
             if isinstance(event, StepClosing) or event.next_attempt_at is None:
                 facts.seal = self._reached.callbacks
+                facts.intents[event.step] = Stamped(read.record.offset, read.record.timestamp)
 
     def _change(self, event: Event, offset: int) -> tuple[str, ...]:
         changed = self._fold.fold(event, offset)  # what does not fit its chain changes none, and the judge finds it
@@ -144,7 +171,10 @@ class PartitionHistory:
             self._forget(self._ended.popleft())
         return changed
 
-    def _start(self, event: PushReceived | RedeliveryRequested, offset: int) -> tuple[str, ...]:
+    def _start(self, event: PushReceived | RedeliveryRequested, record: Record) -> tuple[str, ...]:
+        if not is_sound(event):
+            return ()  # no id can be made of it, and the judge finds it
+        offset = record.offset
         started = self._fold.fold(event, offset)
         sure = True
         if isinstance(event, PushReceived):
@@ -154,7 +184,8 @@ class PartitionHistory:
         topic = Topic.PUSHES if isinstance(event, PushReceived) else Topic.COMMANDS
         for chain_id in started:
             whole = sure and self._horizon is not None and offset >= self._horizon.of(topic)
-            self.facts.setdefault(chain_id, Facts(whole, sure))
+            facts = Facts(whole, sure, caused_at=record.timestamp, payload_hash=self._hash_payload(event.payload))
+            self.facts.setdefault(chain_id, facts)
         return started
 
     def _set_horizon(self, read_to: Positions) -> None:
@@ -173,6 +204,17 @@ class PartitionHistory:
         topic = _cause_log(chain)
         self._forgotten[topic] = max(self._forgotten[topic], chain.cause)
         self._forget_chain(chain, facts)
+
+
+def is_sound(event: PushReceived | RedeliveryRequested) -> bool:
+    """Can the ids of its chains be made, and read again?"""
+    plans = event.plans if isinstance(event, PushReceived) else (event.plan,)
+    return is_uuid(event.push_id) and all(plan.n >= 0 for plan in plans)
+
+
+def says_what_was_asked_for(event: HookAttemptFailed) -> bool:
+    """Does its writer record Retry-After? Dispatchers of earlier versions did not."""
+    return "retry_after_s" in event.model_fields_set
 
 
 def _cause_log(chain: Chain) -> Topic:

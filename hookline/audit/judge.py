@@ -1,23 +1,31 @@
 """Judges one partition, record by record: is every invariant kept that can be seen in the logs alone?"""
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from hookline.audit.decisions import Known, judge_decision, words
-from hookline.audit.findings import LOST, Finding, Invariant
-from hookline.audit.history import Facts, PartitionHistory
+from hookline.audit.fences import FenceRow, FenceRows
+from hookline.audit.findings import LOST, Finding, Invariant, Wrong
+from hookline.audit.history import Facts, PartitionHistory, Stamped, is_sound, says_what_was_asked_for
+from hookline.audit.identity import judge_identity
+from hookline.audit.moments import MomentsJudge, judge_order
+from hookline.audit.overruled import judge_overruled
+from hookline.audit.pushes import PushJudge
 from hookline.audit.walk import decision_of
 from hookline.chain.decide import Wait, decide
 from hookline.chain.events import (
     CallbackReceived,
     CancelRequested,
     ChainEvent,
+    ChainHalted,
     Decision,
+    HookAttemptFailed,
     PushReceived,
     RedeliveryRequested,
     Verdict,
 )
-from hookline.chain.ids import partition_of, push_of
+from hookline.chain.fold import apply
+from hookline.chain.ids import ChainId, is_uuid, partition_of, push_of
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
 from hookline.log.reader import Read
@@ -31,7 +39,8 @@ class PartitionJudge:
     """`take` each read of a Walk before the history takes it, then `finish`.
 
     partitions: how many the log has. starts, ends: of its four logs. tell: called with each finding.
-    skipped: the records that were passed over, as the reading goes on.
+    taken_at: Unix ms, when those ends were asked for. skipped: the records that were passed over, as the reading goes on.
+    pushes: compares pushes and runs with what they were made of; null: they are not compared.
     """
 
     def __init__(
@@ -42,7 +51,9 @@ class PartitionJudge:
         starts: Positions,
         ends: Positions,
         tell: Callable[[Finding], None],
+        taken_at: int,
         skipped: Collection[Skip] = (),
+        pushes: PushJudge | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         """Records that are judged by nothing more: `void` decisions, `later` verdicts, `unjudged` (their chain began
@@ -55,10 +66,17 @@ class PartitionJudge:
         self._ends = ends
         self._tell = tell
         self._skipped = skipped
+        self._pushes = pushes
+        self._moments = MomentsJudge(taken_at)
+        self._fences = FenceRows()
+        self._first_verdict: int | None = None
 
     def take(self, read: Read) -> None:
         record, event = read.record, read.record.event
         self._judge_offset(record)
+        self._say(record, judge_identity(record))
+        self._say(record, self._moments.judge(read))
+        self._say_loop(self._fences.take(read))
         if (decision := decision_of(record)) is not None:
             self._judge_token(read)
             self._judge_ends(record, decision)
@@ -75,6 +93,10 @@ class PartitionJudge:
         for topic in LOGS:
             if (at := self._behind_skipped(topic)) < (end := self._ends.of(topic)):
                 self._find(LOST[topic], topic, at, f"the records from here to {end - 1} are missing")
+        self._say_loop(self._fences.finish())
+        if self._first_verdict is not None and not self._history.fences and not self._starts.deliveries:
+            said = f"callbacks@{self._first_verdict} is a verdict on a POST, and no worker has fenced: all of it is missing"
+            self._find(Invariant.I7, Topic.DELIVERIES, self._ends.deliveries, said)
         if settled_at is None:
             return
         for chain in self._history.chains.values():
@@ -101,6 +123,9 @@ class PartitionJudge:
 
     def _judge_partition(self, record: Record, push_id: str) -> bool:
         """Does it lie where its push belongs? What is known of a chain then does, too."""
+        if not is_uuid(push_id):
+            self._wrong(Invariant.I13, record, "the id of its push is none: ids are UUIDs in lower case")
+            return False
         if (right := partition_of(push_id, self._partitions)) != self._number:
             self._wrong(LOST[record.topic], record, f"it belongs into partition {right}")
         return right == self._number
@@ -111,6 +136,14 @@ class PartitionJudge:
             self._wrong(Invariant.I7, record, "it has a plan without hooks, which starts nothing")
         elif isinstance(event, RedeliveryRequested) and event.from_step > len(event.plan.hooks):
             self._wrong(Invariant.I7, record, f"its plan has {len(event.plan.hooks)} steps, and it asks for another")
+        if not is_sound(event):
+            if is_uuid(event.push_id):
+                self._wrong(Invariant.I13, record, "a plan of it has a negative number")
+        elif self._pushes is not None:
+            if isinstance(event, PushReceived):
+                self._say(record, self._pushes.judge(record, event))
+            elif (first := self._history.chains.get(_first_run(event))) is not None:
+                self._say(record, self._pushes.judge_run(event, first, self._history.facts[first.id]))
 
     def _judge_token(self, read: Read) -> None:
         token = read.record.fence
@@ -133,8 +166,16 @@ class PartitionJudge:
 
     def _judge_fact(self, record: Record, event: CallbackReceived | CancelRequested) -> None:
         chain = self._chain(record, event)
-        if chain is None or isinstance(event, CancelRequested):
+        if chain is None:
             return
+        facts = self._history.facts[chain.id]
+        self._say(record, judge_order(record, facts))
+        if isinstance(event, CancelRequested):
+            return
+        if self._first_verdict is None:
+            self._first_verdict = record.offset
+        if chain.step(event.step).verdict is None:
+            self._say(record, judge_overruled(chain, facts, event.step, Stamped(record.offset, record.timestamp)))
         before = None if event.step == chain.first_step else chain.step(event.step - 1).verdict
         if event.step < chain.first_step:
             self._wrong(
@@ -150,10 +191,20 @@ class PartitionJudge:
 
     def _judge_decision(self, read: Read, event: Decision) -> None:
         if (chain := self._chain(read.record, event)) is not None:
-            facts = self._history.facts[chain.id]
-            known = Known(chain, facts, read.record.fence or 0, self._history.floor)
-            for invariant, said in judge_decision(event, known):
-                self._wrong(invariant, read.record, said)
+            facts, record = self._history.facts[chain.id], read.record
+            known = Known(chain, facts, record.fence or 0, self._history.floor)
+            self._say(record, judge_decision(event, known))
+            self._say(record, judge_order(record, facts))
+            if isinstance(event, HookAttemptFailed) and not says_what_was_asked_for(event):
+                if record.fence in self._history.askers:
+                    self._wrong(
+                        Invariant.I13, record, "others of its writer say what a Retry-After asked for, and it does not"
+                    )
+            elif isinstance(event, ChainHalted) and chain.ending is None and event.step in facts.verdicts:
+                verdict = facts.verdicts[event.step]
+                if verdict.offset >= event.read_to.callbacks:
+                    ended = apply(chain, event, record.offset)
+                    self._say(record, judge_overruled(ended, facts, event.step, verdict))
 
     def _chain(self, record: Record, event: ChainEvent) -> Chain | None:
         """The event's chain, if it can be judged; what cannot be is counted or found."""
@@ -177,6 +228,14 @@ class PartitionJudge:
             return None
         return chain
 
+    def _say_loop(self, row: FenceRow | None) -> None:
+        if row is not None:
+            self._find(Invariant.I8, Topic.DELIVERIES, row.last, str(row))
+
+    def _say(self, record: Record, wrongs: Iterable[Wrong]) -> None:
+        for invariant, said in wrongs:
+            self._wrong(invariant, record, said)
+
     def _wrong(self, invariant: Invariant, record: Record, said: str) -> None:
         chain_id = (
             ""
@@ -189,3 +248,8 @@ class PartitionJudge:
 
     def _find(self, invariant: Invariant, topic: Topic, offset: int, said: str, chain_id: str = "") -> None:
         self._tell(Finding(invariant, topic, self._number, offset, "", chain_id, said))
+
+
+def _first_run(event: RedeliveryRequested) -> str:
+    """The chain that its push started."""
+    return str(ChainId(event.push_id, event.cause, event.plan.n, 0))

@@ -3,7 +3,7 @@
 from pydantic import JsonValue
 
 from hookline.audit.standing import standing
-from hookline.audit.story import Entry, written_at
+from hookline.audit.story import Entry
 from hookline.audit.times import show_time
 from hookline.chain.events import (
     CallbackReceived,
@@ -18,6 +18,7 @@ from hookline.chain.events import (
     RedeliveryRequested,
     SkipRequested,
     StepClosing,
+    written_at,
 )
 from hookline.web.masking import mask_tokens, mask_url
 

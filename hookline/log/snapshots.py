@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
@@ -20,7 +20,17 @@ from hookline.errors import ForeignLog, LogUnavailable, OffsetOutOfRange, Snapsh
 from hookline.log.cluster import Cluster, Commit, Offsets
 from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, logs_of
 
-__all__ = ["DISPATCHER_GROUP", "Checkpoint", "Restored", "Snapshot", "committed", "read_checkpoint", "write_snapshot"]
+__all__ = [
+    "DISPATCHER_GROUP",
+    "Checkpoint",
+    "Named",
+    "Restored",
+    "Snapshot",
+    "committed",
+    "named_by",
+    "read_checkpoint",
+    "write_snapshot",
+]
 
 log = structlog.get_logger()
 
@@ -73,6 +83,26 @@ class Restored:
     repeats: Repeats
 
 
+class Named(NamedTuple):
+    """What a commit's metadata names: the first offset of its snapshot, the Fence in force there, the log."""
+
+    snapshot: int
+    fence: int
+    log_id: UUID
+
+
+def named_by(commit: Commit) -> Named:
+    """Raises ValueError for metadata that no dispatcher wrote."""
+    try:
+        said = json.loads(commit.metadata)
+        named = Named(said["snapshot"], said["fence"], UUID(said["log_id"]))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no metadata of a checkpoint ({type(error).__name__})") from None
+    if not (type(named.snapshot) is type(named.fence) is int):
+        raise ValueError("no metadata of a checkpoint (its offsets are no numbers)")
+    return named
+
+
 class Appender(Protocol):
     """A Producer, or a Writer."""
 
@@ -105,20 +135,19 @@ async def committed(offsets: Offsets, partition: int, log_id: UUID) -> Checkpoin
     if len(commits) < len(LOGS):
         return None
     try:
-        said = json.loads(commits[Place(Topic.PUSHES, partition)].metadata)
-        found, fence, snapshot = UUID(said["log_id"]), int(said["fence"]), int(said["snapshot"])
-    except (ValueError, KeyError, TypeError):
+        named = named_by(commits[Place(Topic.PUSHES, partition)])
+    except ValueError:
         raise ForeignLog(
             f"partition {partition}: the group's commit names no snapshot: another program wrote it (were offsets reset?);"
             " delete the group, and the partition is folded from the log's beginning"
         ) from None
-    if found != log_id:
+    if named.log_id != log_id:
         raise ForeignLog(
-            f"partition {partition}: the group's commit is of log {found}, the topics are of log {log_id};"
+            f"partition {partition}: the group's commit is of log {named.log_id}, the topics are of log {log_id};"
             " delete the group, or restore the topics that belong to it"
         )
     positions = Positions(*(commits[Place(topic, partition)].offset for topic in LOGS))
-    return Checkpoint(positions, fence, snapshot, log_id)
+    return Checkpoint(positions, named.fence, named.snapshot, log_id)
 
 
 async def read_checkpoint(
@@ -154,7 +183,7 @@ async def read_checkpoint(
                 clock = int(raw.value or b"")
             else:
                 unpacker.add(raw.value or b"")
-        except (ValueError, IndexError, TypeError) as error:
+        except ValueError as error:
             raise Undecodable(Topic.SNAPSHOTS, partition, raw.offset, str(error)) from error
         progress(count := count + 1)
     return Restored(

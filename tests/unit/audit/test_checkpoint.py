@@ -61,7 +61,7 @@ async def taken(script: Script, **changes: object) -> Records:
     records = script.records
     fold = PartitionFold()
     async for partition in records.source(1_000).partitions():
-        await _fold(partition, fold)
+        await fold_all(partition, fold)
     snapshot = Snapshot(dict(fold.chains), dict(fold.repeats.until), fold.repeats.clock)
     for name, value in changes.items():
         if name in ("chains", "windows", "clock"):
@@ -78,7 +78,7 @@ async def taken(script: Script, **changes: object) -> Records:
     return records
 
 
-async def _fold(partition: PartitionSource, fold: PartitionFold) -> None:
+async def fold_all(partition: PartitionSource, fold: PartitionFold) -> None:
     from hookline.audit.walk import Walk
 
     async for reads in Walk(partition).reads():

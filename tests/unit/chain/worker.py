@@ -142,7 +142,8 @@ class Worker:
             now=now,
             random=lambda: 0.5,
         )
-        self._decide(HookAttemptFailed(**common, error=error, status=status, next_attempt_at=again_at))
+        failed = {"error": error, "status": status, "retry_after_s": retry_after_s, "next_attempt_at": again_at}
+        self._decide(HookAttemptFailed(**common, **failed))
 
     @property
     def _read_to(self) -> ReadTo:
