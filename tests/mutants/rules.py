@@ -44,6 +44,9 @@ DECISIONS, POSTING, SENDER, SLOTS = (
 )
 KAFKA_PRODUCER, KAFKA_LINE = "hookline/log/kafka_producer.py", "hookline/log/kafka_line.py"
 
+AUDIT = "hookline/audit/"
+LIES, LIES_OF_LOGS = "unit/audit/test_lies.py", "unit/audit/test_lies_of_logs.py"
+
 INCARNATIONS, RUNS = "unit/dispatcher/test_incarnations.py", "unit/dispatcher/test_chain_runs.py"
 TIMING = "unit/dispatcher/test_bad_timing.py"
 SIMULATION = "unit/dispatcher/test_simulation.py"
@@ -472,5 +475,97 @@ RULES = (
         "a receiver's answer brings its callback token into the log",
         Edit("services/dispatcher/attempt.py", "mask_tokens(outcome.answer)", "outcome.answer"),
         tests=f"{RUNS}::test_a_callback_token_in_an_answer_does_not_reach_the_log",
+    ),
+    # ---- what an audit sees (I13, I14 and what belongs to them)
+    rule(
+        "audit: a push's id is taken as it stands",
+        Edit(AUDIT + "pushes.py", "if log_ids and event.push_id not in", "if False and event.push_id not in"),
+        tests=f"{LIES_OF_LOGS}::test_what_an_epoch_before_was_is_not_judged_once_its_id_is_gone",
+    ),
+    rule(
+        "audit: a push's fields are not compared with its raw body",
+        Edit(AUDIT + "pushes.py", "    if again == event:\n        return", "    if True:\n        return"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: a push's plans are taken as they stand",
+        Edit(AUDIT + "pipelines.py", "if (right := pipeline.plan(plan.n)) != plan:", "if (right := plan) != plan:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: a plan that is missing is not missed",
+        Edit(AUDIT + "pipelines.py", "if pipeline.pipeline_id not in known and", "if False and"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: settings that were compacted away are held against a push",
+        Edit(AUDIT + "pipelines.py", "return offset <= self._whole_to or (versions", "return True or (versions"),
+        tests=f"{LIES_OF_LOGS}::test_what_pipelines_no_longer_hold_is_not_judged",
+    ),
+    rule(
+        "audit: a record's key is not looked at",
+        Edit(AUDIT + "identity.py", "if record.raw.key != right.key:", "if False:"),
+        tests=f"{LIES}",
+    ),
+    rule(
+        "audit: a decision's ce_id is not derived",
+        Edit(AUDIT + "identity.py", "elif event_id != right.event_id.encode():", "elif False:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: Kafka's times may go back",
+        Edit(AUDIT + "moments.py", "if latest is not None and at < latest - BACK_MS:", "if False:"),
+        Edit(AUDIT + "moments.py", "if record.timestamp < stamp - BACK_MS:", "if False:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: an end may be decided a day after it was appended",
+        Edit(AUDIT + "moments.py", "(ahead := decision.decided_at - record.timestamp) > WRONG_MS", "(ahead := 0) > WRONG_MS"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: a next attempt may always be a day late",
+        Edit(AUDIT + "outcomes.py", "return event.retry_after_s, event.retry_after_s", "return None, MAX_RETRY_AFTER_S"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: Fences without end are nobody's fault",
+        Edit(AUDIT + "fences.py", "self.is_a_loop |= ", "self.is_a_loop &= "),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "audit: Fences with decisions between them count as a row",
+        Edit(AUDIT + "fences.py", "return self.finish() if record.fence is not None and read.valid else None", "return None"),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "audit: nobody asks whether a verdict was there before its step's intent",
+        Edit(AUDIT + "overruled.py", "if verdict.stamp < intent.stamp - RACE_MS:", "if False:"),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "audit: what a later snapshot knows of deliveries is not asked",
+        Edit(AUDIT + "checkpoint.py", "if known >= ends.deliveries:", "if False:"),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "audit: a record that nothing was ready for ends it",
+        Edit(AUDIT + "verify.py", "        except HooklineError:\n            raise\n        except Exception as error:", "        except HooklineError as error:"),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "a snapshot's payload is not unpacked before it is compared",
+        Edit(AUDIT + "checkpoint.py", "            unpack_payload(payload)\n", "            pass\n"),
+        tests=f"{LIES_OF_LOGS}::test_a_payload_that_does_not_unpack_is_found",
+    ),
+    rule(
+        "a packed chain's cause is written and never read",
+        Edit("hookline/chain/packer.py", "ChainId.parse(chain_id).cause == cause", "True"),
+        tests=f"{LIES_OF_LOGS}::test_any_bit_of_a_snapshot_that_is_changed_is_found",
+    ),
+    rule(
+        "what a Retry-After asked for is not recorded",
+        Edit("services/dispatcher/attempt.py", "            retry_after_s=asked,\n            next_attempt_at=due,", "            next_attempt_at=due,"),
+        tests=f"{RUNS} unit/dispatcher/test_attempt.py",
     ),
 )

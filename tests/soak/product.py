@@ -11,6 +11,7 @@ from hookline.chain.fold import PartitionFold
 from hookline.clock import SystemClock
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions
+from services.ingress.rereading import Rereader
 from tests.soak.judge import Standing
 from tests.soak.stage import PREFIX, Stage
 
@@ -23,7 +24,7 @@ async def audit(stage: Stage, *, settled: bool) -> tuple[list[str], int]:
     with open_console(f"sqlite:///{stage.database}") as rows:
         source = await open_cluster(stage.cluster(), PREFIX, SystemClock())
         try:
-            figures = await verify(source, found.append, console=rows, settled=settled)
+            figures = await verify(source, found.append, console=rows, settled=settled, pushes=Rereader())
         finally:
             await source.close()
     return [f"audit {finding}" for finding in found], figures.checkpoints
