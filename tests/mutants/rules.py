@@ -575,7 +575,7 @@ RULES = (
     rule(
         "a packed chain's cause is written and never read",
         Edit("hookline/chain/packer.py", "ChainId.parse(chain_id).cause == cause", "True"),
-        tests=f"{LIES_OF_LOGS}::test_any_bit_of_a_snapshot_that_is_changed_is_found",
+        tests="unit/chain/test_packing.py::test_a_chain_that_contradicts_itself_is_refused",
     ),
     rule(
         "what a Retry-After asked for is not recorded",
