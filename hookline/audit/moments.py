@@ -8,7 +8,7 @@ each other, a worker's times with each other, an irrevocable decision with its o
 from collections.abc import Iterator
 from datetime import datetime
 
-from hookline.audit.findings import Invariant, Wrong
+from hookline.audit.findings import BACK_MS, Invariant, Wrong
 from hookline.audit.history import Facts
 from hookline.audit.walk import decision_of
 from hookline.chain.events import (
@@ -25,10 +25,8 @@ from hookline.log.codec import Record
 from hookline.log.reader import Read
 from hookline.log.records import Topic
 
-__all__ = ["BACK_MS", "WRONG_MS", "MomentsJudge", "judge_order"]
+__all__ = ["WRONG_MS", "MomentsJudge", "judge_order"]
 
-BACK_MS = 60_000
-"""How far a log's stamps may go back, and an effect's lie before its cause's: the clocks of two brokers differ."""
 WRONG_MS = 600_000
 """How far two looks at one clock may lie apart for one record: it was held up, or the clock was put right meanwhile."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from hookline.audit.findings import Finding, Invariant, Wrong
+from hookline.audit.findings import BACK_MS, Finding, Invariant, Wrong
 from hookline.chain.events import PushReceived
 from hookline.chain.matching import is_glob, matches_repository
 from hookline.chain.pipeline import LOG_ID_KEY, Dedupe, LogId, Pipeline
@@ -44,8 +44,12 @@ class PipelineHistory:
         self._versions: dict[str, list[_Version]] = {}
         self._by_repository: defaultdict[str, list[str]] = defaultdict(list)
         self._globs: dict[str, list[str]] = defaultdict(list)
+        latest = 0
         for raw in records:
             self._add(raw)
+            if raw.timestamp < latest - BACK_MS:
+                self._fault(raw, "Kafka's time of it is before that of a record below it", Invariant.I14)
+            latest = raw.timestamp
 
     def log_ids(self, offset: int) -> Sequence[UUID]:
         """The one in force for who had read to that offset; where that is gone, or nobody had read any, all that may have been."""
@@ -67,6 +71,7 @@ class PipelineHistory:
                 Invariant.I13, f"it was planned with pipelines to {offset}, and @{newer} was there long before it"
             )
         yield from self._judge_plans(event)
+        yield from self._judge_same_digest(event)
 
     def _judge_plans(self, event: PushReceived) -> Iterator[Wrong]:
         known = {plan.pipeline_id: self._at(plan.pipeline_id, event.settings_offset) for plan in event.plans}
@@ -89,6 +94,17 @@ class PipelineHistory:
         for pipeline in self._for(event):
             if pipeline.pipeline_id not in known and not _is_same_digest(pipeline, event):
                 yield Wrong(Invariant.I13, f"pipeline {pipeline.pipeline_id} is for it, and it has no plan of it")
+
+    def _judge_same_digest(self, event: PushReceived) -> Iterator[Wrong]:
+        for pipeline_id in event.same_digest:
+            if not self._is_known(pipeline_id, event.settings_offset):
+                continue
+            pipeline = self._at(pipeline_id, event.settings_offset)
+            if pipeline is None or not _is_for(pipeline, event) or not _is_same_digest(pipeline, event):
+                said = f"it says that pipeline {pipeline_id} had its digest, which is not for it, or does not go by digests"
+                yield Wrong(Invariant.I13, said)
+            elif any(plan.pipeline_id == pipeline_id for plan in event.plans):
+                yield Wrong(Invariant.I13, f"it says that pipeline {pipeline_id} had its digest, and has a plan of it")
 
     def _for(self, event: PushReceived) -> Iterator[Pipeline]:
         """Those that were for it, as far as they are known."""
@@ -133,8 +149,8 @@ class PipelineHistory:
             if pipeline_id not in ids:
                 ids.append(pipeline_id)
 
-    def _fault(self, raw: RawRecord, said: str) -> None:
-        self.faults.append(Finding(Invariant.I13, Topic.PIPELINES, raw.place.partition, raw.offset, "", "", said))
+    def _fault(self, raw: RawRecord, said: str, invariant: Invariant = Invariant.I13) -> None:
+        self.faults.append(Finding(invariant, Topic.PIPELINES, raw.place.partition, raw.offset, "", "", said))
 
 
 def _is_for(pipeline: Pipeline, event: PushReceived) -> bool:

@@ -152,6 +152,8 @@ LIES = {
     "a plan of no pipeline": Lie(PUSHES, PUSH, in_plan(pipeline_id="none"), "I13"),
     "a plan less": Lie(PUSHES, PUSH, without_plan, "I13"),
     "a plan that went by its digest": Lie(PUSHES, PUSH, said(plans=[], same_digest=["ci", "all", "other"]), "I13"),
+    "a digest of a pipeline that goes by none": Lie(PUSHES, PUSH, said(same_digest=["ci"]), "I13"),
+    "a digest of a pipeline that is not for it": Lie(PUSHES, PUSH, said(same_digest=["other"]), "I13"),
     "settings that are not there": Lie(PUSHES, PUSH, said(settings_offset=99), "I13"),
     "settings of another day": Lie(PUSHES, PUSH, said(settings_offset=1), "I13"),
     # what stands beside an event
@@ -178,6 +180,7 @@ LIES = {
     "another description": Lie(
         CALLBACKS, (), said(description="evil"), "", "what a receiver says is nowhere else, and decides nothing"
     ),
+    "called back on another day": Lie(CALLBACKS, (), moved("received_at", DAY_MS), "", "one replica's clock may be wrong"),
     "another address": Lie(CALLBACKS, (), said(remote_ip="::1"), "", "who called is nowhere else"),
     "another user": Lie(COMMANDS, (), said(by="eve"), "", "who asked is nowhere else"),
     "another owner": Lie(DELIVERIES, ("Fence",), said(owner="eve"), "", "a worker's name is its own choice"),

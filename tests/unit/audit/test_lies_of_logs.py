@@ -193,8 +193,10 @@ async def test_settings_that_nobody_can_read_or_of_another_key_are_found() -> No
     line[at] = replace(line[at], key=b"evil")
     assert ("I13", Topic.PIPELINES, at) in await found(records)
     line[at] = replace(line[at], value=b"{")
-
     assert ("I13", Topic.PIPELINES, at) in await found(records)
+    line[at] = replace(line[at], timestamp=line[at].timestamp - 86_400_000)
+
+    assert ("I14", Topic.PIPELINES, at) in await found(records)
 
 
 # ---- runs
