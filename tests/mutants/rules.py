@@ -570,7 +570,7 @@ RULES = (
     rule(
         "a snapshot's payload is not unpacked before it is compared",
         Edit(AUDIT + "checkpoint.py", "            unpack_payload(payload)\n", "            pass\n"),
-        tests=f"{LIES_OF_LOGS}::test_a_payload_that_does_not_unpack_is_found",
+        tests="unit/audit/test_lies_of_snapshots.py::test_a_payload_that_does_not_unpack_is_found",
     ),
     rule(
         "a packed chain's cause is written and never read",
