@@ -14,6 +14,7 @@ from hookline.chain.payloads import payload_json
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
 from hookline.log.records import LOGS, Positions, RawRecord, Topic
+from hookline.log.snapshots import BROKERS_TIME
 
 __all__ = ["CheckpointJudge", "open_checkpoint"]
 
@@ -30,6 +31,8 @@ class Saved(NamedTuple):
     chains: dict[str, Chain]
     windows: dict[str, int]
     clock: int
+    by_brokers: bool
+    """Do its windows go by the brokers' time? Else an earlier version took it, by a rule that is no more."""
 
 
 class _Unfit(Exception):
@@ -79,13 +82,14 @@ class CheckpointJudge:
         self._judge_chains(history)
 
     def _judge_windows(self, history: PartitionHistory) -> None:
-        if self._windows_judged:
+        if self._windows_judged or not self._saved.by_brokers:
             return
         self._windows_judged = True
         saved, until = self._saved, history.repeats.until
         if self._starts.pushes:
-            # What lies below the first offset may have windows that are longer.
-            wrong = [push for push, end in until.items() if saved.windows.get(push, 0) < end]
+            # What lies below the first offset may have windows of its own.
+            unsure = history.unsure
+            wrong = [p for p, end in until.items() if unsure.get(p, 0) < end != saved.windows.get(p)]
         else:
             wrong = [push for push in until.keys() | saved.windows.keys() if until.get(push) != saved.windows.get(push)]
             if history.repeats.clock != saved.clock:
@@ -149,21 +153,21 @@ def _read(extent: Extent, records: Sequence[RawRecord], log_id: UUID | None) -> 
         start, end = extent.logs[topic]
         if not start <= positions.of(topic) <= end:
             raise _Unfit(f"the commit names {topic}@{positions.of(topic)}, and the log has {start} to {end}")
-    unpacker, clock = ChainUnpacker(), None
+    unpacker, clock, by_brokers = ChainUnpacker(), None, False
     snapshot_id = next((raw.headers.get("snapshot") for raw in records if raw.offset == first), None)
     for raw in records:
         if snapshot_id is None or raw.headers.get("snapshot") != snapshot_id:
             continue  # others may have written between
         try:
             if "last" in raw.headers:
-                clock = int(raw.value or b"")
+                clock, by_brokers = int(raw.value or b""), BROKERS_TIME.items() <= raw.headers.items()
                 break
             unpacker.add(raw.value or b"")
         except (ValueError, IndexError, TypeError) as error:
             raise _Unfit(f"snapshots@{raw.offset} cannot be read: {error}") from None
     if clock is None:
         raise _Unfit(f"the commit names the snapshot at {first}, which is not whole in the log")
-    return Saved(positions, fence, first, unpacker.chains, unpacker.windows, clock)
+    return Saved(positions, fence, first, unpacker.chains, unpacker.windows, clock, by_brokers)
 
 
 def _difference(saved: Chain, folded: Chain) -> str | None:

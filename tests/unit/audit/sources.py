@@ -31,6 +31,8 @@ class Records:
     pipelines: list[RawRecord] = field(default_factory=list)
     ends: dict[Place, int] = field(default_factory=dict)
     """Where a log's end is not behind its last record."""
+    now: int = TAKEN_AT
+    """When records are appended, Unix ms."""
 
     def source(self, chunk: int = 7) -> "ListSource":
         return ListSource(self, chunk)
@@ -45,10 +47,10 @@ class Records:
         )  # fmt: skip
 
     def append(self, event: Event, fence: int | None = None, partition: int = 0) -> int:
-        draft = encode(event, partition, now_ms=TAKEN_AT, fence=fence)
+        draft = encode(event, partition, now_ms=self.now, fence=fence)
         records = self.of(draft.place.topic, partition)
         offset = records[-1].offset + 1 if records else 0
-        records.append(RawRecord(draft.place, offset, TAKEN_AT, draft.key, draft.value, draft.headers))
+        records.append(RawRecord(draft.place, offset, self.now, draft.key, draft.value, draft.headers))
         return offset
 
 
