@@ -13,7 +13,7 @@ import structlog
 
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
-from hookline.errors import AppendFailed, ForeignLog, HooklineError, LogUnavailable, OffsetOutOfRange
+from hookline.errors import AppendFailed, ForeignLog, HooklineError, LogUnavailable, NameTaken, OffsetOutOfRange
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.ends import SharedEnds
@@ -44,6 +44,8 @@ MAX_TIMEOUT_S = 60.0
 """The longest `timeout` that a pipeline may set."""
 DRAIN_EXTRA_S = 5.0
 OBSERVE_S = 2.0
+TWIN_S = 60.0
+"""How long readiness says that another process has taken our name."""
 CONNECT_PAUSE_S = 0.5
 MEASURE_S = 10.0
 """Between two looks at a clock that was found wrong."""
@@ -93,6 +95,8 @@ class Dispatcher:
         self._polled_at = clock.monotonic()
         self._observed_at = clock.monotonic()
         self._observing: asyncio.Task[None] | None = None
+        self._twin, self._twin_at = "", 0.0
+        """What was said of another process under our name, and when (monotonic seconds)."""
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._loop: asyncio.Task[None] | None = None
@@ -132,6 +136,8 @@ class Dispatcher:
         said = "; ".join(missing) or f"running {len(self._partitions)} partitions"
         if clock := self._skew.words():
             said = f"{said}; {clock}"
+        if self._twin and self._clock.monotonic() - self._twin_at < TWIN_S:
+            said = f"{said}; {self._twin}"
         troubles = tuple(words for p in self._partitions.values() for words in p.troubles())
         return Status(not missing, self._watch.noted(said), troubles)
 
@@ -198,6 +204,11 @@ class Dispatcher:
         while True:
             try:
                 await self._session()
+            except NameTaken as error:
+                metrics.NAME_TAKEN.inc()
+                self._detail = self._twin = str(error)
+                self._twin_at = self._clock.monotonic()
+                log.error("another dispatcher has our name", reason=str(error))
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))
