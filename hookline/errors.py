@@ -11,6 +11,7 @@
             RecordTooLarge  larger than its topic takes, as it is set now
             NotAuthorised   our Kafka user may not write to its topic: taken once an operator gives the right
         LogUnavailable      a read, an end offset or a commit got no answer: time mends it
+          NameTaken         another process is a member of the group under our static name: an operator mends it
           Refused           a broker is there and does not let us in, or not to what we need: an operator mends it
         OffsetOutOfRange    the offset to read on from is not in the log: only a restart mends it
         Undecodable         a record that this version cannot read: stops its partition, and only that one
@@ -47,6 +48,7 @@ __all__ = [
     "KeyMissing",
     "LogError",
     "LogUnavailable",
+    "NameTaken",
     "NotAuthorised",
     "OffsetOutOfRange",
     "ProcessFailed",
@@ -109,6 +111,10 @@ class NotAuthorised(RecordRefused):
 
 class LogUnavailable(LogError):
     """Kafka did not answer a read, an end offset or a commit."""
+
+
+class NameTaken(LogUnavailable):
+    """Another process is a member of the consumer group under our GROUP_INSTANCE_ID; the text says what to do."""
 
 
 class Refused(LogUnavailable):

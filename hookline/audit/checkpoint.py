@@ -13,7 +13,7 @@ from hookline.chain.payloads import payload_json, unpack_payload
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
 from hookline.log.records import LOGS, Positions, RawRecord, Topic
-from hookline.log.snapshots import named_by
+from hookline.log.snapshots import BROKERS_TIME, named_by
 
 __all__ = ["CheckpointJudge", "open_checkpoint"]
 
@@ -30,6 +30,8 @@ class Saved(NamedTuple):
     chains: dict[str, Chain]
     windows: dict[str, int]
     clock: int
+    by_brokers: bool
+    """Do its windows go by the brokers' time? Else an earlier version took it, by a rule that is no more."""
 
 
 class _Unfit(Exception):
@@ -81,13 +83,14 @@ class CheckpointJudge:
         self._judge_chains(history)
 
     def _judge_windows(self, history: PartitionHistory) -> None:
-        if self._windows_judged:
+        if self._windows_judged or not self._saved.by_brokers:
             return
         self._windows_judged = True
         saved, until = self._saved, history.repeats.until
         if self._starts.pushes:
-            # What lies below the first offset may have windows that are longer.
-            wrong = [push for push, end in until.items() if saved.windows.get(push, 0) < end]
+            # What lies below the first offset may have windows of its own.
+            unsure = history.unsure
+            wrong = [p for p, end in until.items() if unsure.get(p, 0) < end != saved.windows.get(p)]
         else:
             wrong = [push for push in until.keys() | saved.windows.keys() if until.get(push) != saved.windows.get(push)]
             if history.repeats.clock != saved.clock:
@@ -150,14 +153,14 @@ def _read(extent: Extent, records: Sequence[RawRecord], log_id: UUID | None) -> 
         start, end = extent.logs[topic]
         if not start <= positions.of(topic) <= end:
             raise _Unfit(f"the commit names {topic}@{positions.of(topic)}, and the log has {start} to {end}")
-    unpacker, clock = ChainUnpacker(), None
+    unpacker, clock, by_brokers = ChainUnpacker(), None, False
     snapshot_id = next((raw.headers.get("snapshot") for raw in records if raw.offset == first), None)
     for raw in records:
         if snapshot_id is None or raw.headers.get("snapshot") != snapshot_id:
             continue  # others may have written between
         try:
             if "last" in raw.headers:
-                clock = int(raw.value or b"")
+                clock, by_brokers = int(raw.value or b""), BROKERS_TIME.items() <= raw.headers.items()
                 break
             unpacker.add(raw.value or b"")
         except ValueError as error:
@@ -171,7 +174,7 @@ def _read(extent: Extent, records: Sequence[RawRecord], log_id: UUID | None) -> 
             raise _Unfit(
                 f"the snapshot at {first} has a payload that does not unpack, of {chain_id}: {error}"
             ) from None
-    return Saved(positions, fence, first, unpacker.chains, unpacker.windows, clock)
+    return Saved(positions, fence, first, unpacker.chains, unpacker.windows, clock, by_brokers)
 
 
 def _lost(ends: Positions, records: Sequence[RawRecord], first: int) -> Iterator[str]:

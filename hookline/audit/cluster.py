@@ -2,12 +2,11 @@
 
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from uuid import UUID
 
 from hookline.audit.source import Extent, Origin, PartitionSource, Span
 from hookline.chain.pipeline import LOG_ID_KEY, LogId
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, TopicsUnfit
 from hookline.log.cluster import Cluster, Commit, Consumer, Offsets
 from hookline.log.codec import decode_setting
 from hookline.log.records import LOGS, PIPELINES, Place, RawRecord, Topic
@@ -37,7 +36,15 @@ async def open_cluster(cluster: Cluster, prefix: str, clock: Clock) -> "ClusterS
     consumer = await cluster.consumer()
     try:
         pipelines = await _read_all(consumer, PIPELINES, span)
-        return ClusterSource(consumer, Origin(_log_id(pipelines), prefix, taken_at, extents), pipelines)
+        found = _log_id(pipelines)
+        if found is not None and found.partitions not in (None, count):
+            raise TopicsUnfit(
+                f"the topics have {count} partitions, and this log was made with {found.partitions}, for good: read it as it"
+                " was, restored from a backup, or from a bundle of `hookline audit export`"
+            )
+        return ClusterSource(
+            consumer, Origin(None if found is None else found.log_id, prefix, taken_at, extents), pipelines
+        )
     except BaseException:
         await consumer.close()
         raise
@@ -162,7 +169,7 @@ def _below(end: int, records: Iterable[RawRecord]) -> list[RawRecord]:
     return [record for record in records if record.offset < end]
 
 
-def _log_id(pipelines: Iterable[RawRecord]) -> UUID | None:
+def _log_id(pipelines: Iterable[RawRecord]) -> LogId | None:
     """The last one written. Raises Undecodable."""
-    ids = [decode_setting(raw, LogId).log_id for raw in pipelines if raw.key == LOG_ID_KEY]
+    ids = [decode_setting(raw, LogId) for raw in pipelines if raw.key == LOG_ID_KEY]
     return ids[-1] if ids else None

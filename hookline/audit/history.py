@@ -15,7 +15,6 @@ from hookline.chain.events import (
     CancelRequested,
     ChainEvent,
     Decision,
-    Event,
     Fence,
     HookAttemptFailed,
     Payload,
@@ -94,6 +93,10 @@ class PartitionHistory:
         self._starts = starts
         self._horizon = Positions() if starts == Positions() else None
         self._first_clock: int | None = None
+        self.unsure: dict[str, int] = {}
+        """push_id to the time (Unix ms) until which it is not known whether it has a window."""
+        self._perhaps: set[int] = set()
+        """Offsets of pushes that repeat others here, and may have started chains."""
         self._reached = Positions()
         self._ended: deque[str] = deque()
         self._kept_ended = kept_ended
@@ -124,14 +127,14 @@ class PartitionHistory:
             facts = self.facts.get(event.chain_id)
             if facts is not None and facts.cancelled_at is None:
                 facts.cancelled_at = offset
-        return self._change(event, offset) if read.valid else ()
+        return self._change(read.record) if read.valid else ()
 
     def is_forgotten(self, event: ChainEvent) -> bool:
         """May that event be about a chain that ended long before, or that began before the log does?"""
         topic, cause = cause_of(event) or (Topic.PUSHES, -1)
         if self._horizon is None or cause < self._horizon.of(topic):
             return True
-        return cause <= self._forgotten[topic]
+        return cause <= self._forgotten[topic] or (topic is Topic.PUSHES and cause in self._perhaps)
 
     def finish(self) -> None:
         """The log is read: forget everything."""
@@ -165,8 +168,9 @@ class PartitionHistory:
                 facts.seal = self._reached.callbacks
                 facts.intents[event.step] = Stamped(read.record.offset, read.record.timestamp)
 
-    def _change(self, event: Event, offset: int) -> tuple[str, ...]:
-        changed = self._fold.fold(event, offset)  # what does not fit its chain changes none, and the judge finds it
+    def _change(self, record: Record) -> tuple[str, ...]:
+        # What does not fit its chain changes none, and the judge finds it.
+        changed = self._fold.fold(record.event, record.offset, record.timestamp)
         while len(self._ended) > self._kept_ended:
             self._forget(self._ended.popleft())
         return changed
@@ -175,18 +179,29 @@ class PartitionHistory:
         if not is_sound(event):
             return ()  # no id can be made of it, and the judge finds it
         offset = record.offset
-        started = self._fold.fold(event, offset)
-        sure = True
-        if isinstance(event, PushReceived):
-            if self._first_clock is None:
-                self._first_clock = self.repeats.clock
-            sure = not self._starts.pushes or self.repeats.clock >= self._first_clock + event.dedupe_window_s * 1000
+        started = self._fold.fold(event, offset, record.timestamp)
+        sure = not isinstance(event, PushReceived) or self._is_sure(event)
+        if not sure and not started:
+            self._perhaps.add(offset)
         topic = Topic.PUSHES if isinstance(event, PushReceived) else Topic.COMMANDS
         for chain_id in started:
             whole = sure and self._horizon is not None and offset >= self._horizon.of(topic)
             facts = Facts(whole, sure, caused_at=record.timestamp, payload_hash=self._hash_payload(event.payload))
             self.facts.setdefault(chain_id, facts)
         return started
+
+    def _is_sure(self, event: PushReceived) -> bool:
+        """Is it known whether that push repeats one? Not where a window may have begun below the log's first offset, nor
+        where it is not known of one of its series, less than a window before it, whether that began one."""
+        if not self._starts.pushes:
+            return True
+        clock, window_ms = self.repeats.clock, event.dedupe_window_s * 1000
+        if self._first_clock is None:
+            self._first_clock = clock
+        if clock >= max(self._first_clock + window_ms, self.unsure.get(event.push_id, 0)):
+            return True
+        self.unsure[event.push_id] = clock + window_ms
+        return False
 
     def _set_horizon(self, read_to: Positions) -> None:
         """The first decision whose writer had read past the first record of every log: what began later is whole."""

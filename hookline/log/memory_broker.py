@@ -107,7 +107,8 @@ class MemoryBroker:
     def __init__(self, partitions: int = 12, *, faults: Faults | None = None, clock: Clock | None = None) -> None:
         self.faults = faults or Faults.none()
         self._partitions = partitions
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
+        """The brokers'."""
         self._logs = {Place(topic, p): _Log() for topic in Topic for p in range(self.count(topic))}
         self._groups: dict[str, Membership] = {}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -143,7 +144,7 @@ class MemoryBroker:
         log = self._log(draft.place)
         offset = log.end
         log.records.append(
-            RawRecord(draft.place, offset, self._clock.now_ms(), draft.key, draft.value, dict(draft.headers))
+            RawRecord(draft.place, offset, self.clock.now_ms(), draft.key, draft.value, dict(draft.headers))
         )
         self.notify()
         return offset

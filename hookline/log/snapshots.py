@@ -21,11 +21,13 @@ from hookline.log.cluster import Cluster, Commit, Offsets
 from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, logs_of
 
 __all__ = [
+    "BROKERS_TIME",
     "DISPATCHER_GROUP",
     "Checkpoint",
     "Named",
     "Restored",
     "Snapshot",
+    "clock_probe",
     "committed",
     "named_by",
     "read_checkpoint",
@@ -41,6 +43,9 @@ DELETE_GROUP = f"Stop all dispatchers and delete the group {DISPATCHER_GROUP} (k
 """How to forget what was committed; its name has the topics' prefix in Kafka."""
 TIMES_ASKED, ASKED_AGAIN_S = 6, 1.0
 """How often, and how far apart, the ends are asked for before a commit counts as beyond them."""
+BROKERS_TIME = {"clock": b"broker"}
+"""Header of a snapshot's last record: its windows go by the brokers' time. Without it they went by the producers', which no
+fold of today gives."""
 POLL_S = 1.0
 IDLE_POLLS = 10
 """Polls without a record after which a snapshot that should be there counts as unavailable."""
@@ -121,9 +126,14 @@ async def write_snapshot(producer: Appender, partition: int, snapshot_id: UUID, 
     for value in ChainPacker().pack(snapshot.chains.values(), snapshot.windows):
         offset = await producer.append(Draft(place, snapshot_id.bytes, value, headers))
         first = offset if first is None else first
-    closing = Draft(place, snapshot_id.bytes, str(snapshot.clock).encode(), headers | {"last": b"1"})
+    closing = Draft(place, snapshot_id.bytes, str(snapshot.clock).encode(), headers | {"last": b"1", **BROKERS_TIME})
     offset = await producer.append(closing)
     return offset if first is None else first
+
+
+def clock_probe(partition: int) -> Draft:
+    """A record that says nothing: what matters is its ack (`hookline.log.skew`). It goes with the snapshots below it."""
+    return Draft(Place(Topic.SNAPSHOTS, partition), b"clock", b"{}", {"ce_type": b"hookline.ClockProbe.v1"})
 
 
 async def committed(offsets: Offsets, partition: int, log_id: UUID) -> Checkpoint | None:

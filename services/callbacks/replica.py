@@ -52,6 +52,8 @@ class Replica:
         """Why it does not read just now."""
         self.refused = False
         """Is that because Kafka does not let us? Then an operator must mend it."""
+        self.unanswered: str | None = None
+        """Why Kafka did not say how far the logs go, when it was last asked (every LAG_S)."""
         self._cluster = cluster
         self._log_id = log_id
         self._clock = clock
@@ -59,6 +61,11 @@ class Replica:
         self._ends: SharedEnds | None = None
         self._consumer: Consumer | None = None
         self._skips_at = 0.0
+
+    @property
+    def reads(self) -> bool:
+        """Does Kafka let it read on, as far as it knows?"""
+        return self.trouble is None and self.unanswered is None
 
     @property
     def current(self) -> bool:
@@ -71,8 +78,8 @@ class Replica:
         behind = [tail for tail in self.tails if not tail.current or tail.stopped is not None]
         said = [f"{len(self.tails) - len(behind)} of {len(self.tails)} partitions are current"]
         said += [f"partition {tail.partition}: {tail.progress()}" for tail in behind]
-        if self.trouble is not None:
-            said.append(f"trying again: {self.trouble}")
+        if (trouble := self.trouble or self.unanswered) is not None:
+            said.append(f"trying again: {trouble}")
         return "; ".join(said)
 
     async def ends(self, places: Iterable[Place] | None = None) -> dict[Place, int]:
@@ -109,8 +116,10 @@ class Replica:
             waits = causes.waits(self._readers())
             try:
                 ends = await self.ends()
-            except (LogUnavailable, Unavailable):
-                ends = {}
+            except (LogUnavailable, Unavailable) as error:
+                ends, self.unanswered = {}, str(error)
+            else:
+                self.unanswered = None
             causes.check(waits, ends)
             for tail in self.tails:
                 lag = sum(Positions.among(ends, tail.partition)) - sum(tail.positions) if ends else float("nan")

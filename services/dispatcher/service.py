@@ -13,13 +13,14 @@ import structlog
 
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
-from hookline.errors import ForeignLog, HooklineError, LogUnavailable, OffsetOutOfRange
+from hookline.errors import AppendFailed, ForeignLog, HooklineError, LogUnavailable, NameTaken, OffsetOutOfRange
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
 from hookline.log.records import LOGS, Draft, Place, Topic, logs_of
-from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.log.skew import ClockSkew
+from hookline.log.snapshots import DISPATCHER_GROUP, clock_probe
 from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
 from hookline.settings import Settings
@@ -31,7 +32,7 @@ from services.dispatcher.slots import Slots
 from services.dispatcher.surroundings import HookSender, Surroundings
 from services.dispatcher.transport import Transport
 
-__all__ = ["Dispatcher", "Pace"]
+__all__ = ["MEASURE_S", "Dispatcher", "Pace"]
 
 log = structlog.get_logger()
 
@@ -43,7 +44,11 @@ MAX_TIMEOUT_S = 60.0
 """The longest `timeout` that a pipeline may set."""
 DRAIN_EXTRA_S = 5.0
 OBSERVE_S = 2.0
+TWIN_S = 60.0
+"""How long readiness says that another process has taken our name."""
 CONNECT_PAUSE_S = 0.5
+MEASURE_S = 10.0
+"""Between two looks at a clock that was found wrong."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,9 @@ class Dispatcher:
         self._random = random
         self._watch = LogWatch(check_log, clock)
         self._causes = LostCauses(clock)
+        self._skew = ClockSkew(clock, settings.max_clock_skew, "no step is closed for its deadline")
+        self._measured_at = clock.monotonic()
+        self._measuring: asyncio.Task[None] | None = None
         self._make_sender = make_sender
         self._pace = pace
         self._keys: KeyRing = settings.key_ring()
@@ -87,6 +95,8 @@ class Dispatcher:
         self._polled_at = clock.monotonic()
         self._observed_at = clock.monotonic()
         self._observing: asyncio.Task[None] | None = None
+        self._twin, self._twin_at = "", 0.0
+        """What was said of another process under our name, and when (monotonic seconds)."""
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._loop: asyncio.Task[None] | None = None
@@ -124,6 +134,10 @@ class Dispatcher:
         ]
         missing = [said for said in (self._watch.denied, *waiting) if said]
         said = "; ".join(missing) or f"running {len(self._partitions)} partitions"
+        if clock := self._skew.words():
+            said = f"{said}; {clock}"
+        if self._twin and self._clock.monotonic() - self._twin_at < TWIN_S:
+            said = f"{said}; {self._twin}"
         troubles = tuple(words for p in self._partitions.values() for words in p.troubles())
         return Status(not missing, self._watch.noted(said), troubles)
 
@@ -190,6 +204,11 @@ class Dispatcher:
         while True:
             try:
                 await self._session()
+            except NameTaken as error:
+                metrics.NAME_TAKEN.inc()
+                self._detail = self._twin = str(error)
+                self._twin_at = self._clock.monotonic()
+                log.error("another dispatcher has our name", reason=str(error))
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))
@@ -207,7 +226,7 @@ class Dispatcher:
             stack.callback(asyncio.create_task(self._keep_watch()).cancel)
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
-            writer = Writer(self._cluster, self._clock, self._watch.hurry)
+            writer = Writer(self._cluster, self._clock, self._watch.hurry, self._skew)
             stack.push_async_callback(writer.close)
             sender = self._make_sender()
             stack.push_async_callback(sender.close)
@@ -258,6 +277,18 @@ class Dispatcher:
         metrics.OLDEST_DUE.set(slots.oldest_wait_s)
         metrics.SLOW_HOOKS.set(slots.slow_hooks)
         self._observing = asyncio.create_task(self._count_unread(offsets))
+        if self._skew.doubtful and now - self._measured_at >= MEASURE_S:
+            self._measured_at = now
+            self._measuring = asyncio.create_task(self._measure())
+
+    async def _measure(self) -> None:
+        """Append something, so that an ack tells whether our clock is right by now: nothing else may be appended for long.
+
+        In `snapshots`, where no reader takes what no commit names.
+        """
+        for number in list(self._partitions)[:1]:
+            with contextlib.suppress(AppendFailed):  # its writer says why
+                await self._transport.writer.append(clock_probe(number))
 
     async def _count_unread(self, offsets: Offsets) -> None:
         places = [place for number in self._partitions for place in logs_of(number)]
@@ -295,6 +326,7 @@ class Dispatcher:
 
         return Surroundings(
             clock=self._clock,
+            skew=self._skew,
             random=self._random,
             keys=self._keys,
             sender=sender,

@@ -48,6 +48,8 @@ class _Seen(BaseModel):
 
     push_id: str
     received_at: int
+    appended_at: int = 0
+    """By its broker: Kafka's time of the record."""
     dedupe_window_s: int
     registry: str | None = None
     repository: str
@@ -84,7 +86,7 @@ class Digests:
 
     def see(self, push: _Seen) -> None:
         """Take a push of the log in. A repeat is none: it may come long after another digest."""
-        if self._remembered.repeats(push.push_id, push.dedupe_window_s, push.received_at):
+        if self._remembered.repeats(push.push_id, push.dedupe_window_s, push.appended_at):
             return
         if push.tag is None or push.digest is None:
             return
@@ -216,7 +218,7 @@ def _seen(raw: RawRecord) -> _Seen:
     try:
         if raw.headers.get("ce_type") != PUSH_RECEIVED:
             raise ValueError("not a PushReceived of a version that this one knows")
-        return _Seen.model_validate_json(raw.value or b"")
+        return _Seen.model_validate_json(raw.value or b"").model_copy(update={"appended_at": raw.timestamp})
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:3])
         raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, said) from None

@@ -10,6 +10,7 @@ from hookline.clock import Clock
 from hookline.errors import ConfigError, LogUnavailable, Unavailable, Undecodable
 from hookline.log.cluster import Cluster
 from hookline.log.records import Topic
+from hookline.log.skew import ClockSkew
 from hookline.log.skips import LOOK_S, find_skip
 from hookline.log.table import PipelineTable
 from hookline.log.watch import CheckLog, LogWatch
@@ -56,7 +57,8 @@ class Ingress:
         self._cluster = cluster
         self._watch = LogWatch(check_log, clock)
         self._table = PipelineTable(cluster)
-        self._writer = Writer(cluster, clock, self._watch.hurry)
+        self._skew = ClockSkew(clock, settings.max_clock_skew, "registries are to be sent to another one")
+        self._writer = Writer(cluster, clock, self._watch.hurry, self._skew)
         self._intake: Intake | None = None
         self._main: asyncio.Task[None] | None = None
         self._connecting = "connecting to Kafka"
@@ -89,7 +91,11 @@ class Ingress:
         missing = self._connecting or self._watch.denied or stopped or self._behind
         if not missing and not self._writer.ready:
             missing = "Kafka does not take records"
+        clock = self._skew.words()
+        if not missing and self._skew.too_far:
+            missing = clock
         said = [missing or f"pipelines read to {self._table.position}", *self._lately()]
+        said += [clock] if clock and clock != missing else []
         return Status(not missing, self._watch.noted("; ".join(said)))
 
     def _note(self, topic: str, reason: str) -> None:

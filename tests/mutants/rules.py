@@ -155,7 +155,7 @@ RULES = (
             "    async def _append_and_fold(self, event: object, draft: object, make_bare: object) -> None:\n"
             "        await self._around.append(draft)\n"
             "        self._decisions.unread.read_back(event)\n"
-            "        self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES)))\n"
+            "        self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES), 0))\n"
             "        self.settle()\n\n"
             "    # ---- reading\n",
         ),
@@ -450,10 +450,132 @@ RULES = (
         "a push that repeats one starts chains",
         Edit(
             FOLD,
-            "                if self.repeats.see(event):\n                    return ()\n",
-            "                self.repeats.see(event)\n",
+            "                if self.repeats.see(event, at):\n                    return ()\n",
+            "                self.repeats.see(event, at)\n",
         ),
         tests=f"unit/chain/test_repeats.py {RUNS}::test_a_repeat_within_its_window_starts_nothing",
+    ),
+    rule(
+        "repeats go by a producer's clock",
+        Edit(
+            FOLD,
+            "                if self.repeats.see(event, at):",
+            "                if self.repeats.see(event, event.received_at):",
+        ),
+        tests="unit/chain/test_scenarios.py",
+    ),
+    rule(
+        "a repeat opens a window of its own",
+        Edit(
+            FOLD,
+            "        if event.push_id in self.until:\n            return True\n        end = ",
+            "        was_known = event.push_id in self.until\n        end = ",
+        ),
+        Edit(
+            FOLD,
+            ".append(end, event.push_id)\n        return False\n",
+            ".append(end, event.push_id)\n        return was_known\n",
+        ),
+        Edit(
+            FOLD,
+            "                del self.until[push]\n",
+            "                if self.until.get(push, 0) <= self.clock:\n                    self.until.pop(push, None)\n",
+        ),
+        tests="unit/chain/test_repeats.py",
+    ),
+    rule(
+        "a broker's clock that was ahead once stops the time of its partition",
+        Edit(FOLD, "        if at <= self.clock - BACK_MS:", "        if False:"),
+        tests="unit/chain/test_repeats.py",
+    ),
+    rule(
+        "windows that are over by another broker's time count again after a restart of the console",
+        Edit(
+            "services/console/readmodel/projection.py",
+            "            self.windows_from = record.offset\n",
+            "            pass\n",
+        ),
+        tests="unit/console/test_read_model.py::test_a_repeat_starts_nothing_over_a_restart",
+    ),
+    # ---- clocks that are known to be wrong
+    rule(
+        "a step is closed by a clock that is known to be wrong",
+        Edit(
+            WORKER,
+            "                case Close() if self._around.skew.doubtful:",
+            "                case Close() if False:",
+        ),
+        tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
+    ),
+    rule(
+        "what a wrong clock held up stays so once it is right",
+        Edit(WORKER, "        if self._held and not self._around.skew.doubtful:", "        if False:"),
+        tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
+    ),
+    rule(
+        "a wrong clock is not measured again while nothing else is appended",
+        Edit(
+            "services/dispatcher/service.py",
+            "if self._skew.doubtful and now - self._measured_at >= MEASURE_S:",
+            "if False:",
+        ),
+        tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
+    ),
+    rule(
+        "a verdict is refused for good by a clock that may be wrong",
+        Edit(
+            "services/callbacks/service.py",
+            "Gate(replica, writer, lambda: self._skew.doubtful)",
+            "Gate(replica, writer)",
+        ),
+        tests="unit/callbacks/test_service.py::test_no_verdict_is_refused_as_too_late_by_a_clock_that_may_be_wrong",
+    ),
+    rule(
+        "a clock that was set while the process runs is gone by until the next ack",
+        Edit(
+            "hookline/log/skew.py",
+            "return self._measured_ms + round(self._wall_less_monotonic() - self._base_ms)",
+            "return self._measured_ms",
+        ),
+        tests="unit/log/test_skew.py",
+    ),
+    # ---- operators' slips
+    rule(
+        "a new epoch is begun below a group that runs",
+        Edit(
+            "hookline/log/topics.py",
+            "if members := await group_members(cluster, DISPATCHER_GROUP):",
+            "if members := []:",
+        ),
+        tests="contract/test_topics.py::test_no_new_epoch_while_a_dispatcher_runs",
+    ),
+    rule(
+        "partitions that were raised alike fit",
+        Edit("hookline/log/fitness.py", "    if found.made_with is not None:\n", "    if False:\n"),
+        tests="unit/log/test_topics.py",
+    ),
+    rule(
+        "one ack is enough for three copies",
+        Edit(
+            "hookline/log/fitness.py",
+            'int(right["min.insync.replicas"]) <= int(value) <= state.replication',
+            "int(value) <= state.replication",
+        ),
+        tests="unit/log/test_topics.py",
+    ),
+    rule(
+        "topics create gives up at the first append without an ack",
+        Edit("hookline/log/patience.py", "if time.monotonic() >= self._until:", "if True:"),
+        tests="contract/test_topics.py::test_create_goes_on_where_an_append_got_no_ack",
+    ),
+    rule(
+        "a replica of callbacks that cannot read is ready",
+        Edit(
+            "services/callbacks/service.py",
+            "self._replica.current and self._replica.reads and",
+            "self._replica.current and",
+        ),
+        tests="unit/callbacks/test_refusals.py unit/callbacks/test_service.py",
     ),
     rule(
         "the wrong partition function",

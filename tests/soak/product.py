@@ -42,7 +42,7 @@ async def product_fold(stage: Stage) -> dict[str, Standing | None]:
                     reader.offer(topic, records)
             for read in reader.read():
                 if read.valid:
-                    fold.fold(read.record.event, read.record.offset)
+                    fold.fold(read.record.event, read.record.offset, read.record.timestamp)
             for chain in fold.chains.values():
                 end = chain.ending
                 chains[chain.id] = None if end is None else (str(end.reason or "completed"), end.step)

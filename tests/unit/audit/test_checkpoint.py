@@ -84,7 +84,7 @@ async def fold_all(partition: PartitionSource, fold: PartitionFold) -> None:
     async for reads in Walk(partition).reads():
         for read in reads:
             if read.valid:
-                fold.fold(read.record.event, read.record.offset)
+                fold.fold(read.record.event, read.record.offset, read.record.timestamp)
 
 
 def without_one(chains: dict[str, Chain]) -> dict[str, Chain]:

@@ -94,7 +94,7 @@ class _Incarnation:
                 raise Fenced("a later Fence")
             if not valid:
                 continue
-            self._fold.fold(event, record.offset)
+            self._fold.fold(event, record.offset, record.timestamp)
             if isinstance(event, Decision):
                 if record.fence == self._token:
                     self._busy.discard(event.chain_id)

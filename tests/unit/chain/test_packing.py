@@ -79,15 +79,15 @@ def test_chains_in_every_state_come_back() -> None:
 
 def test_a_reader_of_steps_only_gets_no_payloads() -> None:
     fold = PartitionFold()
-    fold.fold(push(plan()), 0)
+    fold.fold(push(plan()), 0, START)
     (chain,) = round_trip(fold.chains, {}, keep_payload=False).chains.values()
     assert chain.payload == b""
 
 
 def test_equal_plans_become_one_and_chains_of_a_push_share_a_payload() -> None:
     fold = PartitionFold()
-    fold.fold(push(plan(), plan(n=1), name="a"), 0)
-    fold.fold(push(plan(), name="b"), 1)
+    fold.fold(push(plan(), plan(n=1), name="a"), 0, START)
+    fold.fold(push(plan(), name="b"), 1, START)
     first, second, third = round_trip(fold.chains, {}).chains.values()
     assert first.plan is third.plan
     assert first.payload is second.payload
@@ -97,7 +97,7 @@ def test_records_are_bounded() -> None:
     fold = PartitionFold()
     noise = ["".join(f"{(i * 7919 + j * 104729) % 1000003:x}" for j in range(400)) for i in range(500)]
     for i, text in enumerate(noise):
-        fold.fold(push(plan(20), plan(20, n=1), name=str(i)).model_copy(update={"payload": {"noise": text}}), i)
+        fold.fold(push(plan(20), plan(20, n=1), name=str(i)).model_copy(update={"payload": {"noise": text}}), i, START)
     windows = {push(name=str(i)).push_id: i for i in range(WINDOWS_PER_RECORD + 1)}
     records = list(ChainPacker().pack(fold.chains.values(), windows))
     assert len(records) > 3

@@ -71,7 +71,7 @@ class Worker:
         if read.record.topic is Topic.DELIVERIES:
             self._unread.pop(offset, None)
         if read.valid:
-            self.memory.fold(event, offset)
+            self.memory.fold(event, offset, read.record.timestamp)
             if is_intent(event):
                 self._seals[event.chain_id] = self.logs.ends.callbacks
 

@@ -167,6 +167,7 @@ async def running(
     if cluster is None:
         cluster = MemoryCluster(PARTITIONS)
         cluster.append(encode_setting(LogId(log_id=LOG_ID), now_ms=NOW))
+    cluster.clock = clock
     table, appender = PipelineTable(cluster), ProducerAppender(cluster)
     digests = DigestTail(cluster, PARTITIONS)
     intake = Intake(table, digests, appender, PARTITIONS, answer_s=answer_s)
