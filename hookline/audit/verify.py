@@ -12,6 +12,8 @@ from hookline.audit.judge import PartitionJudge
 from hookline.audit.source import PartitionSource, Source
 from hookline.audit.walk import Stop, Walk
 from hookline.chain.state import Chain
+from hookline.errors import OffsetOutOfRange
+from hookline.log.records import Topic
 
 if TYPE_CHECKING:
     from hookline.audit.console import ConsoleRows  # needs SQLAlchemy
@@ -67,7 +69,10 @@ async def verify(
         tell(finding)
 
     async for partition in source.partitions(only):
-        await _Verification(source, partition, found, figures, console).run(settled, progress)
+        try:
+            await _Verification(source, partition, found, figures, console).run(settled, progress)
+        except OffsetOutOfRange as error:  # that log's only: all others are judged
+            found(_lost(error))
     return figures
 
 
@@ -127,6 +132,11 @@ class _Verification:
             self._figures.ended[chain.ending.reason or "completed"] += 1
         if self._rows is not None:
             self._rows.compare(chain, facts)
+
+
+def _lost(error: OffsetOutOfRange) -> Finding:
+    said = f"the partition is not judged further: {error.reason}, while it was read"
+    return Finding(Invariant.I8, Topic(error.topic), error.partition, error.offset, "", "", said)
 
 
 def _stop(number: int, stop: Stop, left: int) -> Finding:

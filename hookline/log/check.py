@@ -71,7 +71,7 @@ class LogCheck:
         async for raw in scan(self._cluster, PIPELINES, self._read_to):
             if raw.key == LOG_ID_KEY and raw.value is not None:
                 self._log_id = decode_setting(raw, LogId).log_id
-            self._read_to = raw.offset + 1
+            self._read_to = raw.next_offset
 
 
 def _changed(what: str) -> NoReturn:

@@ -128,12 +128,12 @@ RULES = (
         Edit(
             PARTITION,
             "token = await self._fence()\n",
-            "early = await self._ends_now()\n        token = await self._fence()\n",
+            "early = await self._ends_now(None)\n        token = await self._fence()\n",
         ),
         Edit(
             PARTITION,
-            "self._ends = await self._ends_now()\n        self._reader",
-            "self._ends = early\n        self._reader",
+            "self._ends, self._reader = await self._ends_now(reader), reader",
+            "self._ends, self._reader = early, reader",
         ),
         tests=TIMING,
     ),
@@ -271,7 +271,7 @@ RULES = (
     ),
     rule(
         "an answer for a place that was sought meanwhile counts",
-        Edit(KAFKA_CONSUMER, " or cursor.position != session.told(tp):", ":"),
+        Edit(KAFKA_CONSUMER, " or cursor.reads_from != lane.session.told(tp):", ":"),
         tests="contract/test_kafka_consumer.py",
     ),
     rule(

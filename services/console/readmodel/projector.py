@@ -16,7 +16,7 @@ from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
 from hookline.log.records import Place, Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S as SKIPS_S
-from hookline.log.skips import Skip, find_skip
+from hookline.log.skips import find_skip, skip_to
 from hookline.log.watch import CheckLog
 from services.console.readmodel.database import Database
 from services.console.readmodel.model import ReadModel
@@ -146,7 +146,7 @@ class Projector:
                     "record skipped", partition=partition, record=str(stopped), by=found.by, reason=found.reason
                 )
                 projection = model.projections[partition]
-                projection.go_on(Skip(Topic(found.topic), found.offset))
+                projection.go_on(skip_to(found))
                 self.progress.go_on(partition)
                 feed.start(projection.reader)
                 going.add(partition)
