@@ -59,8 +59,6 @@ class KafkaConsumer:
         self._paces = dict.fromkeys(at_once, Pace(ConnectionGroup.COORDINATION, 0, BUSY_MS))
         self._cursors: dict[TopicPartition, Cursor] = {}
         self.lanes: dict[tuple[int, Pace], _Lane] = {}
-        self._last: dict[Place, RawRecord] = {}
-        """Of places that were read before."""
         self._ready: dict[TopicPartition, Cursor] = {}
         """Those that have something fetched, or an error."""
         self._news = asyncio.Event()
@@ -87,7 +85,7 @@ class KafkaConsumer:
     def seek(self, place: Place, offset: int) -> None:
         tp = self._connection.of(place)
         if (cursor := self._cursors.get(tp)) is not None:
-            cursor.seek(offset)
+            cursor.seek(offset, self._connection.last_reads.before(place, offset))
             self._ready.pop(tp, None)
             self._touch(tp, cursor)
 
@@ -125,6 +123,7 @@ class KafkaConsumer:
 
     async def close(self) -> None:
         self._closed = True
+        self._remember()
         self._news.set()
         fetching = [lane.fetching for lane in self.lanes.values() if lane.fetching is not None]
         for task in fetching:
@@ -180,6 +179,7 @@ class KafkaConsumer:
             if not cursor.paused and cursor.fetched is None and (error := cursor.fail()) is not None:
                 del self._ready[tp]
                 self._touch(tp, cursor)
+                self._connection.last_reads.forget(cursor.place)
                 raise error
 
     async def _told_within(self, seconds: float) -> None:
@@ -267,14 +267,14 @@ class KafkaConsumer:
     # ---- what is read, and where
 
     def _cursor(self, place: Place, position: int, paused: bool) -> Cursor:
-        cursor = Cursor(place, position, self._paces.get(place.topic, self._gathered), paused, self._last.get(place))
-        if not paused:
-            cursor.seek(position)
-        return cursor
+        last = self._connection.last_reads.before(place, position)
+        return Cursor(place, position, self._paces.get(place.topic, self._gathered), paused, last)
 
     def _remember(self) -> None:
         """A place may be read on later from where it is now: then it must still be that log."""
-        self._last.update((c.place, c.last) for c in self._cursors.values() if c.last is not None)
+        for cursor in self._cursors.values():
+            if cursor.last is not None:
+                self._connection.last_reads.put(cursor.last)
 
     def _replace(self, cursors: Iterable[Cursor]) -> None:
         before, self._cursors = self._cursors, {self._connection.of(cursor.place): cursor for cursor in cursors}

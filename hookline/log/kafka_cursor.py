@@ -92,9 +92,11 @@ class Cursor:
             return self.last.offset
         return self.position
 
-    def seek(self, offset: int) -> None:
-        if self.last is not None and self.last.next_offset != offset:
-            self.last = None
+    def seek(self, offset: int, last: RawRecord | None = None) -> None:
+        """last: the record just below, where somebody has read it."""
+        if self.last is None or self.last.next_offset != offset:
+            self.last = last
+            self.in_doubt |= last is not None
         self.position, self.fetched, self.error, self.has_failed = offset, None, None, False
         self._is_last_gone, self._wrong_at = False, None
 

@@ -130,6 +130,8 @@ class MemoryBroker:
         self._down = False
         self.limits: dict[Topic, int] = {}
         """By topic, the most bytes of a value that it takes; MAX_RECORD_BYTES where none is said."""
+        self.known_cuts: dict[tuple[Place, int], int] = {}
+        """How often a place had been truncated when somebody had read to an offset of it."""
         self.denied: set[Topic] = set()
         """Topics that nobody may write to."""
 

@@ -128,6 +128,7 @@ class MemoryConsumer:
         broker.watch(self._changed.set)
 
     def assign(self, positions: Mapping[Place, int]) -> None:
+        self._remember()
         for place, offset in positions.items():
             self._begin(place, offset)
         self._positions = dict(positions)
@@ -151,8 +152,13 @@ class MemoryConsumer:
     def _begin(self, place: Place, offset: int) -> None:
         """Where it goes on from where it was, it must still be that log."""
         self._failed.discard(place)
-        if self._positions.get(place) != offset or place not in self._cuts:
-            self._cuts[place] = self._broker.cuts(place) if self._broker.has(place) else 0
+        if (self._positions.get(place) != offset or place not in self._cuts) and self._broker.has(place):
+            self._cuts[place] = self._broker.known_cuts.get((place, offset), self._broker.cuts(place))
+
+    def _remember(self) -> None:
+        for place, offset in self._positions.items():
+            if place in self._cuts:
+                self._broker.known_cuts[place, offset] = self._cuts[place]
 
     def in_doubt(self, place: Place) -> bool:
         return place in self._positions and self._broker.cuts(place) != self._cuts.get(place, 0)
@@ -183,6 +189,7 @@ class MemoryConsumer:
 
     async def close(self) -> None:
         self._closed = True
+        self._remember()
         self._broker.unwatch(self._changed.set)
 
     def _fetch(self) -> dict[Place, Sequence[RawRecord]]:
@@ -212,6 +219,7 @@ class MemoryConsumer:
                     self._broker.records(place, position, 1)
                 except OffsetOutOfRange:
                     self._failed.add(place)
+                    self._broker.known_cuts.pop((place, position), None)
                     raise
 
     def _is_read(self, place: Place) -> bool:

@@ -20,7 +20,18 @@ from hookline.log.memory import MemoryCluster
 from hookline.log.records import DamagedBatch, Place, RawRecord
 from hookline.log.scan import scan
 from hookline.log.writer import Writer
-from tests.contract.helpers import HERE, PARTITIONS, THERE, answered, append, kafka_with_topics, read, until, values
+from tests.contract.helpers import (
+    HERE,
+    PARTITIONS,
+    THERE,
+    answered,
+    append,
+    kafka_with_topics,
+    read,
+    read_each,
+    until,
+    values,
+)
 from tests.kafka import make_broker
 
 pytestmark = pytest.mark.timeout(120)
@@ -192,3 +203,24 @@ async def test_a_log_that_has_grown_past_the_position_with_other_records_is_not_
         seen: dict[Place, list[RawRecord]] = {}
         assert isinstance(await next_error(consumer, seen), LogTruncated)
         assert HERE not in seen
+
+
+async def test_another_consumer_that_goes_on_there_meets_the_records_again_or_is_told(loss: Loss) -> None:
+    """A service that lost its connections makes new ones, and keeps what it knows."""
+    async with clients(loss.cluster) as (writer, consumer):
+        await append(writer, HERE, b"a")
+        await append(writer, THERE, b"x")
+        await loss.keep()
+        await append(writer, HERE, b"b", b"c")
+        consumer.assign({HERE: 0, THERE: 0})
+        await read_each(consumer, {HERE: 3, THERE: 1})
+    await loss.put_back()
+    async with clients(loss.cluster) as (writer, consumer):
+        await append(writer, HERE, b"B", b"C", b"D", b"E")
+        await append(writer, THERE, b"y")
+        consumer.assign({HERE: 3, THERE: 1})
+        seen: dict[Place, list[RawRecord]] = {}
+        assert isinstance(await next_error(consumer, seen), LogTruncated)
+        assert HERE not in seen
+        consumer.assign({HERE: 3, THERE: 1})  # who goes on all the same was told
+        assert values(await read(consumer, HERE, 1))[0] == b"D"
