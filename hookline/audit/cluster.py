@@ -104,7 +104,7 @@ class _Partition:
     async def _fetch(self) -> bool:
         got = await self._consumer.poll(POLL_S)
         for place, records in got.items():
-            self._next[place.topic] = records[-1].offset + 1
+            self._next[place.topic] = records[-1].next_offset
             end = self.extent.span(place.topic).end
             self._fetched[place.topic].extend(records if self._next[place.topic] <= end else _below(end, records))
         return bool(got)
@@ -157,7 +157,7 @@ async def _read_all(consumer: Consumer, place: Place, span: Span) -> list[RawRec
         return []
     consumer.assign({place: span.start})
     records: list[RawRecord] = []
-    while not records or records[-1].offset + 1 < span.end:
+    while not records or records[-1].next_offset < span.end:
         got = (await consumer.poll(READ_S)).get(place, ())
         if not got:
             raise LogUnavailable(f"{place.topic} gave nothing to read up to {span.end}")

@@ -30,7 +30,7 @@ from hookline.chain.state import Chain
 from hookline.log.codec import Record
 from hookline.log.reader import Read
 from hookline.log.records import LOGS, Positions, Topic
-from hookline.log.skips import Skip
+from hookline.log.skips import Skip, covering
 
 __all__ = ["PartitionJudge"]
 
@@ -116,9 +116,9 @@ class PartitionJudge:
 
     def _behind_skipped(self, topic: Topic) -> int:
         """The next offset that there must be a record at."""
-        while self._skipped and (topic, self._next[topic]) in self._skipped:
-            self._next[topic] += 1
-            self.counts["skipped"] += 1
+        while self._skipped and (skip := covering(self._skipped, topic, self._next[topic])) is not None:
+            self.counts["skipped"] += skip.next - self._next[topic]
+            self._next[topic] = skip.next
         return self._next[topic]
 
     def _judge_partition(self, record: Record, push_id: str) -> bool:

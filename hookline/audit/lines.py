@@ -87,7 +87,8 @@ def what(entry: Entry) -> str:
         case CancelRequested() as event:
             return f"cancelled: {event.reason}" if event.reason else "cancelled"
         case SkipRequested() as event:
-            return f"{event.topic}@{event.offset} skipped by {event.by}: {event.reason}"
+            last = "" if event.until is None else f" to {event.until - 1}"
+            return f"{event.topic}@{event.offset}{last} skipped by {event.by}: {event.reason}"
         case RedeliveryRequested() as event:
             return f"run again from step {event.from_step}"
         case _:

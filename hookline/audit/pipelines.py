@@ -16,7 +16,7 @@ from hookline.chain.matching import is_glob, matches_repository
 from hookline.chain.pipeline import LOG_ID_KEY, Dedupe, LogId, Pipeline
 from hookline.errors import Undecodable
 from hookline.log.codec import decode_setting
-from hookline.log.records import RawRecord, Topic
+from hookline.log.records import DamagedBatch, RawRecord, Topic
 
 __all__ = ["PipelineHistory"]
 
@@ -36,16 +36,22 @@ class PipelineHistory:
 
     def __init__(self, records: Sequence[RawRecord]) -> None:
         self.faults: list[Finding] = []
-        self.end = records[-1].offset + 1 if records else 0
-        self._stamps = [(raw.offset, raw.timestamp) for raw in records]
-        self._whole_to = next((at for at, raw in enumerate(records) if raw.offset != at), self.end)
+        self.end = records[-1].next_offset if records else 0
+        self._stamps = [(raw.offset, raw.timestamp) for raw in records if not isinstance(raw, DamagedBatch)]
+        self._whole_to = next(
+            (at for at, raw in enumerate(records) if raw.offset != at or isinstance(raw, DamagedBatch)), self.end
+        )
         """Below it nothing was compacted away."""
+        self._damaged = [raw.offset for raw in records if isinstance(raw, DamagedBatch)]
         self._log_ids: list[tuple[int, UUID]] = []
         self._versions: dict[str, list[_Version]] = {}
         self._by_repository: defaultdict[str, list[str]] = defaultdict(list)
         self._globs: dict[str, list[str]] = defaultdict(list)
         latest = 0
         for raw in records:
+            if isinstance(raw, DamagedBatch):  # of no time, and of no key
+                self._fault(raw, f"nobody can read it: {raw.said}")
+                continue
             self._add(raw)
             if raw.timestamp < latest - BACK_MS:
                 self._fault(raw, "Kafka's time of it is before that of a record below it", Invariant.I14)
@@ -58,7 +64,8 @@ class PipelineHistory:
 
     def has_log_id(self, offset: int) -> bool:
         """Is it known which one was in force there?"""
-        return offset <= self._whole_to or any(at < offset for at, _ in self._log_ids)
+        latest = max((at for at, _ in self._log_ids if at < offset), default=None)
+        return self._is_latest(latest, offset)
 
     def judge(self, event: PushReceived, stamp: int) -> Iterator[Wrong]:
         """Are its plans those that its `settings_offset` gives? stamp: Kafka's time of the push."""
@@ -112,6 +119,8 @@ class PipelineHistory:
         for pipeline_id in dict.fromkeys(
             [*self._by_repository.get(event.repository, ()), *(i for ids in globs for i in ids)]
         ):
+            if not self._is_known(pipeline_id, event.settings_offset):
+                continue
             pipeline = self._at(pipeline_id, event.settings_offset)
             if pipeline is not None and _is_for(pipeline, event):
                 yield pipeline
@@ -122,8 +131,15 @@ class PipelineHistory:
         return versions[at - 1].pipeline if at else None
 
     def _is_known(self, pipeline_id: str, offset: int) -> bool:
-        versions = self._versions.get(pipeline_id)
-        return offset <= self._whole_to or (versions is not None and versions[0].offset < offset)
+        versions = self._versions.get(pipeline_id, ())
+        at = bisect_left(versions, offset, key=lambda version: version.offset)
+        return self._is_latest(versions[at - 1].offset if at else None, offset)
+
+    def _is_latest(self, latest: int | None, offset: int) -> bool:
+        """Is what is known of a key up to `offset` all there was? Not where a batch that cannot be read may hold a later one."""
+        if offset <= self._whole_to:
+            return True
+        return latest is not None and not any(latest < at < offset for at in self._damaged)
 
     def _older_than(self, offset: int, stamp: int) -> int | None:
         """A record at or above `offset` that was there at that time."""

@@ -15,8 +15,9 @@ from hookline.audit.source import PartitionSource, Source
 from hookline.audit.walk import Stop, Walk
 from hookline.chain.events import Payload
 from hookline.chain.state import Chain
-from hookline.errors import HooklineError
+from hookline.errors import HooklineError, OffsetOutOfRange
 from hookline.log.reader import Read
+from hookline.log.records import Topic
 
 if TYPE_CHECKING:
     from hookline.audit.console import ConsoleRows  # needs SQLAlchemy
@@ -80,7 +81,10 @@ async def verify(
             found(fault)
     async for partition in source.partitions(only):
         judge = None if pushes is None else PushJudge(pipelines, source.origin.log_id, pushes, figures.passed)
-        await _Verification(source, partition, found, figures, console, judge).run(settled, progress)
+        try:
+            await _Verification(source, partition, found, figures, console, judge).run(settled, progress)
+        except OffsetOutOfRange as error:  # that log's only: all others are judged
+            found(_lost(error))
     return figures
 
 
@@ -167,6 +171,11 @@ class _Verification:
 
 def _no_hash(payload: Payload) -> bytes:
     return b""
+
+
+def _lost(error: OffsetOutOfRange) -> Finding:
+    said = f"the partition is not judged further: {error.reason}, while it was read"
+    return Finding(Invariant.I8, Topic(error.topic), error.partition, error.offset, "", "", said)
 
 
 def _stop(number: int, stop: Stop, left: int) -> Finding:

@@ -132,7 +132,7 @@ class Walk:
             return
         for skip in filter(None, map(skip_of, records)):
             self._reader.skip(skip)
-            if self._blocked is not None and skip == (self._blocked.topic, self._blocked.offset):
+            if self._blocked is not None and skip.covers(self._blocked.topic, self._blocked.offset):
                 self._blocked = None
 
     def _stop_at_held(self) -> None:

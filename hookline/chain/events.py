@@ -242,10 +242,14 @@ class RedeliveryRequested(_Model):
 
 
 class SkipRequested(_Model):
-    """console: an operator lets every reader pass over a record of this partition that none can read (`hookline log skip`)."""
+    """console: an operator lets every reader pass over a record of this partition that none can read (`hookline log skip`).
+
+    until: for a damaged batch, the offset after its last record: reading goes on there.
+    """
 
     topic: Literal["pushes", "callbacks", "commands", "deliveries"]
     offset: Offset
+    until: Offset | None = None
     by: str
     requested_at: Millis
     reason: str

@@ -73,7 +73,7 @@ class LogCheck:
             if raw.key == LOG_ID_KEY and raw.value is not None:
                 found = decode_setting(raw, LogId)
                 self._log_id, self._made_with = found.log_id, found.partitions
-            self._read_to = raw.offset + 1
+            self._read_to = raw.next_offset
 
 
 def _changed(what: str) -> NoReturn:

@@ -25,7 +25,7 @@ from hookline.chain.events import (
 from hookline.chain.ids import ChainId, decision_id, push_of
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Undecodable
-from hookline.log.records import PIPELINES, QUARANTINE, Draft, Place, RawRecord, Topic
+from hookline.log.records import PIPELINES, QUARANTINE, DamagedBatch, Draft, Place, RawRecord, Topic
 
 __all__ = [
     "CONTENT_TYPE",
@@ -121,6 +121,8 @@ def identity_of(event: Event, partition: int) -> Identity:
 def decode(raw: RawRecord) -> Record:
     """Raises Undecodable for a type, topic, version or shape that this version cannot read."""
     place = raw.place
+    if isinstance(raw, DamagedBatch):
+        raise Undecodable(place.topic, place.partition, raw.offset, raw.said)
     try:
         model = EVENTS[raw.headers["ce_type"].decode()]
         if topic_of(model) is not place.topic:
@@ -145,6 +147,8 @@ def encode_setting(setting: Pipeline | LogId | None, *, now_ms: int, pipeline_id
 
 def decode_setting(raw: RawRecord, model: type[Setting]) -> Setting:
     """Raises Undecodable."""
+    if isinstance(raw, DamagedBatch):
+        raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, raw.said)
     try:
         if (got := raw.headers["ce_type"].decode()) != f"hookline.{model.__name__}.v1":
             raise ValueError(f"{got} is not a {model.__name__}")

@@ -8,7 +8,7 @@ import contextlib
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import aiokafka.errors as kafka_errors
@@ -20,6 +20,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from hookline.errors import LogUnavailable, NameTaken, Refused
 from hookline.log.kafka_words import missing_right
+from hookline.log.last_reads import LastReads
 from hookline.log.records import Place, Topic
 
 __all__ = [
@@ -79,6 +80,7 @@ class Connection:
     topic_prefix: str
     client_id: str
     security: Security = PLAINTEXT
+    last_reads: LastReads = field(default_factory=LastReads, compare=False, repr=False)
 
     def options(self, request_timeout_ms: int = 5000) -> dict[str, object]:
         """Keyword arguments that all aiokafka clients take. Short times: a broker that went away is noticed in seconds."""

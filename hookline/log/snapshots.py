@@ -18,7 +18,7 @@ from hookline.chain.packer import ChainPacker, ChainUnpacker
 from hookline.chain.state import Chain
 from hookline.errors import ForeignLog, LogUnavailable, OffsetOutOfRange, SnapshotLost, Undecodable
 from hookline.log.cluster import Cluster, Commit, Offsets
-from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, logs_of
+from hookline.log.records import LOGS, DamagedBatch, Draft, Place, Positions, RawRecord, Topic, logs_of
 
 __all__ = [
     "BROKERS_TIME",
@@ -171,13 +171,23 @@ async def read_checkpoint(
 ) -> Restored:
     """The content of the snapshot that the checkpoint names; without a checkpoint the logs' first offsets and nothing.
 
-    The same where the snapshot went with its topic and the logs are whole: folded from their beginning they give the same.
+    The same where the snapshot went with its topic, and where the logs do not reach to where the checkpoint was taken, as
+    long as nothing was ever deleted: folded from their beginning they give all that there still is.
     progress: called with the number of snapshot records read so far.
-    Raises ForeignLog where the logs are not those that the checkpoint was taken of, SnapshotLost, Undecodable, LogUnavailable.
+    Raises SnapshotLost where there is no such snapshot, or the logs are not those that it was taken of; Undecodable,
+    LogUnavailable.
     """
     starts = Positions.among(await offsets.starts(logs_of(partition)), partition)
+    if checkpoint is not None and (lost := await _lost(offsets, partition, checkpoint, starts)):
+        if any(starts):
+            # Chains that only the snapshot has would be forgotten; and it holds what came of records that are gone.
+            raise SnapshotLost(
+                f"partition {partition}: {lost}: records were lost, deleted, or the topic was made anew. Restore the topics"
+                f" from a backup. Or: {DELETE_GROUP}, and the partition is folded from what is there"
+            )
+        log.error("records were lost: folding the logs from their beginning", partition=partition, reason=lost)
+        checkpoint = None
     if checkpoint is not None:
-        await _check(offsets, partition, checkpoint, starts)
         end = (await offsets.ends([place := Place(Topic.SNAPSHOTS, partition)]))[place]
         if checkpoint.snapshot >= end and not any(starts):
             log.warning("the snapshot went with its topic: folding the logs from their beginning", partition=partition)
@@ -188,6 +198,8 @@ async def read_checkpoint(
     unpacker, clock = ChainUnpacker(keep_payload=keep_payload), 0
     count = 0
     async for raw in _records(cluster, offsets, partition, checkpoint.snapshot):
+        if isinstance(raw, DamagedBatch):
+            raise SnapshotLost(f"snapshots[{partition}]@{raw.offset}: {raw.why}. {DELETE_GROUP}")
         try:
             if "last" in raw.headers:
                 clock = int(raw.value or b"")
@@ -201,8 +213,8 @@ async def read_checkpoint(
     )
 
 
-async def _check(offsets: Offsets, partition: int, checkpoint: Checkpoint, starts: Positions) -> None:
-    """Raises ForeignLog where a log does not reach to where it was read, or begins behind that; LogUnavailable.
+async def _lost(offsets: Offsets, partition: int, checkpoint: Checkpoint, starts: Positions) -> str:
+    """Which log does not reach to where it was read, or begins behind that, in words; "" where none. Raises LogUnavailable.
 
     It is asked more than once: a leader that was deposed, and does not know it yet, answers with an end that is no more.
     """
@@ -214,13 +226,10 @@ async def _check(offsets: Offsets, partition: int, checkpoint: Checkpoint, start
             if not start <= at <= end
         ]
         if not wrong:
-            return
+            return ""
         if left:
             await asyncio.sleep(ASKED_AGAIN_S)
-    raise ForeignLog(
-        f"partition {partition}: {'; '.join(wrong)}: records were deleted, or the topic was made anew. {DELETE_GROUP}, and"
-        " the partition is folded from what is there"
-    )
+    return "; ".join(wrong)
 
 
 async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: int) -> AsyncIterator[RawRecord]:
@@ -245,11 +254,11 @@ async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: in
             for raw in records:
                 if snapshot_id is None:
                     snapshot_id = raw.headers.get("snapshot")
-                if raw.headers.get("snapshot") == snapshot_id:
+                if raw.headers.get("snapshot") == snapshot_id or isinstance(raw, DamagedBatch):
                     yield raw
                     if "last" in raw.headers:
                         return
-                if raw.offset + 1 >= end:
+                if raw.next_offset >= end:
                     raise SnapshotLost(f"snapshots[{partition}]@{first} is not whole")
         raise LogUnavailable(f"snapshots[{partition}] gave no record")
     finally:

@@ -56,7 +56,7 @@ class CallbacksService:
         self._main = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange."""
+        """Raises TopicsUnfit, ForeignLog."""
         assert self._main is not None, "started first"
         await asyncio.wait({self._main})
         self._main.result()
@@ -82,7 +82,7 @@ class CallbacksService:
 
     async def _run(self) -> None:
         log_id, partitions = await self._connect()
-        replica = self._replica = Replica(self._cluster, partitions, log_id, self._clock)
+        replica = self._replica = Replica(self._cluster, partitions, log_id, self._clock, self._watch.hurry)
         writer = Writer(self._cluster, self._clock, self._watch.hurry, self._skew)
         writer.start()
         self._gate = Gate(replica, writer, lambda: self._skew.doubtful)

@@ -212,10 +212,6 @@ class Dispatcher:
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))
-            except OffsetOutOfRange as error:
-                # The next session looks first whether it is still the same log, and then restores from what there is.
-                self._detail = f"beginning anew: {error}"
-                log.error("the log is not the one that was read", reason=str(error))
             await asyncio.sleep(CONNECT_PAUSE_S)
             self._polled_at = self._clock.monotonic()
 
@@ -258,13 +254,23 @@ class Dispatcher:
 
     async def _poll_for_ever(self, feed: Feed, offsets: Offsets) -> None:
         while True:
-            changed = await feed.poll(self.poll_for_s())
+            changed = await self._poll(feed)
             self._polled_at = self._clock.monotonic()
             for number in changed & self._partitions.keys():
                 self._partitions[number].on_data()
             for partition in self._partitions.values():
                 partition.tick()
             self._observe(offsets)
+
+    async def _poll(self, feed: Feed) -> set[int]:
+        """The partitions that have something new to read."""
+        try:
+            return await feed.poll(self.poll_for_s())
+        except OffsetOutOfRange as error:  # one partition's: it restores from what there is, all others go on
+            if (partition := self._partitions.get(error.partition)) is not None:
+                partition.lose(error)
+                self._watch.hurry()  # was the topic made anew?
+            return set()
 
     def _observe(self, offsets: Offsets) -> None:
         """Gauges, every few seconds: the ends cost a request, which nothing waits for."""

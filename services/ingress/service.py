@@ -7,8 +7,9 @@ from typing import NamedTuple
 import structlog
 
 from hookline.clock import Clock
-from hookline.errors import ConfigError, LogUnavailable, Unavailable, Undecodable
+from hookline.errors import ConfigError, LogUnavailable, OffsetOutOfRange, Unavailable, Undecodable
 from hookline.log.cluster import Cluster
+from hookline.log.losses import say_lost
 from hookline.log.records import Topic
 from hookline.log.skew import ClockSkew
 from hookline.log.skips import LOOK_S, find_skip
@@ -74,7 +75,7 @@ class Ingress:
         self._main = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange."""
+        """Raises TopicsUnfit, ForeignLog."""
         assert self._main is not None, "started first"
         await asyncio.wait({self._main})
         self._main.result()
@@ -120,8 +121,8 @@ class Ingress:
         digests = DigestTail(self._cluster, partitions)
         self._intake = Intake(self._table, digests, self._writer, partitions)
         await until_one_ends(
-            self._tail(self._table.run, "pipelines"),
-            self._tail(digests.run, "pushes"),
+            self._tail(self._table.run, self._table.forget, "pipelines"),
+            self._tail(digests.run, digests.forget, "pushes"),
             self._keep_up(),
             self._watch.run(),
             self._follow_secrets(),
@@ -141,17 +142,19 @@ class Ingress:
                 self._connecting = ""
                 return partitions
 
-    async def _tail(self, run: Callable[[], Awaitable[None]], name: str) -> None:
-        """Read a topic on, again and again; past a record that cannot be read only when an operator skipped it.
-
-        Raises OffsetOutOfRange: then what was read of it is of no use.
-        """
+    async def _tail(self, run: Callable[[], Awaitable[None]], forget: Callable[[], None], name: str) -> None:
+        """Read a topic on, again and again; past a record that cannot be read only when an operator skipped it, and from its
+        beginning where it has lost what was read of it."""
         while True:
             try:
                 await run()
             except LogUnavailable as error:
                 self._note(name, str(error))
                 await self._clock.sleep(PAUSE_S)
+            except OffsetOutOfRange as error:
+                say_lost(error, f"{name} are read anew")
+                forget()
+                self._watch.hurry()  # was the topic made anew?
             except Undecodable as error:
                 await self._skipped(error)
 

@@ -131,12 +131,12 @@ RULES = (
         Edit(
             PARTITION,
             "token = await self._fence()\n",
-            "early = await self._ends_now()\n        token = await self._fence()\n",
+            "early = await self._ends_now(None)\n        token = await self._fence()\n",
         ),
         Edit(
             PARTITION,
-            "self._ends = await self._ends_now()\n        self._reader",
-            "self._ends = early\n        self._reader",
+            "self._ends, self._reader = await self._ends_now(reader), reader",
+            "self._ends, self._reader = early, reader",
         ),
         tests=TIMING,
     ),
@@ -274,7 +274,7 @@ RULES = (
     ),
     rule(
         "an answer for a place that was sought meanwhile counts",
-        Edit(KAFKA_CONSUMER, " or cursor.position != session.told(tp):", ":"),
+        Edit(KAFKA_CONSUMER, " or cursor.reads_from != lane.session.told(tp):", ":"),
         tests="contract/test_kafka_consumer.py",
     ),
     rule(
@@ -621,8 +621,13 @@ RULES = (
     ),
     rule(
         "audit: settings that were compacted away are held against a push",
-        Edit(AUDIT + "pipelines.py", "return offset <= self._whole_to or (versions", "return True or (versions"),
+        Edit(AUDIT + "pipelines.py", "if offset <= self._whole_to:", "if True:"),
         tests=f"{LIES_OF_LOGS}::test_what_pipelines_no_longer_hold_is_not_judged",
+    ),
+    rule(
+        "audit: a push is judged by settings that a damaged batch may have replaced",
+        Edit(AUDIT + "pipelines.py", " and not any(latest < at < offset for at in self._damaged)", ""),
+        tests=f"{LIES_OF_LOGS}::test_of_damaged_settings_only_the_batch_is_found",
     ),
     rule(
         "audit: a record's key is not looked at",

@@ -14,7 +14,7 @@ from hookline.log.codec import Record, type_of
 from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader, Read, cause_of
 from hookline.log.records import Positions, Topic
-from hookline.log.skips import Skip
+from hookline.log.skips import Skip, covering
 from services.console.readmodel.standing import Standing, standing
 
 __all__ = ["FENCED", "LATER", "MISFIT", "PartitionProjection", "Row", "Rows", "Saved"]
@@ -132,7 +132,7 @@ class PartitionProjection:
             try:
                 self._project(record, valid, rows)
             except Unfoldable as error:
-                if Skip(record.topic, record.offset) not in self._passed:
+                if covering(self._passed, record.topic, record.offset) is None:
                     self._stop_before(reads[:number], error)
                     return
 

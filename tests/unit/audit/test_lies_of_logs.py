@@ -9,7 +9,7 @@ import pytest
 from hookline.chain.events import HaltReason
 from hookline.chain.fold import PartitionFold
 from hookline.chain.pipeline import LogId
-from hookline.log.records import LOGS, Place, Topic
+from hookline.log.records import LOGS, Place, Topic, damaged
 from hookline.log.snapshots import Snapshot, write_snapshot
 from services.ingress.rereading import Rereader
 from tests.unit.audit.sources import Records, judge
@@ -194,6 +194,18 @@ async def test_settings_that_nobody_can_read_or_of_another_key_are_found() -> No
     line[at] = replace(line[at], timestamp=line[at].timestamp - 86_400_000)
 
     assert ("I14", Topic.PIPELINES, at) in await found(records)
+
+
+async def test_of_damaged_settings_only_the_batch_is_found() -> None:
+    """What it held is not known, and no push is judged by what was before it."""
+    for at in range(len(true_log().records.pipelines)):
+        records = true_log().records
+        line = records.pipelines
+        line[at] = damaged(line[at].place, line[at].offset, line[at].offset + 1, "its checksum is wrong")
+        assert await found(records) == {("I13", Topic.PIPELINES, at)}, at
+        del line[at + 1 :]
+        line[at:] = [damaged(line[at].place, at, len(true_log().records.pipelines), "its checksum is wrong")]
+        assert await found(records) == {("I13", Topic.PIPELINES, at)}, f"from {at} on"
 
 
 # ---- runs
