@@ -30,6 +30,7 @@ def rule(broken: str, *edits: Edit, tests: str) -> Rule:
 
 
 READER, SNAPSHOTS, KAFKA_GROUP = "hookline/log/reader.py", "hookline/log/snapshots.py", "hookline/log/kafka_group.py"
+KAFKA_CURSOR, KAFKA_BATCHES = "hookline/log/kafka_cursor.py", "hookline/log/kafka_batches.py"
 KAFKA_CONSUMER, KAFKA_SESSION = "hookline/log/kafka_consumer.py", "hookline/log/kafka_session.py"
 FOLD, DECIDE, STATE = "hookline/chain/fold.py", "hookline/chain/decide.py", "hookline/chain/state.py"
 IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
@@ -276,6 +277,32 @@ RULES = (
         "an answer for a place that was sought meanwhile counts",
         Edit(KAFKA_CONSUMER, " or cursor.reads_from != lane.session.told(tp):", ":"),
         tests="contract/test_kafka_consumer.py",
+    ),
+    rule(
+        "another record at the last offset read is taken for the same log",
+        Edit(KAFKA_CURSOR, "if not any(record == last for record in batch.records):", "if False:"),
+        tests="unit/log/test_kafka_cursor.py",
+    ),
+    rule(
+        "a place is not in doubt after its broker was away",
+        Edit(KAFKA_CURSOR, "compared = self.last if self.in_doubt else None", "compared = None"),
+        tests="unit/log/test_kafka_cursor.py",
+    ),
+    rule(
+        "offsets that are missing are passed over",
+        Edit(KAFKA_CURSOR, "if batch.first > self.position and", "if False and"),
+        tests="unit/log/test_kafka_cursor.py",
+    ),
+    rule(
+        "a damaged batch goes as far as it says of itself",
+        Edit(KAFKA_BATCHES, "following is None and batch.next_offset == end:", "following is None:"),
+        Edit(KAFKA_BATCHES, "            until = end\n", "            until = batch.next_offset\n"),
+        tests="unit/log/test_kafka_cursor.py",
+    ),
+    rule(
+        "callbacks goes on with the memory of a log that is gone",
+        Edit("services/callbacks/replica.py", "            tail.lose()\n", ""),
+        tests="unit/callbacks/test_refusals.py",
     ),
     rule(
         "a timer that nobody acts on keeps the poll loop turning",

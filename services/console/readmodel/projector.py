@@ -102,7 +102,7 @@ class Projector:
         Where records were deleted below its first offset, that reads on from there."""
         say_lost(error, "the console ends")
         place = Place(Topic(error.topic), error.partition)
-        if not isinstance(error, LogTruncated) and error.offset < (await offsets.starts([place]))[place]:
+        if not isinstance(error, LogTruncated) and error.offset < await self._start(offsets, place):
             return
         words = (
             f"the console's database has read {error.topic}[{error.partition}] to {error.offset}, and records were lost there:"
@@ -110,6 +110,14 @@ class Projector:
         )
         await _in(thread, model.lose, words)
         raise ForeignLog(words) from error
+
+    async def _start(self, offsets: Offsets, place: Place) -> int:
+        """Its first offset. Kafka is waited for: what is known of a loss must not go with a connection."""
+        while True:
+            try:
+                return (await offsets.starts([place]))[place]
+            except LogUnavailable:
+                await self._clock.sleep(RETRY_S)
 
     async def _lock(self, model: ReadModel, thread: ThreadPoolExecutor) -> None:
         """Stand by while another process writes this database."""
