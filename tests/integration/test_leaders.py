@@ -31,7 +31,7 @@ from hookline.log.cluster import Cluster
 from hookline.log.codec import Record
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Place, Positions, Topic
-from tests.contract.helpers import read_log
+from tests.contract.helpers import answered, read_log
 from tests.integration.leaders import PARTITIONS, Answered, Leaders, Services
 from tests.integration.system import until
 from tests.kafka import free_broker_port, freeze, thaw
@@ -54,11 +54,8 @@ pytestmark = pytest.mark.timeout(120 + 40 * ROUNDS)
 
 @pytest.fixture
 def brokers(tmp_path: Path) -> Iterator[EmbeddedCluster]:
-    made = EmbeddedCluster(tmp_path / "kafka", [free_broker_port() for _ in range(3)])
-    with made:
+    with EmbeddedCluster(tmp_path / "kafka", [free_broker_port() for _ in range(3)]) as made:
         yield made
-        for broker in made.brokers:
-            thaw(broker)
 
 
 @dataclass(frozen=True)
@@ -105,13 +102,14 @@ async def play(number: int, services: Services, leaders: Leaders, random: Random
             await until(lambda: leaders.deposed(broker, partitions))
             elected_at = now_ms()
             await asyncio.sleep(max(0, last - now_ms()) / 1000)
-            told = asyncio.create_task(asked.ends([Place(Topic.CALLBACKS, partition) for partition in partitions]))
+            places = [Place(Topic.CALLBACKS, partition) for partition in partitions]
+            told = asyncio.create_task(answered(lambda: asked.ends(places)))
             await asyncio.sleep(WAKE_MS / 1000)
             woke_at = now_ms()
         finally:
             thaw(broker)
         ends = await told
-        answers = [answered for call in calls if (answered := await call) is not None]
+        answers = [answer for call in calls if (answer := await call) is not None]
         await until(lambda: services.all_over(deadlines))
         return Round(deadlines, answers, elected_at, woke_at, ends)
     finally:
@@ -161,11 +159,11 @@ class Figures:
     """Rounds in which the old leader told an end below a verdict that was acked before it was asked."""
 
     def count(self, played: Round, stories: Mapping[str, Story]) -> None:
-        taken = [answered for answered in played.answers if answered.status == 200]
+        taken = [answer for answer in played.answers if answer.status == 200]
         mine = [stories[chain_id] for chain_id in played.deadlines]
         self.rounds += 1
         self.taken += len(taken)
-        self.taken_asleep += sum(played.elected_at <= answered.at <= played.woke_at for answered in taken)
+        self.taken_asleep += sum(played.elected_at <= answer.at <= played.woke_at for answer in taken)
         self.unheard += sum(
             stories[chain_id].at(CallbackReceived) < stories[chain_id].at(StepClosing) < float("inf")
             for chain_id, *_ in taken
