@@ -25,9 +25,11 @@ from hookline.log.records import Place, Topic
 
 __all__ = [
     "KAFKA_TROUBLE",
+    "PATIENCE",
     "PLAINTEXT",
     "Connection",
     "Membership",
+    "Patience",
     "Security",
     "abandon_admin",
     "abandon_client",
@@ -73,6 +75,19 @@ PLAINTEXT = Security()
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long clients go by what they know. Short times: a broker that went away is noticed in seconds."""
+
+    metadata_max_age_ms: int = 3000
+    """Who leads which place is asked again after so long, whether or not anything went wrong."""
+    request_timeout_ms: int = 5000
+    """A fetch, or whatever has no time of its own, is waited for so long."""
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True)
 class Connection:
     """Where the brokers are and how we call ourselves and our topics."""
 
@@ -81,14 +96,15 @@ class Connection:
     client_id: str
     security: Security = PLAINTEXT
     last_reads: LastReads = field(default_factory=LastReads, compare=False, repr=False)
+    patience: Patience = PATIENCE
 
-    def options(self, request_timeout_ms: int = 5000) -> dict[str, object]:
-        """Keyword arguments that all aiokafka clients take. Short times: a broker that went away is noticed in seconds."""
+    def options(self, request_timeout_ms: int | None = None) -> dict[str, object]:
+        """Keyword arguments that all aiokafka clients take. request_timeout_ms: of a client that waits otherwise than others."""
         return {
             "bootstrap_servers": list(self.bootstrap_servers),
             "client_id": self.client_id,
-            "metadata_max_age_ms": 3000,
-            "request_timeout_ms": request_timeout_ms,
+            "metadata_max_age_ms": self.patience.metadata_max_age_ms,
+            "request_timeout_ms": request_timeout_ms or self.patience.request_timeout_ms,
             "retry_backoff_ms": 100,
             **self.security.options(),
         }

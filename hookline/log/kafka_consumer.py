@@ -179,7 +179,8 @@ class KafkaConsumer:
             if not cursor.paused and cursor.fetched is None and (error := cursor.fail()) is not None:
                 del self._ready[tp]
                 self._touch(tp, cursor)
-                self._connection.last_reads.forget(cursor.place)
+                if cursor.has_failed:
+                    self._connection.last_reads.forget(cursor.place)
                 raise error
 
     async def _told_within(self, seconds: float) -> None:

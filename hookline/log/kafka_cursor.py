@@ -101,9 +101,12 @@ class Cursor:
         self._is_last_gone, self._wrong_at = False, None
 
     def fail(self) -> LogError | None:
-        """The error to raise, where there is one: it is read no further until it is sought."""
+        """The error to raise, where there is one. Where it says that this is another log, it is read no further until it is sought.
+
+        What was refused is asked for again: a right may be given back.
+        """
         error, self.error = self.error, None
-        if error is not None:
+        if isinstance(error, OffsetOutOfRange):
             self.has_failed, self.last = True, None
         return error
 

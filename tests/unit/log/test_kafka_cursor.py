@@ -8,7 +8,7 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, OffsetOutOfRangeError, UnknownError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from hookline.errors import LogError, LogTruncated, OffsetOutOfRange
+from hookline.errors import LogError, LogTruncated, LogUnavailable, OffsetOutOfRange, Refused
 from hookline.log import kafka_cursor
 from hookline.log.kafka_cursor import Answer, Cursor, Pace
 from hookline.log.records import PIPELINES, DamagedBatch, Place, RawRecord, Topic
@@ -188,6 +188,16 @@ def test_a_log_whose_records_were_all_deleted_by_its_retention_is_the_same() -> 
     assert not at.answered(Answer(OffsetOutOfRangeError(), -1, -1, b"", is_full=False))
     assert shown(come(at, start=6, end=6)) == []
     assert not at.in_doubt
+
+
+@pytest.mark.parametrize("error", [Refused("no right"), LogUnavailable("away")])
+def test_what_says_nothing_about_its_log_is_raised_once_and_asked_for_again(error: LogError) -> None:
+    at = cursor(3)
+    at.error = error
+    assert at.fail() is error
+    assert at.fail() is None
+    assert not at.has_failed
+    assert at.reads_from == 3
 
 
 def test_another_leader_leaves_it_in_doubt() -> None:
