@@ -38,7 +38,7 @@ class KafkaCluster:
         patience: Patience = PATIENCE,
     ) -> None:
         servers = tuple(bootstrap_servers.split(",")) if isinstance(bootstrap_servers, str) else bootstrap_servers
-        self.connection = Connection(servers, topic_prefix, client_id, security, patience)
+        self.connection = Connection(servers, topic_prefix, client_id, security, patience=patience)
         self._instance_id = instance_id
         self._session_timeout_ms = session_timeout_ms
         self._append_timeout_s = append_timeout_s
