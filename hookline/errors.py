@@ -11,14 +11,16 @@
             RecordTooLarge  larger than its topic takes, as it is set now
             NotAuthorised   our Kafka user may not write to its topic: taken once an operator gives the right
         LogUnavailable      a read, an end offset or a commit got no answer: time mends it
+          NameTaken         another process is a member of the group under our static name: an operator mends it
           Refused           a broker is there and does not let us in, or not to what we need: an operator mends it
-        OffsetOutOfRange    the offset to read on from is not in the log: only a restart mends it
+        OffsetOutOfRange    the offset to read on from is not in the log of one place: what was read of it is of no use
+          LogTruncated      what was read of it is not in the log any more
         Undecodable         a record that this version cannot read: stops its partition, and only that one
           Unfoldable        one that it can read, and cannot fold: a fault of ours
         BundleBroken        an exported log is not, or no longer, what `hookline audit export` wrote
         TopicsUnfit         the topics are missing or not as `hookline topics create` makes them
         ForeignLog          a commit or snapshot of another log_id
-        SnapshotLost        a commit names a snapshot that is not there whole
+        SnapshotLost        a commit names a snapshot that is not there whole, or of records that are gone
         Fenced              a later Fence than ours: this incarnation is over
         CommitRefused       the group has gone on without us: this incarnation is over
       Invalid               what a client sent cannot be accepted; `errors` says which field and why
@@ -46,7 +48,9 @@ __all__ = [
     "Invalid",
     "KeyMissing",
     "LogError",
+    "LogTruncated",
     "LogUnavailable",
+    "NameTaken",
     "NotAuthorised",
     "OffsetOutOfRange",
     "ProcessFailed",
@@ -111,16 +115,30 @@ class LogUnavailable(LogError):
     """Kafka did not answer a read, an end offset or a commit."""
 
 
+class NameTaken(LogUnavailable):
+    """Another process is a member of the consumer group under our GROUP_INSTANCE_ID; the text says what to do."""
+
+
 class Refused(LogUnavailable):
     """A certificate or a credential is not good, or a right is missing; the text says what to look at."""
 
 
 class OffsetOutOfRange(LogError):
-    """The offset to read on from is not in the log: its records were deleted, or the topic was made anew.
+    """The offset to read on from is not in the log of that topic and partition: its records were deleted, or the topic was
+    made anew.
 
-    Whoever meets it holds what came of records that are gone. Asking again does not help; reading the log from the
-    beginning of what there is does, so it ends the process.
+    It says nothing of any other place. Whoever meets it holds what came of records that are gone: asking again does not
+    help, reading anew from what there is does.
     """
+
+    def __init__(self, topic: str, partition: int, offset: int, reason: str) -> None:
+        super().__init__(f"{topic}[{partition}]@{offset}: {reason}")
+        self.topic, self.partition, self.offset, self.reason = topic, partition, offset, reason
+
+
+class LogTruncated(OffsetOutOfRange):
+    """Records of that topic and partition that were read are not in the log any more: it ends below them, or has others
+    in their place. A disk lost them, an older copy was put back, or a broker became leader that never had them."""
 
 
 class Undecodable(LogError):
@@ -148,7 +166,7 @@ class ForeignLog(LogError):
 
 
 class SnapshotLost(LogError):
-    """A commit names a snapshot that is not whole in the log."""
+    """A commit names a snapshot that is not whole in the log, or one of records that are not there any more."""
 
 
 class Fenced(LogError):

@@ -10,10 +10,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from hookline.chain.keys import KeyRing
 from hookline.errors import ConfigError
 
-__all__ = ["IPNetwork", "Settings", "load_settings"]
+__all__ = ["MAX_CLOCK_SKEW_S", "IPNetwork", "Settings", "load_settings"]
 
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
+MAX_CLOCK_SKEW_S = 60
 ADMIN_OFFSET = 1000
 """The admin port (`/livez /readyz /metrics`) is the service's own plus this."""
 
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
     max_posts: int = Field(default=200, ge=1)
     """Hooks in flight at once, in one process."""
     max_posts_per_host: int = Field(default=32, ge=1)
+    max_clock_skew: int = Field(default=MAX_CLOCK_SKEW_S, ge=1)
+    """Seconds that this process's clock may be off from the brokers' (`hookline.log.skew`)."""
     clock_skew_ms: int = 0
     """Moves this process's clock: for tests of clock skew only."""
     log_format: Literal["json", "text"] = "text"

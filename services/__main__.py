@@ -34,6 +34,11 @@ def main(arguments: list[str]) -> int:
             return 2
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def _create_topics() -> int:
     """1 where Kafka does not answer or has other topics, 2 for a wrong setting."""
     # Only here: a service of another name needs none of it.
@@ -54,12 +59,14 @@ def _create_topics() -> int:
             partitions=settings.partitions,
             replication=settings.replication,
             retention_days=settings.retention_days,
+            tell=_say,
         )
         said = asyncio.run(work)
     except HooklineError as error:
         sys.stderr.write(f"hookline: {error}\n")
         return 2 if isinstance(error, ConfigError) else 1
-    sys.stdout.write("".join(f"{line}\n" for line in said or ["nothing to do: all seven are there and fit"]))
+    if not said:
+        _say("nothing to do: all seven are there and fit")
     return 0
 
 

@@ -2,15 +2,18 @@
 
 import os
 import random
+import signal
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from hookline.broker import EmbeddedBroker
 from hookline.broker.config import CONTROLLER_OFFSET
 
-__all__ = ["docker_answers", "free_broker_port", "make_broker", "wait_until"]
+__all__ = ["docker_answers", "free_broker_port", "freeze", "make_broker", "thaw", "wait_until"]
 
 
 _given: set[int] = set()
@@ -38,6 +41,21 @@ def free_broker_port(low: int = 20000, high: int = 29000) -> int:
 def make_broker(data_dir: Path, port: int | None = None) -> EmbeddedBroker:
     """A broker that is not started yet."""
     return EmbeddedBroker(data_dir, port or free_broker_port(), say=print)
+
+
+def freeze(broker: EmbeddedBroker) -> None:
+    """As a network that swallows everything: connections stay, nothing answers. It is stopped when this returns."""
+    assert broker.process is not None
+    os.kill(broker.process.pid, signal.SIGSTOP)
+    process = psutil.Process(broker.process.pid)
+    wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
+
+
+def thaw(broker: EmbeddedBroker) -> None:
+    """Wake it, if it lives."""
+    if broker.is_alive():
+        assert broker.process is not None
+        os.kill(broker.process.pid, signal.SIGCONT)
 
 
 def docker_answers() -> bool:

@@ -2,7 +2,8 @@
 
     header   {"hookline": "bundle", "version": 1, "log_id", "prefix", "taken_at", "partitions": [{"logs": {"pushes":
              [start, end], ...}, "snapshots": [start, end], "commits": {"pushes": [offset, metadata], ...}}, ...]}
-    record   {"topic", "partition", "offset", "timestamp", "headers", "key", "value", "previous"}
+    record   {"topic", "partition", "offset", "timestamp", "headers", "key", "value", "previous"};
+             and "damaged": [the offset after it, why], where it stands for a batch that could not be read
     last     {"records": n, "last": {"pipelines": hash, "0": hash, ...}}
 
 Records come by section: all of `pipelines`, then each partition with its snapshot and its four logs (in the order of
@@ -23,7 +24,7 @@ from pydantic_core import from_json, to_json
 from hookline.audit.source import Extent, Origin, Span
 from hookline.errors import BundleBroken
 from hookline.log.cluster import Commit
-from hookline.log.records import LOGS, Place, RawRecord, Topic
+from hookline.log.records import LOGS, DamagedBatch, Place, RawRecord, Topic, damaged
 
 __all__ = [
     "PIPELINES",
@@ -116,6 +117,7 @@ def load_header(line: bytes) -> Origin:
 
 
 def dump_record(raw: RawRecord, previous: str) -> bytes:
+    damage = {"damaged": [raw.until, raw.why]} if isinstance(raw, DamagedBatch) else {}
     return to_json(
         {
             "topic": raw.place.topic,
@@ -126,6 +128,7 @@ def dump_record(raw: RawRecord, previous: str) -> bytes:
             "key": _text(raw.key),
             "value": _text(raw.value),
             "previous": previous,
+            **damage,
         }
     )
 
@@ -141,6 +144,8 @@ def load_record(line: bytes) -> tuple[RawRecord, str]:
         place = _place(said["topic"], said["partition"])
         offset, timestamp, previous = said["offset"], said["timestamp"], said["previous"]
         raw = RawRecord(place, offset, timestamp, _bytes(said["key"]), _bytes(said["value"]), headers)
+        if "damaged" in said:
+            raw = damaged(place, offset, int(said["damaged"][0]), str(said["damaged"][1]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None
     if not (type(offset) is type(timestamp) is int and type(previous) is str):

@@ -196,7 +196,7 @@ class _Partition:
         if raw is None:
             return False
         self._read[raw.place.topic].append(raw)
-        self._next[raw.place.topic] = raw.offset + 1
+        self._next[raw.place.topic] = raw.next_offset
         return True
 
 

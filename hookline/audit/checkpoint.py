@@ -1,6 +1,5 @@
 """Judges a partition's checkpoint: is the snapshot that its commit names the fold at the committed positions (I6)?"""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -10,10 +9,11 @@ from hookline.audit.findings import Finding, Invariant
 from hookline.audit.history import PartitionHistory
 from hookline.audit.source import Extent, PartitionSource
 from hookline.chain.packer import ChainUnpacker
-from hookline.chain.payloads import payload_json
+from hookline.chain.payloads import payload_json, unpack_payload
 from hookline.chain.state import Chain
 from hookline.log.codec import Record
 from hookline.log.records import LOGS, Positions, RawRecord, Topic
+from hookline.log.snapshots import BROKERS_TIME, named_by
 
 __all__ = ["CheckpointJudge", "open_checkpoint"]
 
@@ -30,6 +30,8 @@ class Saved(NamedTuple):
     chains: dict[str, Chain]
     windows: dict[str, int]
     clock: int
+    by_brokers: bool
+    """Do its windows go by the brokers' time? Else an earlier version took it, by a rule that is no more."""
 
 
 class _Unfit(Exception):
@@ -53,6 +55,8 @@ async def open_checkpoint(
     except _Unfit as unfit:
         tell(Finding(Invariant.I6, Topic.SNAPSHOTS, source.number, source.extent.snapshots.start, "", "", str(unfit)))
         return None
+    for said in _lost(source.extent.ends, records, saved.first):
+        tell(Finding(Invariant.I7, Topic.DELIVERIES, source.number, source.extent.ends.deliveries, "", "", said))
     return CheckpointJudge(source.number, saved, source.extent.starts, tell)
 
 
@@ -79,13 +83,14 @@ class CheckpointJudge:
         self._judge_chains(history)
 
     def _judge_windows(self, history: PartitionHistory) -> None:
-        if self._windows_judged:
+        if self._windows_judged or not self._saved.by_brokers:
             return
         self._windows_judged = True
         saved, until = self._saved, history.repeats.until
         if self._starts.pushes:
-            # What lies below the first offset may have windows that are longer.
-            wrong = [push for push, end in until.items() if saved.windows.get(push, 0) < end]
+            # What lies below the first offset may have windows of its own.
+            unsure = history.unsure
+            wrong = [p for p, end in until.items() if unsure.get(p, 0) < end != saved.windows.get(p)]
         else:
             wrong = [push for push in until.keys() | saved.windows.keys() if until.get(push) != saved.windows.get(push)]
             if history.repeats.clock != saved.clock:
@@ -138,9 +143,8 @@ class CheckpointJudge:
 def _read(extent: Extent, records: Sequence[RawRecord], log_id: UUID | None) -> Saved:
     """Raises _Unfit."""
     try:
-        metadata = json.loads(extent.commits[Topic.PUSHES].metadata)
-        first, fence, of_log = int(metadata["snapshot"]), int(metadata["fence"]), UUID(metadata["log_id"])
-    except (ValueError, KeyError, TypeError):
+        first, fence, of_log = named_by(extent.commits[Topic.PUSHES])
+    except ValueError:
         raise _Unfit("the commit's metadata cannot be read") from None
     if log_id is not None and of_log != log_id:
         raise _Unfit(f"the commit is of log {of_log}, and this is log {log_id}")
@@ -149,21 +153,46 @@ def _read(extent: Extent, records: Sequence[RawRecord], log_id: UUID | None) -> 
         start, end = extent.logs[topic]
         if not start <= positions.of(topic) <= end:
             raise _Unfit(f"the commit names {topic}@{positions.of(topic)}, and the log has {start} to {end}")
-    unpacker, clock = ChainUnpacker(), None
+    unpacker, clock, by_brokers = ChainUnpacker(), None, False
     snapshot_id = next((raw.headers.get("snapshot") for raw in records if raw.offset == first), None)
     for raw in records:
         if snapshot_id is None or raw.headers.get("snapshot") != snapshot_id:
             continue  # others may have written between
         try:
             if "last" in raw.headers:
-                clock = int(raw.value or b"")
+                clock, by_brokers = int(raw.value or b""), BROKERS_TIME.items() <= raw.headers.items()
                 break
             unpacker.add(raw.value or b"")
-        except (ValueError, IndexError, TypeError) as error:
+        except ValueError as error:
             raise _Unfit(f"snapshots@{raw.offset} cannot be read: {error}") from None
     if clock is None:
         raise _Unfit(f"the commit names the snapshot at {first}, which is not whole in the log")
-    return Saved(positions, fence, first, unpacker.chains, unpacker.windows, clock)
+    for payload, chain_id in {chain.payload: chain.id for chain in unpacker.chains.values()}.items():
+        try:
+            unpack_payload(payload)
+        except ValueError as error:
+            raise _Unfit(
+                f"the snapshot at {first} has a payload that does not unpack, of {chain_id}: {error}"
+            ) from None
+    return Saved(positions, fence, first, unpacker.chains, unpacker.windows, clock, by_brokers)
+
+
+def _lost(ends: Positions, records: Sequence[RawRecord], first: int) -> Iterator[str]:
+    """Snapshots that no commit names yet knew the log, too: of how far `deliveries` went little else says anything."""
+    named = next((raw.headers.get("snapshot") for raw in records if raw.offset == first), None)
+    for raw in records:
+        if raw.headers.get("snapshot") == named or "last" in raw.headers:
+            continue
+        unpacker = ChainUnpacker(keep_payload=False)
+        try:
+            unpacker.add(raw.value or b"")
+        except ValueError:
+            continue  # of nobody's: others may write there
+        steps = [step for chain in unpacker.chains.values() for step in chain.steps]
+        known = max((step.last_offset for step in steps), default=-1)
+        if known >= ends.deliveries:
+            yield f"snapshots@{raw.offset} knows deliveries@{known}, and the log ends at {ends.deliveries}: records were lost"
+            return
 
 
 def _difference(saved: Chain, folded: Chain) -> str | None:

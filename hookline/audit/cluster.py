@@ -1,18 +1,16 @@
 """Reads an audit's records from a cluster: a consumer without a group, nothing produced, nothing committed (I12)."""
 
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from uuid import UUID
 
 from hookline.audit.source import Extent, Origin, PartitionSource, Span
 from hookline.chain.pipeline import LOG_ID_KEY, LogId
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable
+from hookline.errors import LogUnavailable, TopicsUnfit
 from hookline.log.cluster import Cluster, Commit, Consumer, Offsets
 from hookline.log.codec import decode_setting
 from hookline.log.records import LOGS, PIPELINES, Place, RawRecord, Topic
-from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.log.snapshots import DISPATCHER_GROUP, named_by
 
 __all__ = ["ClusterSource", "open_cluster"]
 
@@ -38,7 +36,15 @@ async def open_cluster(cluster: Cluster, prefix: str, clock: Clock) -> "ClusterS
     consumer = await cluster.consumer()
     try:
         pipelines = await _read_all(consumer, PIPELINES, span)
-        return ClusterSource(consumer, Origin(_log_id(pipelines), prefix, taken_at, extents), pipelines)
+        found = _log_id(pipelines)
+        if found is not None and found.partitions not in (None, count):
+            raise TopicsUnfit(
+                f"the topics have {count} partitions, and this log was made with {found.partitions}, for good: read it as it"
+                " was, restored from a backup, or from a bundle of `hookline audit export`"
+            )
+        return ClusterSource(
+            consumer, Origin(None if found is None else found.log_id, prefix, taken_at, extents), pipelines
+        )
     except BaseException:
         await consumer.close()
         raise
@@ -98,7 +104,7 @@ class _Partition:
     async def _fetch(self) -> bool:
         got = await self._consumer.poll(POLL_S)
         for place, records in got.items():
-            self._next[place.topic] = records[-1].offset + 1
+            self._next[place.topic] = records[-1].next_offset
             end = self.extent.span(place.topic).end
             self._fetched[place.topic].extend(records if self._next[place.topic] <= end else _below(end, records))
         return bool(got)
@@ -139,8 +145,8 @@ def _named(commits: Mapping[Topic, Commit], snapshots: Span) -> Span:
     if Topic.PUSHES not in commits:
         return Span(0, 0)
     try:
-        first = int(json.loads(commits[Topic.PUSHES].metadata)["snapshot"])
-    except (ValueError, KeyError, TypeError):
+        first = named_by(commits[Topic.PUSHES]).snapshot
+    except ValueError:
         return Span(0, 0)  # the judge of checkpoints says what is wrong with it
     return Span(max(first, snapshots.start), max(first, snapshots.start, snapshots.end))
 
@@ -151,7 +157,7 @@ async def _read_all(consumer: Consumer, place: Place, span: Span) -> list[RawRec
         return []
     consumer.assign({place: span.start})
     records: list[RawRecord] = []
-    while not records or records[-1].offset + 1 < span.end:
+    while not records or records[-1].next_offset < span.end:
         got = (await consumer.poll(READ_S)).get(place, ())
         if not got:
             raise LogUnavailable(f"{place.topic} gave nothing to read up to {span.end}")
@@ -163,7 +169,7 @@ def _below(end: int, records: Iterable[RawRecord]) -> list[RawRecord]:
     return [record for record in records if record.offset < end]
 
 
-def _log_id(pipelines: Iterable[RawRecord]) -> UUID | None:
+def _log_id(pipelines: Iterable[RawRecord]) -> LogId | None:
     """The last one written. Raises Undecodable."""
-    ids = [decode_setting(raw, LogId).log_id for raw in pipelines if raw.key == LOG_ID_KEY]
+    ids = [decode_setting(raw, LogId) for raw in pipelines if raw.key == LOG_ID_KEY]
     return ids[-1] if ids else None

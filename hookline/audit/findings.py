@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hookline.log.records import Topic
 
-__all__ = ["LOST", "Finding", "Invariant", "Wrong"]
+__all__ = ["BACK_MS", "LOST", "Finding", "Invariant", "Wrong"]
 
 
 class Invariant(StrEnum):
@@ -22,6 +22,8 @@ class Invariant(StrEnum):
     I8 = "I8"
     I9 = "I9"
     I10 = "I10"
+    I13 = "I13"
+    I14 = "I14"
 
 
 LOST: Mapping[Topic, Invariant] = {
@@ -31,6 +33,10 @@ LOST: Mapping[Topic, Invariant] = {
     Topic.DELIVERIES: Invariant.I7,
 }
 """What is broken when a record of that log is gone: a push, a verdict, a cause, a POST's own record."""
+
+
+BACK_MS = 60_000
+"""How far a log's stamps may go back, and an effect's lie before its cause's: the clocks of two brokers differ."""
 
 
 class Wrong(NamedTuple):

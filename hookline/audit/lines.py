@@ -3,7 +3,7 @@
 from pydantic import JsonValue
 
 from hookline.audit.standing import standing
-from hookline.audit.story import Entry, written_at
+from hookline.audit.story import Entry
 from hookline.audit.times import show_time
 from hookline.chain.events import (
     CallbackReceived,
@@ -19,6 +19,7 @@ from hookline.chain.events import (
     SkipRequested,
     StepClosing,
     StepSealed,
+    written_at,
 )
 from hookline.web.masking import mask_tokens, mask_url
 
@@ -89,7 +90,8 @@ def what(entry: Entry) -> str:
         case CancelRequested() as event:
             return f"cancelled: {event.reason}" if event.reason else "cancelled"
         case SkipRequested() as event:
-            return f"{event.topic}@{event.offset} skipped by {event.by}: {event.reason}"
+            last = "" if event.until is None else f" to {event.until - 1}"
+            return f"{event.topic}@{event.offset}{last} skipped by {event.by}: {event.reason}"
         case RedeliveryRequested() as event:
             return f"run again from step {event.from_step}"
         case _:

@@ -36,7 +36,7 @@ class _Log:
         if self._until is not None:
             records = self._cut(records, self._until)
         if records:
-            self.position = records[-1].offset + 1
+            self.position = records[-1].next_offset
         return records
 
     def _cut(self, records: Sequence[RawRecord], until: int) -> Sequence[RawRecord]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from hookline.audit.cut import at_cut
 from hookline.audit.findings import Invariant, Wrong
-from hookline.audit.history import Facts
+from hookline.audit.history import Facts, says_what_was_asked_for
 from hookline.chain.events import AttemptError, HookAttemptFailed, HookDelivered
 from hookline.chain.retries import MAX_RETRY_AFTER_S, is_delivered, next_attempt_at
 from hookline.chain.state import Chain
@@ -97,7 +97,10 @@ def _judge_delivered(event: HookDelivered, chain: Chain) -> Iterator[Wrong]:
 def _judge_failed(event: HookAttemptFailed, chain: Chain) -> Iterator[Wrong]:
     if event.error is AttemptError.STATUS and is_delivered(event.status or 0):
         yield Wrong(Invariant.I7, f"status {event.status} is a delivery")
-    earliest, latest = _due(event, chain, 0.0, None), _due(event, chain, 1.0, _longest_wait(event))
+    if event.retry_after_s is not None and event.status is None:
+        yield Wrong(Invariant.I8, "no answer came, and it says that one asked for a later attempt")
+    asked, at_most = _asked_for(event)
+    earliest, latest = _due(event, chain, 0.0, asked), _due(event, chain, 1.0, at_most)
     due = event.next_attempt_at
     if earliest is None or latest is None:
         if due is not None:
@@ -108,9 +111,11 @@ def _judge_failed(event: HookAttemptFailed, chain: Chain) -> Iterator[Wrong]:
         yield Wrong(Invariant.I8, f"the next attempt is at {due}, and the plan has it from {earliest} to {latest}")
 
 
-def _longest_wait(event: HookAttemptFailed) -> float | None:
-    """Seconds that an answer may have asked for by Retry-After, which is not recorded."""
-    return MAX_RETRY_AFTER_S if event.status is not None else None
+def _asked_for(event: HookAttemptFailed) -> tuple[float | None, float | None]:
+    """Seconds that its answer asked for by Retry-After, at least and at most."""
+    if says_what_was_asked_for(event):
+        return event.retry_after_s, event.retry_after_s
+    return None, MAX_RETRY_AFTER_S if event.status is not None else None
 
 
 def _due(event: HookAttemptFailed, chain: Chain, random: float, retry_after_s: float | None) -> int | None:

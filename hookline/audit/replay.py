@@ -55,7 +55,7 @@ async def replay(source: Source, selection: Selection, run: Run, progress: Progr
 
         history = PartitionHistory(partition.extent.starts, forget=forget, kept_ended=1_000)
         story = Story(history)
-        walk = Walk(partition, until=selection.until)
+        walk = Walk(partition, taken_at=source.origin.taken_at, until=selection.until)
         async for reads in walk.reads():
             for read in reads:
                 for entry in story.take(read):
@@ -87,7 +87,7 @@ async def stood(source: Source, selection: Selection, run: Run, progress: Progre
                 gone.append(Stood(number, chain, facts.whole))
 
         history = PartitionHistory(partition.extent.starts, forget=forget, kept_ended=0)
-        walk = Walk(partition, until=selection.until)
+        walk = Walk(partition, taken_at=source.origin.taken_at, until=selection.until)
         async for reads in walk.reads():
             for read in reads:
                 history.take(read)

@@ -8,12 +8,10 @@ from hookline.audit.cut import at_cut
 from hookline.audit.history import Facts, PartitionHistory
 from hookline.audit.walk import decision_of
 from hookline.chain.events import (
-    CallbackReceived,
     CancelRequested,
     ChainCompleted,
     ChainHalted,
     Decision,
-    Event,
     Fence,
     HookAttemptFailed,
     HookDelivered,
@@ -29,7 +27,7 @@ from hookline.log.codec import Record
 from hookline.log.reader import Read
 from hookline.log.records import Topic
 
-__all__ = ["Entry", "Input", "Selection", "Story", "written_at"]
+__all__ = ["Entry", "Input", "Selection", "Story"]
 
 
 class Input(NamedTuple):
@@ -149,19 +147,6 @@ class Story:
                 return "dispatcher"
             case _:
                 return "callbacks"
-
-
-def written_at(event: Event) -> int:
-    """When its writer says it was, Unix ms."""
-    match event:
-        case PushReceived(received_at=at) | CallbackReceived(received_at=at):
-            return at
-        case CancelRequested(requested_at=at) | RedeliveryRequested(requested_at=at) | SkipRequested(requested_at=at):
-            return at
-        case Fence(fenced_at=at) | StepSealed(sealed_at=at):
-            return at
-        case _:
-            return event.decided_at
 
 
 def _inputs(chain: Chain, facts: Facts, record: Record) -> tuple[Input, ...]:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple, cast
 
+from hookline.audit.findings import BACK_MS
 from hookline.audit.order import CAUSES_FIRST, in_step
 from hookline.audit.source import PartitionSource
 from hookline.chain.events import Decision, ReadTo
@@ -32,16 +33,19 @@ class Stop(NamedTuple):
 class Walk:
     """Partition by partition, an audit reads through this.
 
-    mark: positions of a checkpoint; before a decision at or above its `deliveries` the others are handed out up to it.
+    taken_at: Unix ms, when the ends were asked for. mark: positions of a checkpoint; before a decision at or above its `deliveries` the others are handed out up to it.
     until: each log is cut before its first record stamped later (Unix ms).
     """
 
-    def __init__(self, source: PartitionSource, *, until: int | None = None, mark: Positions | None = None) -> None:
+    def __init__(
+        self, source: PartitionSource, *, taken_at: int, until: int | None = None, mark: Positions | None = None
+    ) -> None:
         extent = source.extent
         self.ends = extent.ends
+        """How far there is anything to hand out."""
         self.stopped: Stop | None = None
         """Set where reading stopped before the end: a record that cannot be decoded, or that waits for ever."""
-        self._source, self._until, self._mark = source, until, mark
+        self._source, self._taken_at, self._until, self._mark = source, taken_at, until, mark
         # Where the log no longer begins at 0, the Fence in force at its first offset may be gone.
         fence = -1 if extent.starts.deliveries == 0 else None
         self._reader = PartitionReader(source.number, extent.starts, fence, extent.starts.deliveries)
@@ -132,15 +136,31 @@ class Walk:
             return
         for skip in filter(None, map(skip_of, records)):
             self._reader.skip(skip)
-            if self._blocked is not None and skip == (self._blocked.topic, self._blocked.offset):
+            if self._blocked is not None and skip.covers(self._blocked.topic, self._blocked.offset):
                 self._blocked = None
 
     def _stop_at_held(self) -> None:
         if self.stopped is None:
             self.stopped = self._blocked
+        if self.stopped is None:
+            self._cut_at_a_later_seal()
         for topic in LOGS:
-            if self.stopped is None and self._reader.held(topic):
+            if self.stopped is None and self._reader.position(topic) < self.ends.of(topic) and self._reader.held(topic):
                 self.stopped = Stop(topic, self._reader.position(topic), "its cause is not in the log")
+
+    def _cut_at_a_later_seal(self) -> None:
+        """`callbacks` is over for us at a StepSealed whose intent was appended after the end of `deliveries` was taken.
+
+        Of a log that is written to there is no order of asking for ends in which all that records rest on lies below them:
+        decisions name what was read of `callbacks`, and seals an intent in `deliveries`.
+        """
+        for wait in self._reader.waits:
+            if (
+                wait.cause_topic is Topic.DELIVERIES
+                and wait.cause >= self.ends.deliveries
+                and wait.timestamp >= self._taken_at - BACK_MS
+            ):
+                self.ends = self.ends._replace(callbacks=wait.offset)
 
 
 def decision_of(record: Record) -> Decision | None:

@@ -34,6 +34,7 @@ __all__ = [
     "StepClosing",
     "StepSealed",
     "Verdict",
+    "written_at",
 ]
 
 Payload: TypeAlias = dict[str, JsonValue]
@@ -175,6 +176,9 @@ class HookAttemptFailed(_Decision):
     detail: str | None = Field(default=None, description="why, in words of the dispatcher's own")
     status: int | None = None
     answer: str | None = Field(default=None, description="the first 1 KiB")
+    retry_after_s: float | None = Field(
+        default=None, description="what the answer's Retry-After asked for, at most 24 h"
+    )
     next_attempt_at: Millis | None = None
 
 
@@ -250,10 +254,14 @@ class RedeliveryRequested(_Model):
 
 
 class SkipRequested(_Model):
-    """console: an operator lets every reader pass over a record of this partition that none can read (`hookline log skip`)."""
+    """console: an operator lets every reader pass over a record of this partition that none can read (`hookline log skip`).
+
+    until: for a damaged batch, the offset after its last record: reading goes on there.
+    """
 
     topic: Literal["pushes", "callbacks", "commands", "deliveries"]
     offset: Offset
+    until: Offset | None = None
     by: str
     requested_at: Millis
     reason: str
@@ -282,3 +290,16 @@ EVENTS: dict[str, type[Event]] = {
     )
 }  # fmt: skip
 """`ce_type` to model."""
+
+
+def written_at(event: Event) -> int:
+    """When its writer says it was, Unix ms."""
+    match event:
+        case PushReceived(received_at=at) | CallbackReceived(received_at=at):
+            return at
+        case CancelRequested(requested_at=at) | RedeliveryRequested(requested_at=at) | SkipRequested(requested_at=at):
+            return at
+        case Fence(fenced_at=at) | StepSealed(sealed_at=at):
+            return at
+        case _:
+            return event.decided_at

@@ -35,11 +35,13 @@ from hookline.chain.ids import ChainId
 from hookline.chain.payloads import pack_payload
 from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
 
-__all__ = ["Misfit", "PartitionFold", "Repeats", "apply", "misfit", "rerun", "start"]
+__all__ = ["BACK_MS", "Misfit", "PartitionFold", "Repeats", "apply", "misfit", "rerun", "start"]
 
 GONE = 410
 RESTORED = -1
 """In the place of a length of window, for all that a snapshot held."""
+BACK_MS = 3_600_000
+"""Brokers' clocks that work do not differ by so much."""
 
 
 def start(event: PushReceived, offset: int, *, keep_payload: bool = True) -> Iterator[Chain]:
@@ -140,9 +142,11 @@ def _ended(chain: Chain, ending: Ending) -> Chain:
 
 
 class Repeats:
-    """Which pushes are within their window: a rule over `pushes` alone, no clock, no other topic (design section 3).
+    """Which pushes are within their window: a rule over `pushes` alone, no clock of a reader, no other topic (design section 3).
 
-    `clock` is the largest `received_at` so far, since the clocks of ingress replicas differ.
+    `clock` is the largest time so far, by the brokers that appended the records: no producer's clock counts. Brokers' clocks
+    differ by little; a time that is BACK_MS or more before the largest so far shows that one of the two was wrong. Then no
+    window can be told any more: all are over, and the times count from there.
     """
 
     def __init__(self, until: dict[str, int] | None = None, clock: int = 0) -> None:
@@ -152,19 +156,25 @@ class Repeats:
         self._ends: dict[int, _Ends] = {RESTORED: _Ends(self.until)}
         """By length of window, seconds: among those of one length ends come in order."""
 
-    def see(self, event: PushReceived) -> bool:
-        """Take a PushReceived in; True if it repeats one whose window is still open."""
-        self.clock = max(self.clock, event.received_at)
+    def see(self, event: PushReceived, at: int) -> bool:
+        """Take a PushReceived in; True if it repeats one whose window is still open. at: Kafka's time of its record, Unix ms.
+
+        A window counts from the push that opened it: its repeats open none, so that a series of pushes closer together than
+        their window starts again when that is over.
+        """
+        if at <= self.clock - BACK_MS:
+            self.until.clear()
+            self._ends.clear()
+            self.clock = at
+        self.clock = max(self.clock, at)
         for ends in self._ends.values():
-            for end, push in ends.pop_passed(self.clock):
-                if self.until.get(push) == end:
-                    del self.until[push]
-        known = self.until.get(event.push_id)
-        end = self.clock + event.dedupe_window_s * 1000
-        if known is None or end > known:
-            self.until[event.push_id] = end
-            self._ends.setdefault(event.dedupe_window_s, _Ends()).append(end, event.push_id)
-        return known is not None
+            for push in ends.pop_passed(self.clock):
+                del self.until[push]
+        if event.push_id in self.until:
+            return True
+        end = self.until[event.push_id] = self.clock + event.dedupe_window_s * 1000
+        self._ends.setdefault(event.dedupe_window_s, _Ends()).append(end, event.push_id)
+        return False
 
 
 class _Ends:
@@ -179,9 +189,10 @@ class _Ends:
         self._at.append(end)
         self._pushes.append(push)
 
-    def pop_passed(self, now: int) -> Iterator[tuple[int, str]]:
+    def pop_passed(self, now: int) -> Iterator[str]:
         while self._at and self._at[0] <= now:
-            yield self._at.popleft(), self._pushes.popleft()
+            self._at.popleft()
+            yield self._pushes.popleft()
 
 
 class Misfit(NamedTuple):
@@ -220,11 +231,14 @@ class PartitionFold:
         self._on_end = on_end
         self._on_misfit = on_misfit
 
-    def fold(self, event: Event, offset: int) -> tuple[str, ...]:
-        """Take one event in; the ids of the chains that it started, changed or ended."""
+    def fold(self, event: Event, offset: int, at: int) -> tuple[str, ...]:
+        """Take one event in; the ids of the chains that it started, changed or ended.
+
+        offset, at: where its record lies, and Kafka's time of it (Unix ms).
+        """
         match event:
             case PushReceived():
-                if self.repeats.see(event):
+                if self.repeats.see(event, at):
                     return ()
                 return tuple(map(self._open, start(event, offset, keep_payload=self._keep_payload)))
             case RedeliveryRequested():

@@ -5,11 +5,23 @@ import re
 from typing import NamedTuple
 from uuid import UUID
 
-__all__ = ["ChainId", "decision_id", "partition_of", "push_id", "push_of", "uuid_bytes", "uuid_text", "webhook_id"]
+__all__ = [
+    "ChainId",
+    "decision_id",
+    "is_uuid",
+    "partition_of",
+    "push_id",
+    "push_of",
+    "uuid_bytes",
+    "uuid_text",
+    "webhook_id",
+]
 
 UUID_LENGTH = 36
 _NUMBER = "(0|[1-9][0-9]*)"
-_CHAIN_ID = re.compile(f"([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})-{_NUMBER}-{_NUMBER}-{_NUMBER}")
+_UUID_TEXT = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_UUID = re.compile(_UUID_TEXT)
+_CHAIN_ID = re.compile(f"({_UUID_TEXT})-{_NUMBER}-{_NUMBER}-{_NUMBER}")
 
 
 class ChainId(NamedTuple):
@@ -65,6 +77,11 @@ def webhook_id(chain_id: str, step: int) -> str:
 def decision_id(chain_id: str, step: int, attempt: int | None, event_type: str) -> str:
     """`ce_id` of a decision: one written twice shows as such. The fold never uses it."""
     return _uuid5(uuid_bytes(push_of(chain_id)), f"{chain_id}\n{step}\n{attempt or 0}\n{event_type}")
+
+
+def is_uuid(text: str) -> bool:
+    """Is it written as every id here is, in lower case?"""
+    return _UUID.fullmatch(text) is not None
 
 
 def uuid_bytes(text: str) -> bytes:

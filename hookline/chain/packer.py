@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgpack
 
 from hookline.chain.events import HaltReason, Plan, Verdict
-from hookline.chain.ids import uuid_bytes, uuid_text
+from hookline.chain.ids import ChainId, uuid_bytes, uuid_text
 from hookline.chain.state import PENDING, Chain, Closing, FirstVerdict, StepState
 
 __all__ = ["ChainPacker", "ChainUnpacker"]
@@ -24,6 +24,7 @@ VERSION = 2
 RECORD_BYTES = 256 * 1024
 """Payload and plan bytes after which a record is closed: far below 4 MiB, and a pause of a few ms for the event loop."""
 WINDOWS_PER_RECORD = 10_000
+UUID_BYTES = 16
 
 _Packed: TypeAlias = list[Any]
 
@@ -73,11 +74,18 @@ class ChainUnpacker:
         self._plans: dict[bytes, Plan] = {}
 
     def add(self, value: bytes) -> None:
-        """Raises ValueError for a version or shape that is not ours."""
-        record: _Packed = msgpack.unpackb(value, strict_map_key=False)
-        if not isinstance(record, list) or record[0] != VERSION:
-            raise ValueError(f"a snapshot record of version {record[0] if isinstance(record, list) else '?'}")
+        """Raises ValueError, and nothing else, for a version or shape that is not ours."""
+        try:
+            record: _Packed = msgpack.unpackb(value, strict_map_key=False)
+            if not isinstance(record, list) or record[0] != VERSION:
+                raise ValueError(f"a snapshot record of version {record[0] if isinstance(record, list) else '?'}")
+            self._add(record)
+        except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"a snapshot record of another shape ({type(error).__name__})") from error
+
+    def _add(self, record: _Packed) -> None:
         _, plan_texts, payloads, chains, windows = record
+        _check(all(type(payload) is bytes for payload in payloads), "a payload")
         plans = [self._plan(text) for text in plan_texts]
         if not self._keep_payload:
             payloads = [b""] * len(payloads)
@@ -85,6 +93,7 @@ class ChainUnpacker:
             chain = _unpack_chain(packed, plans, payloads)
             self.chains[chain.id] = chain
         for push, end in windows:
+            _check(type(push) is bytes and len(push) == UUID_BYTES and type(end) is int, "a window")
             self.windows[uuid_text(push)] = end
 
     def _plan(self, text: bytes) -> Plan:
@@ -99,13 +108,24 @@ def _pack_chain(chain: Chain, plan: int, payload: int) -> _Packed:
 
 
 def _unpack_chain(packed: _Packed, plans: list[Plan], payloads: list[bytes]) -> Chain:
-    chain_id, _, repository, first_step, plan, payload, steps, cancelled = packed
+    chain_id, cause, repository, first_step, plan, payload, steps, cancelled = packed
     states = tuple(PENDING if state is None else _unpack_step(state) for state in steps)
+    _check(type(cause) is int and ChainId.parse(chain_id).cause == cause, "a chain's cause")
+    _check(type(repository) is str and type(cancelled) is bool, "a chain")
+    _check(type(plan) is type(payload) is int and plan >= 0 and payload >= 0, "a chain's plan or payload")
+    _check(len(states) == len(plans[plan].hooks), "a chain's steps")
+    _check(type(first_step) is int and 1 <= first_step <= len(states), "a chain's first step")
     return Chain(chain_id, intern(repository), first_step, plans[plan], payloads[payload], states, cancelled)
 
 
 def _unpack_step(packed: _Packed) -> StepState:
     failed, retry_at, was_blocked, expires_at, verdict, closing, seal, last_offset = packed
+    _check(type(failed) is type(last_offset) is int and type(was_blocked) is bool, "a step")
+    _check(retry_at is None or type(retry_at) is int, "a step's next attempt")
+    _check(expires_at is None or type(expires_at) is int, "a step's deadline")
+    _check(verdict is None or type(verdict[1]) is int, "a verdict")
+    _check(closing is None or type(closing[1]) is int, "an intent")
+    _check(seal is None or type(seal) is int, "a seal")
     return StepState(
         failed,
         retry_at,
@@ -116,3 +136,9 @@ def _unpack_step(packed: _Packed) -> StepState:
         seal,
         last_offset,
     )
+
+
+def _check(fits: bool, what: str) -> None:
+    """Raises ValueError: whoever folds what a snapshot holds need not doubt it any more."""
+    if not fits:
+        raise ValueError(f"{what} of a snapshot record is of another shape")

@@ -3,7 +3,14 @@
 from threading import local
 
 from pydantic_core import from_json, to_json
-from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
+from zstandard import (
+    DICT_TYPE_RAWCONTENT,
+    ZstdCompressionDict,
+    ZstdCompressor,
+    ZstdDecompressor,
+    ZstdError,
+    frame_content_size,
+)
 
 from hookline.chain.events import Payload
 
@@ -19,6 +26,8 @@ COMMON = (
 )
 """What Docker Hub's bodies have in common: a third of a real one, a fifth of one of 2 KB. Never to be changed: what was
 packed with it opens with it only. What was packed without any opens with it, too."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Of a payload as text: a record of 4 MiB has less. What says that it is longer is none, and would only take memory."""
 LEVEL = 3  # 2 KB of a Docker Hub body: about 10 microseconds; higher levels gain under 5 %
 
 
@@ -40,10 +49,16 @@ def pack_payload(payload: Payload) -> bytes:
 
 
 def payload_json(packed: bytes) -> bytes:
-    """The payload's JSON text, as it was packed."""
-    return _codecs.decompressor.decompress(packed)
+    """The payload's JSON text, as it was packed. Raises ValueError for what `pack_payload` did not make."""
+    try:
+        if not 0 <= frame_content_size(packed) <= MOST_BYTES:
+            raise ValueError("no payload: it does not say how long it is, or is too long")
+        return _codecs.decompressor.decompress(packed)
+    except ZstdError as error:
+        raise ValueError(f"no payload: {error}") from None
 
 
 def unpack_payload(packed: bytes) -> Payload:
+    """Raises ValueError, as `payload_json`."""
     payload: Payload = from_json(payload_json(packed))
     return payload

@@ -41,9 +41,11 @@ class _Setting(BaseModel):
 
 
 class LogId(_Setting):
-    """The random id of this log, the namespace of push ids; `hookline topics create` writes it."""
+    """The random id of this log, the namespace of push ids, and how many partitions it was made with, for good;
+    `hookline topics create` writes it. partitions null: an earlier version wrote it."""
 
     log_id: UUID
+    partitions: int | None = None
 
 
 class Hook(_Setting):

@@ -22,6 +22,7 @@ from hookline.audit.verify import Figures
 from hookline.audit.verify import verify as judge
 from hookline.cli.audit_log import collect_seldom, on_log, open_log, open_rows, origin_of, selection_of
 from hookline.cli.audit_view import AuditView, stood_fields
+from hookline.cli.sources import push_reader
 from hookline.errors import BundleBroken, ConfigError
 
 __all__ = ["app"]
@@ -151,7 +152,7 @@ def verify(
     as_json: AsJson = False,
     source: Input = None,
 ) -> None:
-    """Check every promise that the log can prove: I1 to I10, each decision derived again and compared.
+    """Check every promise that the log can prove: I1 to I14, each decision derived again and compared.
 
     Exit code 0 only when nothing was found, 1 with findings, 2 when used wrong.
 
@@ -241,7 +242,9 @@ async def _judge(
     with open_rows(console) as rows:
         log = await open_log(path)
         try:
-            figures = await judge(log, say, console=rows, settled=settled, only=only, progress=say)
+            figures = await judge(
+                log, say, console=rows, settled=settled, only=only, pushes=push_reader(), progress=say
+            )
         finally:
             await log.close()
     say(Judged(figures, log.seal if isinstance(log, BundleSource) else ""))

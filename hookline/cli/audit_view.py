@@ -16,10 +16,10 @@ from hookline.audit.lines import hooks_of, what
 from hookline.audit.replay import Left, Run, Stood
 from hookline.audit.source import Origin
 from hookline.audit.standing import standing, words
-from hookline.audit.story import Entry, written_at
+from hookline.audit.story import Entry
 from hookline.audit.times import show_time
 from hookline.audit.verify import Figures
-from hookline.chain.events import SkipRequested
+from hookline.chain.events import SkipRequested, written_at
 from hookline.chain.state import Chain
 from hookline.cli.terminal import error_console, make_console
 
@@ -133,6 +133,8 @@ class AuditView:
             table.add_row(
                 "not judged", f"{passed['unjudged']} records of chains that began before the log, or ended long before"
             )
+        if passed["unread"]:
+            table.add_row("not compared", f"{passed['unread']} pushes of sources that this Hookline does not have")
         if passed["skipped"]:
             table.add_row(
                 "skipped", f"{passed['skipped']} records that cannot be read: `hookline audit replay` says by whom"

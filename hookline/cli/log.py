@@ -22,7 +22,7 @@ from hookline.log.cluster import Cluster
 from hookline.log.codec import decode, encode
 from hookline.log.kafka import KafkaCluster, kafka_cluster
 from hookline.log.open_chains import read_open_chains
-from hookline.log.records import LOGS, Place, RawRecord, Topic
+from hookline.log.records import LOGS, DamagedBatch, Place, RawRecord, Topic
 from hookline.log.scan import scan
 from hookline.log.skips import find_skip, is_fence
 from hookline.log.topics import check_topics
@@ -100,6 +100,9 @@ def skip(
 ) -> None:
     """Let every reader pass over a record that none can read or fold, for good. `hookline audit replay` shows it.
 
+    Of a damaged batch, whose bytes a disk has changed, all is skipped that cannot
+    be read from there on. Before that, try whether another broker has it whole.
+
     It is written to `commands`, as the console writes there: run this with
     the console's Kafka user. Services that are stopped at the record go on within
     seconds, all others when they get there. A record that services get past is
@@ -112,14 +115,17 @@ def skip(
     at, console = parse_spot(spot, topic), make_console()
     cluster = _cluster()
     raw = _ask(_read(cluster, at))
+    until = _ask(end_of_damage(cluster, at)) if isinstance(raw, DamagedBatch) else None
     unfoldable = _ask(fold_fault(cluster, _ask(check_topics(cluster)), at)) if _is_readable(raw) else None
     fault = fault_of(raw, newer=newer, unfoldable=unfoldable)
     console.print(f"{escape(str(at))}: {escape(fault)}")
+    if until is not None:
+        console.print(f"nothing of offsets {at.offset} to {until - 1} can be read: all of them are skipped")
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("skip asks before it acts, and there is no terminal to ask on: add --yes")
         typer.confirm("Whatever it said is lost for every chain, for good. Skip it?", abort=True)
-    console.print(escape(_ask(skip_record(cluster, at, by or getpass.getuser(), reason))))
+    console.print(escape(_ask(skip_record(cluster, at, by or getpass.getuser(), reason, until))))
 
 
 async def fold_fault(cluster: Cluster, log_id: UUID, at: Spot) -> str | None:
@@ -149,7 +155,7 @@ def fault_of(raw: RawRecord, *, newer: bool = False, unfoldable: str | None = No
     try:
         decode(raw)
     except Undecodable as error:
-        fault = error.reason
+        fault = f"the batch that holds it is damaged: {raw.why}" if isinstance(raw, DamagedBatch) else error.reason
     else:
         if unfoldable is None:
             raise ConfigError("this record can be read: nothing stops at it")
@@ -166,21 +172,42 @@ def fault_of(raw: RawRecord, *, newer: bool = False, unfoldable: str | None = No
     return fault
 
 
-async def skip_record(cluster: Cluster, at: Spot, by: str, reason: str) -> str:
-    """Append the SkipRequested, unless there is one; what was done. Raises AppendFailed, LogUnavailable."""
+async def end_of_damage(cluster: Cluster, at: Spot) -> int:
+    """The offset of the first record behind that one that can be read, or the log's end. Raises LogUnavailable."""
+    until = at.offset + 1
+    async for raw in scan(cluster, at.place, at.offset):
+        if not isinstance(raw, DamagedBatch):
+            return raw.offset
+        until = raw.until
+    return until
+
+
+async def skip_record(cluster: Cluster, at: Spot, by: str, reason: str, until: int | None = None) -> str:
+    """Append the SkipRequested, unless there is one; what was done. until: of a damaged batch, the offset after it.
+
+    Raises AppendFailed, LogUnavailable.
+    """
     stopped = Undecodable(at.place.topic, at.place.partition, at.offset, "")
     if (found := await find_skip(cluster, stopped)) is not None:
         return f"{at} is skipped already, by {found.by}: {found.reason}"
     now = SystemClock().now_ms()
     event = SkipRequested.model_validate(
-        {"topic": at.place.topic.value, "offset": at.offset, "by": by, "requested_at": now, "reason": reason}
+        {
+            "topic": at.place.topic.value,
+            "offset": at.offset,
+            "until": until,
+            "by": by,
+            "requested_at": now,
+            "reason": reason,
+        }
     )
     producer = await cluster.producer()
     try:
         offset = await producer.append(encode(event, at.place.partition, now_ms=now))
     finally:
         await producer.close()
-    return f"skipped {at}: commands[{at.place.partition}]@{offset} says so to every reader"
+    skipped = at if until is None else f"{at} to {until - 1}"
+    return f"skipped {skipped}: commands[{at.place.partition}]@{offset} says so to every reader"
 
 
 def _is_newer(ce_type: str) -> bool:
@@ -193,7 +220,7 @@ async def _read(cluster: Cluster, at: Spot) -> RawRecord:
     if at.place.partition >= (count := await cluster.partitions(at.place.topic)):
         raise ConfigError(f"{at.place.topic} has partitions 0 to {count - 1}")
     async for raw in scan(cluster, at.place, at.offset, at.offset + 1):
-        if raw.offset == at.offset:
+        if raw.offset <= at.offset < raw.next_offset:
             return raw
     raise ConfigError(f"nothing lies at {at}: it was deleted, compacted away, or is not written yet")
 

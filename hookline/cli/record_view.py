@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from hookline.errors import Undecodable
 from hookline.log.codec import decode
-from hookline.log.records import LOGS, RawRecord, Topic
+from hookline.log.records import LOGS, DamagedBatch, RawRecord, Topic
 from hookline.web.masking import mask_tokens, mask_url
 
 __all__ = ["masked", "shown"]
@@ -34,6 +34,8 @@ def shown(raw: RawRecord) -> Iterator[str]:
             decode(raw)
         except Undecodable as error:
             yield f"[bad]cannot be read:[/] {escape(error.reason)}"
+    if isinstance(raw, DamagedBatch):
+        return
     if raw.value is None:
         yield "[quiet]no value: a tombstone[/]"
     elif raw.place.topic is Topic.SNAPSHOTS:

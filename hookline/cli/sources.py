@@ -16,10 +16,11 @@ from hookline.errors import ConfigError
 from hookline.settings import Settings
 
 if TYPE_CHECKING:
+    from hookline.audit.pushes import PushReader
     from services.ingress.credentials import Credentials
     from services.ingress.source import Source
 
-__all__ = ["Listed", "listed_sources", "sources"]
+__all__ = ["Listed", "listed_sources", "push_reader", "sources"]
 
 DataOption = Annotated[
     Path,
@@ -84,6 +85,13 @@ def listed_sources(settings: Settings) -> list[Listed]:
     credentials = read_credentials(settings, found, SystemClock())
     doors = [Door(source, credentials[name], settings.insecure_ingress) for name, source in found.items()]
     return [Listed(door.source, door.credentials, door.unset()) for door in doors]
+
+
+def push_reader() -> "PushReader":
+    """For `hookline audit verify`: reads the raw bodies of pushes again."""
+    from services.ingress.rereading import Rereader
+
+    return Rereader()
 
 
 def _as_json(one: Listed, base: str) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
@@ -31,7 +31,7 @@ app = typer.Typer(help="Make and check the seven topics.", no_args_is_help=True)
 
 @app.command()
 def create() -> None:
-    """Make the topics that are missing, and the log's id. Run again it changes nothing.
+    """Make the topics that are missing, and the log's id. Run again it changes nothing, or goes on where it stopped.
 
     HOOKLINE_PARTITIONS (12) and HOOKLINE_REPLICATION count for topics that are
     made; the number of partitions is for good. HOOKLINE_RETENTION_DAYS (0: for
@@ -43,9 +43,20 @@ def create() -> None:
         HOOKLINE_RETENTION_DAYS=90 hookline topics create
     """
     console, settings = make_console(), load_settings()
-    said = _ask(settings, make_topics(settings))
-    for line in said or ["nothing to do: all seven are there and fit"]:
-        console.print(escape(line))
+    told: list[str] = []
+
+    def tell(said: str) -> None:
+        told.append(said)
+        console.print(escape(said))
+
+    try:
+        _ask(settings, make_topics(settings, tell))
+    except LogUnavailable as error:
+        if not told:
+            raise
+        raise LogUnavailable(f"{error}\n  What is made stays: run it again, and it goes on from there") from None
+    if not told:
+        console.print("nothing to do: all seven are there and fit")
 
 
 @app.command(name="describe")
@@ -111,13 +122,17 @@ def drain(
         raise typer.Exit(1)
 
 
-async def make_topics(settings: Settings) -> list[str]:
-    """What was done, one sentence each; empty when there was nothing to do. Raises TopicsUnfit, LogUnavailable."""
+async def make_topics(settings: Settings, tell: Callable[[str], None] = lambda said: None) -> list[str]:
+    """What was done, one sentence each, as `tell` is told on the way; empty when there was nothing to do.
+
+    Raises TopicsUnfit, LogUnavailable.
+    """
     return await create_topics(
         _cluster(settings),
         partitions=settings.partitions,
         replication=settings.replication,
         retention_days=settings.retention_days,
+        tell=tell,
     )
 
 

@@ -39,6 +39,7 @@ class LogCheck:
         self._writes = writes
         self._ids: dict[Topic, UUID | None] = {}
         self._log_id: UUID | None = None
+        self._made_with: int | None = None
         self._read_to = 0
         """`pipelines` was looked through for the log's id up to there."""
 
@@ -49,7 +50,7 @@ class LogCheck:
         before = self._log_id
         if Topic.PIPELINES in states:
             await self._look_for_log_id()
-        if wrong := fitness(Topics(brokers, states, self._log_id), self._cluster.connection.name):
+        if wrong := fitness(Topics(brokers, states, self._log_id, self._made_with), self._cluster.connection.name):
             raise TopicsUnfit("; ".join(wrong))
         assert self._log_id is not None, "fitness says so"
         if before not in (None, self._log_id):
@@ -70,8 +71,9 @@ class LogCheck:
         """The last one counts."""
         async for raw in scan(self._cluster, PIPELINES, self._read_to):
             if raw.key == LOG_ID_KEY and raw.value is not None:
-                self._log_id = decode_setting(raw, LogId).log_id
-            self._read_to = raw.offset + 1
+                found = decode_setting(raw, LogId)
+                self._log_id, self._made_with = found.log_id, found.partitions
+            self._read_to = raw.next_offset
 
 
 def _changed(what: str) -> NoReturn:

@@ -73,9 +73,15 @@ class Consumer(Protocol):
         """Records of assigned places that are not paused, in order by place; empty after `timeout_s` without any.
 
         Lets others run before it returns, whatever there is and however short the time.
-        Raises LogUnavailable when it cannot go on, Refused where we may not read, and OffsetOutOfRange where there is
-        nothing at a position: it skips nothing.
+        It skips nothing: offsets that cannot be read come as a DamagedBatch, and reading goes on behind it.
+        Raises LogUnavailable when it cannot go on, and Refused where we may not read. OffsetOutOfRange is the error of one
+        place, where there is nothing at its position, or (LogTruncated) not the log any more that was read so far: it comes
+        before anything is handed out of others, and these go on with the next poll; that place is read no further until it is
+        sought, or assigned.
         """
+
+    def in_doubt(self, place: Place) -> bool:
+        """May that place have lost what was read of it? Its broker was away, or another leads it, and nothing came since."""
 
     async def close(self) -> None: ...
 

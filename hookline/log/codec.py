@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import uuid4
 
 from pydantic import ValidationError
@@ -26,16 +26,21 @@ from hookline.chain.events import (
 from hookline.chain.ids import ChainId, decision_id, push_of
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Undecodable
-from hookline.log.records import PIPELINES, QUARANTINE, Draft, Place, RawRecord, Topic
+from hookline.log.records import PIPELINES, QUARANTINE, DamagedBatch, Draft, Place, RawRecord, Topic
 
 __all__ = [
+    "CONTENT_TYPE",
+    "SPEC_VERSION",
+    "Identity",
     "Record",
     "Setting",
+    "ce_time_of",
     "decode",
     "decode_setting",
     "encode",
     "encode_quarantined",
     "encode_setting",
+    "identity_of",
     "topic_of",
     "type_of",
 ]
@@ -53,6 +58,22 @@ _WRITERS: dict[type[Event], tuple[Topic, str]] = {
     SkipRequested: (Topic.COMMANDS, "console"),
 }
 """Topic and only writer; all others are the dispatcher's decisions."""
+
+
+SPEC_VERSION: Final = b"1.0"
+CONTENT_TYPE: Final = b"application/json"
+
+
+class Identity(NamedTuple):
+    """What a record says beside its event, and follows from it: its key, `ce_id`, `ce_source`, `ce_subject`.
+
+    `event_id` null: its writer makes one up, a UUID.
+    """
+
+    key: bytes | None
+    event_id: str | None
+    source: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +107,24 @@ def encode(
     event: Event, partition: int, *, now_ms: int, fence: int | None = None, event_id: str | None = None
 ) -> Draft:
     """A record to append. `fence`: the writer's token, for a decision; `event_id`: `ce_id`, made up where none is given."""
-    topic, service = _WRITERS.get(type(event), (Topic.DELIVERIES, "dispatcher"))
-    headers = _headers(event_id or _event_id(event), service, type_of(event), now_ms, _subject(event, partition))
+    own = identity_of(event, partition)
+    headers = _headers(event_id or own.event_id or str(uuid4()), own.source, type_of(event), now_ms, own.subject)
     if fence is not None:
         headers["fence"] = str(fence).encode()
-    return Draft(Place(topic, partition), _key(event), event.model_dump_json().encode(), headers)
+    return Draft(Place(topic_of(type(event)), partition), own.key, event.model_dump_json().encode(), headers)
+
+
+def identity_of(event: Event, partition: int) -> Identity:
+    """What every writer puts beside that event."""
+    service = _WRITERS.get(type(event), (Topic.DELIVERIES, "dispatcher"))[1]
+    return Identity(_key(event), _event_id(event), _source(service), _subject(event, partition))
 
 
 def decode(raw: RawRecord) -> Record:
     """Raises Undecodable for a type, topic, version or shape that this version cannot read."""
     place = raw.place
+    if isinstance(raw, DamagedBatch):
+        raise Undecodable(place.topic, place.partition, raw.offset, raw.said)
     try:
         model = EVENTS[raw.headers["ce_type"].decode()]
         if topic_of(model) is not place.topic:
@@ -113,12 +142,15 @@ def encode_setting(setting: Pipeline | LogId | None, *, now_ms: int, pipeline_id
     if setting is None:
         return Draft(place, pipeline_id.encode(), None)
     key = LOG_ID_KEY if isinstance(setting, LogId) else setting.pipeline_id.encode()
-    headers = _headers(str(uuid4()), "console", f"hookline.{type(setting).__name__}.v1", now_ms, key.decode())
+    ce_type = f"hookline.{type(setting).__name__}.v1"
+    headers = _headers(str(uuid4()), _source("console"), ce_type, now_ms, key.decode())
     return Draft(place, key, setting.model_dump_json().encode(), headers)
 
 
 def decode_setting(raw: RawRecord, model: type[Setting]) -> Setting:
     """Raises Undecodable."""
+    if isinstance(raw, DamagedBatch):
+        raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, raw.said)
     try:
         if (got := raw.headers["ce_type"].decode()) != f"hookline.{model.__name__}.v1":
             raise ValueError(f"{got} is not a {model.__name__}")
@@ -130,19 +162,28 @@ def decode_setting(raw: RawRecord, model: type[Setting]) -> Setting:
 def encode_quarantined(event: Quarantined, body: bytes, *, now_ms: int) -> Draft:
     """A record of `quarantine`, under the SHA-256 of the body."""
     digest = sha256(body).hexdigest()
-    headers = _headers(str(uuid4()), "ingress", "hookline.Quarantined.v1", now_ms, digest)
+    headers = _headers(str(uuid4()), _source("ingress"), "hookline.Quarantined.v1", now_ms, digest)
     return Draft(QUARANTINE, digest.encode(), event.model_dump_json().encode(), headers)
 
 
-def _headers(event_id: str, service: str, event_type: str, now_ms: int, subject: str) -> dict[str, bytes]:
+def ce_time_of(now_ms: int) -> bytes:
+    """RFC 3339, to the millisecond."""
+    return datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").encode()
+
+
+def _source(service: str) -> str:
+    return f"/hookline/{service}"
+
+
+def _headers(event_id: str, source: str, event_type: str, now_ms: int, subject: str) -> dict[str, bytes]:
     return {
-        "ce_specversion": b"1.0",
+        "ce_specversion": SPEC_VERSION,
         "ce_id": event_id.encode(),
-        "ce_source": f"/hookline/{service}".encode(),
+        "ce_source": source.encode(),
         "ce_type": event_type.encode(),
-        "ce_time": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").encode(),
+        "ce_time": ce_time_of(now_ms),
         "ce_subject": subject.encode(),
-        "content-type": b"application/json",
+        "content-type": CONTENT_TYPE,
     }
 
 
@@ -155,12 +196,12 @@ def _why(error: Exception, raw: RawRecord) -> str:
     return str(error)
 
 
-def _event_id(event: Event) -> str:
+def _event_id(event: Event) -> str | None:
     match event:
         case PushReceived():
             return event.push_id
         case Fence() | CallbackReceived() | CancelRequested() | RedeliveryRequested() | SkipRequested():
-            return str(uuid4())
+            return None
         case _:
             return decision_id(event.chain_id, event.step, _attempt(event), type_of(event))
 

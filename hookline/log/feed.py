@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from hookline.log.cluster import Consumer
 from hookline.log.reader import HELD_LIMIT, PartitionReader
-from hookline.log.records import LOGS, Place, Topic
+from hookline.log.records import LOGS, Place, Topic, logs_of
 
 __all__ = ["Feed"]
 
@@ -44,12 +44,19 @@ class Feed:
         self._paused = {place for place in self._paused if place.partition != reader.partition}
 
     async def poll(self, timeout_s: float) -> set[int]:
-        """Fetch once; the partitions that have something new to read. Raises LogUnavailable, OffsetOutOfRange."""
+        """Fetch once; the partitions that have something new to read.
+
+        Raises LogUnavailable; OffsetOutOfRange, which is one partition's: its reader is of no use any more, all others read on.
+        """
         fetched = await self._consumer.poll(timeout_s)
         for place, records in fetched.items():
             if (reader := self.readers.get(place.partition)) is not None:
                 reader.offer(place.topic, records)
         return {place.partition for place in fetched if place.partition in self.readers}
+
+    def in_doubt(self, partition: int) -> bool:
+        """May one of its logs have lost what was read of it?"""
+        return any(self._consumer.in_doubt(place) for place in logs_of(partition))
 
     def settle(self, partition: int) -> None:
         """After a partition was read: pause a log that holds too much, resume one that has drained, go back if asked."""

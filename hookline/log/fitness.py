@@ -8,12 +8,24 @@ from hookline.chain.pipeline import Pipeline
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
 from hookline.log.retention import FOR_EVER
 
-__all__ = ["CO_PARTITIONED", "TopicState", "Topics", "config_of", "fitness", "narrow", "partitions_of"]
+__all__ = [
+    "BROKERS_TIMES",
+    "CO_PARTITIONED",
+    "TIMES",
+    "TopicState",
+    "Topics",
+    "config_of",
+    "fitness",
+    "narrow",
+    "partitions_of",
+]
 
 CO_PARTITIONED = (*LOGS, Topic.SNAPSHOTS)
 """Partition p of these belongs to one dispatcher worker: they have one partition count, for good."""
 COMPACTED = Topic.PIPELINES
 LIMIT = "max.message.bytes"
+TIMES, BROKERS_TIMES = "message.timestamp.type", "LogAppendTime"
+"""The broker's time: it is one clock for all writers, repeats and retention go by it, and an ack tells it (`hookline.log.skew`)."""
 KEEP_FOR_GOOD = {"retention.ms": FOR_EVER, "retention.bytes": "-1"}
 
 
@@ -35,11 +47,15 @@ class TopicState:
 
 @dataclass(frozen=True)
 class Topics:
-    """What there is. A topic that is missing is absent; `log_id` None: none is written."""
+    """What there is. A topic that is missing is absent; `log_id` None: none is written.
+
+    made_with: the partition count that was recorded with the log_id; None where none was.
+    """
 
     brokers: int
     states: Mapping[Topic, TopicState]
     log_id: UUID | None
+    made_with: int | None = None
     pipelines: Sequence[Pipeline] = ()
 
 
@@ -50,8 +66,7 @@ def partitions_of(topic: Topic, partitions: int) -> int:
 def config_of(topic: Topic, replication: int, keep_ms: str = FOR_EVER) -> dict[str, str]:
     """The settings that a topic is made with. keep_ms: `retention.ms` of the four logs."""
     config = {
-        # The broker's time: it is one clock for all writers, retention goes by it, and an ack tells it (`hookline.log.skew`).
-        "message.timestamp.type": "LogAppendTime",
+        TIMES: BROKERS_TIMES,
         LIMIT: str(MAX_RECORD_BYTES),
         "min.insync.replicas": "2" if replication >= 3 else "1",
     }
@@ -75,11 +90,17 @@ def fitness(found: Topics, name: Callable[[Topic], str]) -> list[str]:
 
 
 def narrow(states: Mapping[Topic, TopicState]) -> list[str]:
-    """Which topics take less than a record may have, one sentence each: what, and how to mend it.
+    """Which topics take less than a record may have, or keep their producers' time: one sentence each, and how to mend it.
 
-    No reason to refuse a start, or to stop: nearly every record is far smaller, and goes through.
+    No reason to refuse a start, or to stop: nearly every record is far smaller, and goes through; and most clocks are right.
     """
-    return [
+    by_producers = [
+        f"{state.name} has {TIMES}={state.config.get(TIMES)} and needs {BROKERS_TIMES}, or a producer's wrong clock counts:"
+        " run `hookline topics create`"
+        for topic, state in states.items()
+        if topic in LOGS and state.config.get(TIMES) != BROKERS_TIMES
+    ]
+    return by_producers + [
         f"{state.name} has {LIMIT}={state.config.get(LIMIT)} and needs {MAX_RECORD_BYTES}, a larger record is refused:"
         f" {_alter(state, LIMIT, str(MAX_RECORD_BYTES))}"
         for state in states.values()
@@ -103,6 +124,14 @@ def _partitions_wrong(topic: Topic, state: TopicState, found: Topics) -> list[st
         return [
             f"{state.name} has {state.partitions} partitions and must have one: delete it and run `hookline topics create`"
         ]
+    if found.made_with is not None:
+        if state.partitions == found.made_with:
+            return []
+        return [
+            f"{state.name} has {state.partitions} partitions, and this log was made with {found.made_with}, for good: where a"
+            " push lies follows from that number. Kafka takes no partition away: put HOOKLINE_TOPIC_PREFIX to another set of"
+            " topics (docs/operations.md, “More partitions”), or restore these from a backup"
+        ]
     first = next(found.states[t] for t in CO_PARTITIONED if t in found.states)
     if state.partitions == first.partitions:
         return []
@@ -117,7 +146,8 @@ def _config_wrong(topic: Topic, state: TopicState) -> list[str]:
     right = config_of(topic, state.replication)
     checked: dict[str, Callable[[str], bool]] = {
         "cleanup.policy": lambda value: value == right["cleanup.policy"],
-        "min.insync.replicas": lambda value: int(value) <= state.replication,
+        # Below: an ack of one broker, which may be lost. Above: none ever comes.
+        "min.insync.replicas": lambda value: int(right["min.insync.replicas"]) <= int(value) <= state.replication,
     }
     # Of the logs no retention keeps a service from starting: it needs what came after its last snapshot. `create_topics`
     # refuses one that is too short. What a commit names in `snapshots` may go only by its writer's hand.

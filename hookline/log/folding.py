@@ -14,7 +14,7 @@ __all__ = ["fold_record"]
 def fold_record(fold: PartitionFold, record: Record) -> tuple[str, ...]:
     """The ids of the chains that it started, changed or ended. Raises Unfoldable."""
     try:
-        return fold.fold(record.event, record.offset)
+        return fold.fold(record.event, record.offset, record.timestamp)
     except Exception as error:
         said = f"it can be read and not folded: {type(error).__name__}"
         raise Unfoldable(record.topic, record.partition, record.offset, said) from error

@@ -8,7 +8,7 @@ import contextlib
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import aiokafka.errors as kafka_errors
@@ -18,15 +18,18 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from hookline.errors import LogUnavailable, Refused
+from hookline.errors import LogUnavailable, NameTaken, Refused
 from hookline.log.kafka_words import missing_right
+from hookline.log.last_reads import LastReads
 from hookline.log.records import Place, Topic
 
 __all__ = [
     "KAFKA_TROUBLE",
+    "PATIENCE",
     "PLAINTEXT",
     "Connection",
     "Membership",
+    "Patience",
     "Security",
     "abandon_admin",
     "abandon_client",
@@ -72,6 +75,19 @@ PLAINTEXT = Security()
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long clients go by what they know. Short times: a broker that went away is noticed in seconds."""
+
+    metadata_max_age_ms: int = 3000
+    """Who leads which place is asked again after so long, whether or not anything went wrong."""
+    request_timeout_ms: int = 5000
+    """A fetch, or whatever has no time of its own, is waited for so long."""
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True)
 class Connection:
     """Where the brokers are and how we call ourselves and our topics."""
 
@@ -79,14 +95,16 @@ class Connection:
     topic_prefix: str
     client_id: str
     security: Security = PLAINTEXT
+    last_reads: LastReads = field(default_factory=LastReads, compare=False, repr=False)
+    patience: Patience = PATIENCE
 
-    def options(self, request_timeout_ms: int = 5000) -> dict[str, object]:
-        """Keyword arguments that all aiokafka clients take. Short times: a broker that went away is noticed in seconds."""
+    def options(self, request_timeout_ms: int | None = None) -> dict[str, object]:
+        """Keyword arguments that all aiokafka clients take. request_timeout_ms: of a client that waits otherwise than others."""
         return {
             "bootstrap_servers": list(self.bootstrap_servers),
             "client_id": self.client_id,
-            "metadata_max_age_ms": 3000,
-            "request_timeout_ms": request_timeout_ms,
+            "metadata_max_age_ms": self.patience.metadata_max_age_ms,
+            "request_timeout_ms": request_timeout_ms or self.patience.request_timeout_ms,
             "retry_backoff_ms": 100,
             **self.security.options(),
         }
@@ -150,13 +168,30 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None] | None]) -> None:
             task.exception()  # seen
 
 
+class FencedInstanceIdError(kafka_errors.BrokerResponseError):  # type: ignore[misc]  # aiokafka has no types
+    """Kafka's error 82, which aiokafka does not know: another member has joined under our static name since."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+kafka_errors.kafka_errors[FencedInstanceIdError.errno] = FencedInstanceIdError
+
+
 def check_member(consumer: AIOKafkaConsumer) -> None:
-    """Raises LogUnavailable where it cannot be a member any more, as `getmany` would; Refused where it may not be."""
+    """Raises LogUnavailable where it cannot be a member any more, as `getmany` would; Refused where it may not be, and
+    NameTaken where another process is it."""
     try:
         consumer._coordinator.check_errors()
     except kafka_errors.GroupAuthorizationFailedError as error:
         raise Refused(missing_right(consumer._group_id, "Read", "group")) from error
     except KafkaError as error:
+        if FencedInstanceIdError.__name__ in repr(error):  # aiokafka wraps it in others
+            raise NameTaken(
+                f"another process is in the group {consumer._group_id} under our name {consumer._group_instance_id}: the two"
+                " take the partitions from each other again and again. Stop one of them, or give each dispatcher a"
+                " HOOKLINE_GROUP_INSTANCE_ID of its own"
+            ) from error
         raise LogUnavailable(f"cannot be a member of {consumer._group_id}: {error!r}") from error
 
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import NoError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.fetch import FetchResponse_v11
 
-from hookline.errors import LogError, LogUnavailable, OffsetOutOfRange, Refused
+from hookline.errors import LogError, LogUnavailable, Refused
 from hookline.log.kafka_client import KAFKA_TROUBLE, Connection, abandon_client
-from hookline.log.kafka_cursor import Cursor, Pace
-from hookline.log.kafka_session import Fetch, FetchSession
+from hookline.log.kafka_cursor import Answer, Cursor, Pace
+from hookline.log.kafka_session import MAX_PLACE_BYTES, Fetch, FetchSession
 from hookline.log.kafka_start import started
 from hookline.log.kafka_words import missing_right
 from hookline.log.records import Place, RawRecord, Topic
@@ -29,8 +29,8 @@ POLL_RECORDS = 4_000
 """Most records of one poll: what the event loop converts in one go."""
 BUSY_MS = 5
 """How long a busy log that is read at once is left alone."""
-SURE_S = 5.0
-"""How long brokers must say that there is nothing at a position: above what it takes to hear of another leader."""
+NOWHERE = 0
+"""The position of a place that is to be sought."""
 AGAIN_S = 0.1
 """After an error that time mends: how long until a broker is asked again."""
 
@@ -74,16 +74,18 @@ class KafkaConsumer:
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Read exactly these."""
+        self._remember()
         self._replace([self._cursor(place, offset, paused=False) for place, offset in positions.items()])
 
     def hold(self, places: Iterable[Place]) -> None:
         """Have exactly these, all paused, until each is sought and resumed."""
-        self._replace([self._cursor(place, 0, paused=True) for place in places])
+        self._remember()
+        self._replace([self._cursor(place, NOWHERE, paused=True) for place in places])
 
     def seek(self, place: Place, offset: int) -> None:
         tp = self._connection.of(place)
         if (cursor := self._cursors.get(tp)) is not None:
-            cursor.seek(offset)
+            cursor.seek(offset, self._connection.last_reads.before(place, offset))
             self._ready.pop(tp, None)
             self._touch(tp, cursor)
 
@@ -92,6 +94,10 @@ class KafkaConsumer:
 
     def resume(self, place: Place) -> None:
         self._set_paused(place, False)
+
+    def in_doubt(self, place: Place) -> bool:
+        cursor = self._cursors.get(self._connection.of(place))
+        return cursor is not None and cursor.in_doubt
 
     def hurry(self) -> None:
         self._gathered.hurry()
@@ -117,6 +123,7 @@ class KafkaConsumer:
 
     async def close(self) -> None:
         self._closed = True
+        self._remember()
         self._news.set()
         fetching = [lane.fetching for lane in self.lanes.values() if lane.fetching is not None]
         for task in fetching:
@@ -134,7 +141,8 @@ class KafkaConsumer:
             raise self._bug
 
     def _take(self) -> dict[Place, list[RawRecord]]:
-        """Up to POLL_RECORDS of what is fetched. Raises LogUnavailable or OffsetOutOfRange where there is nothing but an error."""
+        """Up to POLL_RECORDS of what is fetched. Raises the error of a place, before anything is taken of others."""
+        self._raise_error()
         taken: dict[Place, list[RawRecord]] = {}
         room, brought = POLL_RECORDS, Counter[Pace]()
         for tp, cursor in list(self._ready.items()):
@@ -161,17 +169,19 @@ class KafkaConsumer:
                 records.append(record)
                 if len(records) == most:
                     return records
-        except KafkaError as error:
+        except LogError as error:
             cursor.error = error
         cursor.fetched = None
         return records
 
     def _raise_error(self) -> None:
         for tp, cursor in self._ready.items():
-            if cursor.error is not None and not cursor.paused:
-                error = cursor.error
-                self.seek(cursor.place, cursor.position)  # asked for again, should anybody poll on
-                raise _why(tp, cursor.position, error) from error
+            if not cursor.paused and cursor.fetched is None and (error := cursor.fail()) is not None:
+                del self._ready[tp]
+                self._touch(tp, cursor)
+                if cursor.has_failed:
+                    self._connection.last_reads.forget(cursor.place)
+                raise error
 
     async def _told_within(self, seconds: float) -> None:
         try:
@@ -204,46 +214,68 @@ class KafkaConsumer:
         return again_at
 
     async def _run(self, lane: _Lane, fetch: Fetch) -> None:
-        mends = False
+        mends = True
         try:
             answer = await self._client.send(lane.node, fetch, group=lane.pace.connection)
-            mends = self._take_answer(lane.session, answer)
+            mends = self._take_answer(lane, answer)
         except KAFKA_TROUBLE:
-            lane.session.begin_anew()
-            mends = True
+            self._doubt(lane)
         except Exception as error:  # noqa: BLE001 - the next poll raises it
             self._bug = error
         try:
             if mends:
+                lane.session.begin_anew()  # else its broker does not say again what it has said
                 self._ask_leaders()
                 await asyncio.sleep(AGAIN_S)
         finally:
             lane.fetching = None
             self._news.set()
 
-    def _take_answer(self, session: FetchSession, answer: FetchResponse_v11) -> bool:
+    def _take_answer(self, lane: _Lane, answer: FetchResponse_v11) -> bool:
         """True where something is wrong that time mends."""
+        topics = answer.topics if not answer.error_code else ()
+        size = sum(len(partition[-1] or b"") for _, partitions in topics for partition in partitions)
         mends = False
-        for topic, partitions in answer.topics if not answer.error_code else ():
-            for partition, code, _, _, _, _, _, data in partitions:
+        for topic, partitions in topics:
+            for partition, code, end, _, start, _, _, data in partitions:
                 tp = TopicPartition(topic, partition)
                 cursor = self._cursors.get(tp)
-                if cursor is None or cursor.paused or cursor.position != session.told(tp):
+                if cursor is None or cursor.paused or cursor.reads_from != lane.session.told(tp):
                     continue  # it was taken away, or sought, meanwhile
-                if not code:
-                    cursor.out_of_range_at = None
-                    if data:
-                        cursor.fetched, self._ready[tp] = cursor.unpack(data), cursor
-                elif (error := for_code(code)()).retriable or _may_be_deposed(cursor, error):
+                error = for_code(code)
+                if error is TopicAuthorizationFailedError:
+                    cursor.error = Refused(missing_right(topic, "Read"))
+                elif not cursor.answered(
+                    Answer(None if error is NoError else error(), start, end, data or b"", size >= MAX_PLACE_BYTES)
+                ):
                     mends = True
+                if cursor.fetched is not None or cursor.error is not None:
+                    self._ready[tp] = cursor
                 else:
-                    cursor.error, self._ready[tp] = error, cursor
-        return not session.answered(answer) or mends
+                    self._touch(tp, cursor)
+        if lane.session.answered(answer):
+            return mends
+        self._doubt(lane)
+        return True
+
+    def _doubt(self, lane: _Lane) -> None:
+        """Its broker was away, or has forgotten us: nobody knows what it has now."""
+        for tp, cursor in self._cursors.items():
+            if cursor.leader == lane.node and cursor.pace is lane.pace:
+                cursor.in_doubt = True
+                self._touch(tp, cursor)
 
     # ---- what is read, and where
 
     def _cursor(self, place: Place, position: int, paused: bool) -> Cursor:
-        return Cursor(place, position, self._paces.get(place.topic, self._gathered), paused)
+        last = self._connection.last_reads.before(place, position)
+        return Cursor(place, position, self._paces.get(place.topic, self._gathered), paused, last)
+
+    def _remember(self) -> None:
+        """A place may be read on later from where it is now: then it must still be that log."""
+        for cursor in self._cursors.values():
+            if cursor.last is not None:
+                self._connection.last_reads.put(cursor.last)
 
     def _replace(self, cursors: Iterable[Cursor]) -> None:
         before, self._cursors = self._cursors, {self._connection.of(cursor.place): cursor for cursor in cursors}
@@ -258,6 +290,7 @@ class KafkaConsumer:
         tp = self._connection.of(place)
         if (cursor := self._cursors.get(tp)) is not None and cursor.paused is not paused:
             cursor.paused = paused
+            cursor.in_doubt |= not paused  # whatever happened meanwhile
             self._touch(tp, cursor)
 
     def _find_leaders(self) -> None:
@@ -267,6 +300,7 @@ class KafkaConsumer:
             leader = None if node is None or node == -1 else int(node)
             if leader != cursor.leader:
                 self._touch(tp, cursor)
+                cursor.in_doubt |= cursor.leader is not None
                 cursor.leader = leader
                 self._touch(tp, cursor)
 
@@ -290,29 +324,6 @@ class KafkaConsumer:
     def _position(self, tp: TopicPartition, node: int) -> int | None:
         """Where it is read from next at that broker; None where it is not."""
         cursor = self._cursors.get(tp)
-        if cursor is None or cursor.leader != node or cursor.paused or tp in self._ready:
+        if cursor is None or cursor.leader != node or cursor.paused or cursor.has_failed or tp in self._ready:
             return None
-        return cursor.position
-
-
-def _may_be_deposed(cursor: Cursor, error: KafkaError) -> bool:
-    """Is it told, and not for long yet, that there is nothing at its position? A leader that was deposed, and does not know it
-    yet, has not what the next one took; soon another broker is asked."""
-    if not isinstance(error, OffsetOutOfRangeError):
-        return False
-    now = time.monotonic()
-    cursor.out_of_range_at = cursor.out_of_range_at or now
-    return now - cursor.out_of_range_at < SURE_S
-
-
-def _why(tp: TopicPartition, position: int, error: KafkaError) -> LogError:
-    """Of an error that is not for time to mend: is it for a restart, or for an operator?"""
-    match error:
-        case OffsetOutOfRangeError():
-            return OffsetOutOfRange(
-                f"{tp.topic}[{tp.partition}] has no offset {position}: records were deleted, or the topic was made anew"
-            )
-        case TopicAuthorizationFailedError():
-            return Refused(missing_right(tp.topic, "Read"))
-        case _:
-            return LogUnavailable(f"cannot read on in {tp.topic}[{tp.partition}]: {error!r}")
+        return cursor.reads_from

@@ -127,6 +127,9 @@ class KafkaGroup:
     def resume(self, place: Place) -> None:
         self._reader.resume(place)
 
+    def in_doubt(self, place: Place) -> bool:
+        return self._reader.in_doubt(place)
+
     def hurry(self) -> None:
         self._reader.hurry()
 

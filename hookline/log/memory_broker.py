@@ -5,9 +5,11 @@ Everything goes through the event loop and nothing but a poll's timeout takes re
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 
 from hookline.clock import Clock, SystemClock
 from hookline.errors import (
+    LogTruncated,
     LogUnavailable,
     NotAuthorised,
     OffsetOutOfRange,
@@ -17,7 +19,7 @@ from hookline.errors import (
 )
 from hookline.log.cluster import Commit
 from hookline.log.faults import Faults
-from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, RawRecord, Topic
+from hookline.log.records import MAX_RECORD_BYTES, DamagedBatch, Draft, Place, RawRecord, Topic, damaged
 
 __all__ = ["Membership", "MemoryBroker", "turns"]
 
@@ -37,6 +39,19 @@ class _Log:
     def __init__(self) -> None:
         self.start = 0
         self.records: list[RawRecord] = []
+        self.cuts: list[int] = []
+        """Where it was truncated, each time."""
+        self.damaged: list[DamagedBatch] = []
+
+    def gives(self, offset: int, most: int) -> Sequence[RawRecord]:
+        """From that offset on; what cannot be read any more comes as what stands in its place."""
+        records: list[RawRecord] = []
+        at = offset
+        while len(records) < most and at < self.end:
+            hole = next((hole for hole in self.damaged if hole.offset <= at < hole.until), None)
+            records.append(self.records[at - self.start] if hole is None else replace(hole, offset=at))
+            at = records[-1].next_offset
+        return records
 
     @property
     def end(self) -> int:
@@ -107,7 +122,8 @@ class MemoryBroker:
     def __init__(self, partitions: int = 12, *, faults: Faults | None = None, clock: Clock | None = None) -> None:
         self.faults = faults or Faults.none()
         self._partitions = partitions
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
+        """The brokers'."""
         self._logs = {Place(topic, p): _Log() for topic in Topic for p in range(self.count(topic))}
         self._groups: dict[str, Membership] = {}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -115,6 +131,8 @@ class MemoryBroker:
         self._down = False
         self.limits: dict[Topic, int] = {}
         """By topic, the most bytes of a value that it takes; MAX_RECORD_BYTES where none is said."""
+        self.known_cuts: dict[tuple[Place, int], int] = {}
+        """How often a place had been truncated when somebody had read to an offset of it."""
         self.denied: set[Topic] = set()
         """Topics that nobody may write to."""
 
@@ -143,10 +161,23 @@ class MemoryBroker:
         log = self._log(draft.place)
         offset = log.end
         log.records.append(
-            RawRecord(draft.place, offset, self._clock.now_ms(), draft.key, draft.value, dict(draft.headers))
+            RawRecord(draft.place, offset, self.clock.now_ms(), draft.key, draft.value, dict(draft.headers))
         )
         self.notify()
         return offset
+
+    def damage(self, place: Place, first: int, until: int) -> None:
+        """For tests: a disk changed a byte of that batch, so that none of its records can be read any more."""
+        self._log(place).damaged.append(damaged(place, first, until, "its checksum is wrong"))
+        self.notify()
+
+    def truncate(self, place: Place, end: int) -> None:
+        """For tests: its records from there on are lost, as if an older copy had been put back."""
+        log = self._log(place)
+        del log.records[end - log.start :]
+        log.damaged = [hole for hole in log.damaged if hole.until <= end]
+        log.cuts.append(end)
+        self.notify()
 
     def make_anew(self, topic: Topic) -> None:
         """As if it were deleted and made again: nothing lies in it, and no group has committed anything there."""
@@ -193,9 +224,21 @@ class MemoryBroker:
         """From that offset on. Raises OffsetOutOfRange."""
         log = self._log(place)
         if not log.start <= offset <= log.end:
-            raise OffsetOutOfRange(f"{place.topic}[{place.partition}]: no offset {offset} in {log.start}..{log.end}")
+            raise OffsetOutOfRange(*place, offset, f"the log has {log.start} to {log.end}")
+        if log.damaged:
+            return log.gives(offset, most)
         first = offset - log.start
         return log.records[first : first + most]
+
+    def cuts(self, place: Place) -> int:
+        """How often it was truncated."""
+        return len(self._log(place).cuts)
+
+    def check_cuts(self, place: Place, known: int, position: int) -> None:
+        """known: how often it was truncated when reading up to that position began. Raises LogTruncated."""
+        log = self._log(place)
+        if any(cut < position for cut in log.cuts[known:]):
+            raise LogTruncated(*place, position, "the log has other records below it than were read")
 
     def delete_below(self, place: Place, offset: int) -> None:
         self._log(place).delete_below(offset)

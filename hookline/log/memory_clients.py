@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from hookline.errors import AppendFailed, LogUnavailable, RecordTooLarge
+from hookline.errors import AppendFailed, LogUnavailable, OffsetOutOfRange, RecordTooLarge
 from hookline.log.cluster import Ack, Commit
 from hookline.log.faults import AppendFate
 from hookline.log.memory_broker import MemoryBroker, turns
@@ -117,6 +117,10 @@ class MemoryConsumer:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self._positions: dict[Place, int] = {}
+        self._failed: set[Place] = set()
+        """Read no further, until they are sought."""
+        self._cuts: dict[Place, int] = {}
+        """How often a place was truncated before it was read here."""
         self._paused: set[Place] = set()
         self._changed = asyncio.Event()
         self._closed = False
@@ -124,12 +128,16 @@ class MemoryConsumer:
         broker.watch(self._changed.set)
 
     def assign(self, positions: Mapping[Place, int]) -> None:
+        self._remember()
+        for place, offset in positions.items():
+            self._begin(place, offset)
         self._positions = dict(positions)
         self._paused.clear()
         self._changed.set()
 
     def seek(self, place: Place, offset: int) -> None:
         if place in self._positions:
+            self._begin(place, offset)
             self._positions[place] = offset
             self._changed.set()
 
@@ -140,6 +148,20 @@ class MemoryConsumer:
     def resume(self, place: Place) -> None:
         self._paused.discard(place)
         self._changed.set()
+
+    def _begin(self, place: Place, offset: int) -> None:
+        """Where it goes on from where it was, it must still be that log."""
+        self._failed.discard(place)
+        if (self._positions.get(place) != offset or place not in self._cuts) and self._broker.has(place):
+            self._cuts[place] = self._broker.known_cuts.get((place, offset), self._broker.cuts(place))
+
+    def _remember(self) -> None:
+        for place, offset in self._positions.items():
+            if place in self._cuts:
+                self._broker.known_cuts[place, offset] = self._cuts[place]
+
+    def in_doubt(self, place: Place) -> bool:
+        return place in self._positions and self._broker.cuts(place) != self._cuts.get(place, 0)
 
     def hurry(self) -> None:
         """It never gathers."""
@@ -167,23 +189,42 @@ class MemoryConsumer:
 
     async def close(self) -> None:
         self._closed = True
+        self._remember()
         self._broker.unwatch(self._changed.set)
 
     def _fetch(self) -> dict[Place, Sequence[RawRecord]]:
         if self._closed:
             raise LogUnavailable("this consumer is closed")
         fetched: dict[Place, Sequence[RawRecord]] = {}
+        self._check()
         for place, position in self._positions.items():
-            if place in self._paused or self._broker.down:
+            if not self._is_read(place):
                 continue
             records = self._broker.records(place, position, POLL_RECORDS)
             handed_out = records[: self._broker.faults.fetched(len(records))]
             if handed_out:
                 fetched[place] = handed_out
-                self._positions[place] = handed_out[-1].offset + 1
+                self._positions[place] = handed_out[-1].next_offset
             elif records:
                 self._changed.set()  # held back: look again
         return fetched
+
+    def _check(self) -> None:
+        """Raises the error of a place, once, before anything of others is taken."""
+        for place, position in self._positions.items():
+            if self._is_read(place):
+                known, self._cuts[place] = self._cuts[place], self._broker.cuts(place)
+                try:
+                    self._broker.check_cuts(place, known, position)
+                    self._broker.records(place, position, 1)
+                except OffsetOutOfRange:
+                    self._failed.add(place)
+                    self._broker.known_cuts.pop((place, position), None)
+                    raise
+
+    def _is_read(self, place: Place) -> bool:
+        is_sought = self._positions[place] >= 0
+        return is_sought and place not in self._paused and place not in self._failed and not self._broker.down
 
 
 class MemoryOffsets:

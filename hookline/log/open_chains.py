@@ -16,7 +16,7 @@ from hookline.log.feed import Feed
 from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader
 from hookline.log.records import Positions, Topic, logs_of
-from hookline.log.skips import Skip, find_skip
+from hookline.log.skips import find_skip, skip_to
 from hookline.log.snapshots import committed, read_checkpoint
 
 __all__ = ["OpenPartition", "read_open_chains"]
@@ -77,9 +77,9 @@ async def _read(
                 if valid:
                     fold_record(fold, record)
         except Undecodable as stopped:
-            if await find_skip(cluster, stopped) is None:
+            if (found := await find_skip(cluster, stopped)) is None:
                 raise
-            reader.skip(Skip(Topic(stopped.topic), stopped.offset))
+            reader.skip(skip_to(found))
         feed.settle(number)
         progress(read)
     unread = sum(max(0, end - at) for end, at in zip(ends, restored.positions, strict=True))

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from hookline.chain.events import Event, Fence, PushReceived, RedeliveryRequested, SkipRequested, StepSealed
 from hookline.errors import Undecodable
 from hookline.log.codec import Record, decode
-from hookline.log.records import LOGS, Positions, RawRecord, Topic
-from hookline.log.skips import Skip, is_fence
+from hookline.log.records import LOGS, DamagedBatch, Positions, RawRecord, Topic
+from hookline.log.skips import Skip, covering, is_fence
 
 __all__ = ["HELD_LIMIT", "PartitionReader", "Read", "Wait", "cause_of", "causes_of"]
 
@@ -36,6 +36,8 @@ class Wait(NamedTuple):
     offset: int
     cause_topic: Topic
     cause: int
+    timestamp: int
+    """Kafka's time of the record, Unix ms."""
 
 
 def cause_of(event: Event) -> tuple[Topic, int] | None:
@@ -100,7 +102,7 @@ class PartitionReader:
     def next_fetch(self, topic: Topic) -> int:
         """The offset to fetch from: past what is held."""
         queue = self._queues[topic]
-        return queue[-1].offset + 1 if queue else self._next[topic]
+        return queue[-1].next_offset if queue else self._next[topic]
 
     def held(self, topic: Topic) -> int:
         """Records of that log offered and not handed out."""
@@ -110,7 +112,7 @@ class PartitionReader:
     def waits(self) -> list[Wait]:
         """The next record of each log that waits for its cause, as far as they were looked at."""
         return [
-            Wait(topic, record.offset, *missing)
+            Wait(topic, record.offset, *missing, record.timestamp)
             for topic, record in self._head.items()
             if (missing := self._missing(record)) is not None
         ]
@@ -178,11 +180,12 @@ class PartitionReader:
             try:
                 self._head[topic] = decode(raw)
             except Undecodable:
-                if (skip := Skip(topic, raw.offset)) not in self._skips or is_fence(raw):
+                if covering(self._skips, topic, raw.offset) is None or is_fence(raw):
                     raise
-                self.skipped.add(skip)
+                is_batch = isinstance(raw, DamagedBatch)
+                self.skipped.add(Skip(topic, raw.offset, raw.next_offset if is_batch else 0))
                 queue.popleft()
-                self._next[topic] = raw.offset + 1
+                self._next[topic] = raw.next_offset
         return self._head.get(topic)
 
     def _judge(self, record: Record) -> bool:
@@ -192,6 +195,8 @@ class PartitionReader:
             return True
         token = record.fence
         assert token is not None, "the codec reads a token for every decision"
+        if (self.fence is None or self.fence < token) and covering(self.skipped, Topic.DELIVERIES, token):
+            self.fence = token  # a Fence lay in a batch that is damaged: who else would know its offset?
         if self.fence is None and token >= self._deliveries_start:
             self.rewind = self._next[Topic.DELIVERIES] = token
             self._queues[Topic.DELIVERIES].clear()

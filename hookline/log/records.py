@@ -10,11 +10,13 @@ __all__ = [
     "MAX_RECORD_BYTES",
     "PIPELINES",
     "QUARANTINE",
+    "DamagedBatch",
     "Draft",
     "Place",
     "Positions",
     "RawRecord",
     "Topic",
+    "damaged",
     "logs_of",
 ]
 
@@ -72,8 +74,16 @@ class Positions(NamedTuple):
         return self[LOGS.index(topic)]
 
     def reached(self, ends: "Positions") -> bool:
-        """At or past those ends in each log."""
+        """At or past those ends in each log. Past one is where the log has grown since that end was taken, and nothing else:
+        whoever takes ends asks `beyond` first."""
         return all(mine >= end for mine, end in zip(self, ends, strict=True))
+
+    def beyond(self, ends: "Positions") -> Topic | None:
+        """A log that ends below what was read of it. ends: taken after these positions were reached.
+
+        Then it lost records; or a leader answered that was deposed and does not know it.
+        """
+        return next((t for t, mine, end in zip(LOGS, self, ends, strict=True) if mine > end), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,42 @@ class RawRecord:
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes]
+
+    @property
+    def next_offset(self) -> int:
+        """Where reading goes on after it."""
+        return self.offset + 1
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedBatch(RawRecord):
+    """Offsets of a place that no broker gives any more: it stands in their place, and is decoded by nobody (rule 7).
+
+    Kafka checks and stores records by the batch, so a byte that a disk changed takes a whole batch with it.
+    offset: the first that cannot be read, of those that were asked for; until: the one after the last; why: in words.
+    """
+
+    until: int
+    why: str
+
+    @property
+    def next_offset(self) -> int:
+        return self.until
+
+    @property
+    def said(self) -> str:
+        """What is wrong, and what to do about it."""
+        spot = f"{self.place.topic}[{self.place.partition}]@{self.offset}"
+        last = f" to {self.until - 1}" if self.until > self.offset + 1 else ""
+        return (
+            f"the batch of offsets {self.offset}{last} is damaged: {self.why}. Let another broker lead that has it whole; or"
+            f" let every reader pass over it: hookline log skip {spot}"
+        )
+
+
+def damaged(place: Place, offset: int, until: int, why: str) -> DamagedBatch:
+    """One that says nothing but where it is."""
+    return DamagedBatch(place, offset, 0, None, None, {}, until, why)
 
 
 @dataclass(frozen=True, slots=True)

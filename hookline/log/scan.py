@@ -36,6 +36,6 @@ async def scan(cluster: Cluster, place: Place, first: int = 0, until: int | None
             if idle > IDLE_POLLS:
                 raise LogUnavailable(f"{place.topic}[{place.partition}] gave nothing to read from {at} to {end}")
             for raw in records:
-                at = raw.offset + 1
+                at = raw.next_offset
                 if raw.offset < end:
                     yield raw

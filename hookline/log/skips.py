@@ -11,10 +11,15 @@ That keeps the fold independent of interleaving (I5), and of when anyone looks:
 * The SkipRequested itself changes no chain. It is never waited for as a cause, nor does it wait for one.
 * A reader that starts elsewhere, from a snapshot that had read further in `commands`, finds it all the same.
 
+A damaged batch is passed over whole, by the same rule: its skip covers all offsets from `offset` up to, not with, `until`, and
+readers pass over whatever they cannot read there. Nobody can tell what such a batch held. If it was a Fence, the first
+decision with its token shows it (`PartitionReader`).
+
 Two things follow. A record that a newer version can read must not be skipped: `hookline log skip` refuses it, since that
-version would fold it. And a Fence is not passed over: which decisions count depends on it.
+version would fold it. And a Fence that can be told for one is not passed over: which decisions count depends on it.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from hookline.chain.events import SkipRequested
@@ -24,7 +29,7 @@ from hookline.log.codec import decode
 from hookline.log.records import LOGS, Place, RawRecord, Topic
 from hookline.log.scan import scan
 
-__all__ = ["LOOK_S", "Skip", "find_skip", "is_fence", "skip_of"]
+__all__ = ["LOOK_S", "Skip", "covering", "find_skip", "is_fence", "skip_of", "skip_to"]
 
 LOOK_S = 5.0
 """Seconds between two looks of a reader that is stopped."""
@@ -34,16 +39,34 @@ FENCE = b"hookline.Fence."
 
 
 class Skip(NamedTuple):
-    """A record of the same partition to pass over."""
+    """A record of the same partition to pass over; `until`, if above the one after it: and all below that that cannot be read."""
 
     topic: Topic
     offset: int
+    until: int = 0
+
+    @property
+    def next(self) -> int:
+        """The offset after it."""
+        return max(self.until, self.offset + 1)
+
+    def covers(self, topic: str, offset: int) -> bool:
+        return self.topic == topic and self.offset <= offset < self.next
+
+
+def covering(skips: Iterable[Skip], topic: str, offset: int) -> Skip | None:
+    """The one of these that lets readers pass over what lies there."""
+    return next((skip for skip in skips if skip.covers(topic, offset)), None)
 
 
 def skip_of(raw: RawRecord) -> Skip | None:
     """What that record of `commands` lets readers pass over; None for any other, and for one that cannot be read."""
     event = _requested(raw)
-    return None if event is None else Skip(Topic(event.topic), event.offset)
+    return None if event is None else skip_to(event)
+
+
+def skip_to(event: SkipRequested) -> Skip:
+    return Skip(Topic(event.topic), event.offset, event.until or 0)
 
 
 def is_fence(raw: RawRecord) -> bool:
@@ -58,9 +81,8 @@ async def find_skip(cluster: Cluster, stopped: Undecodable) -> SkipRequested | N
     """
     if stopped.topic not in LOGS:
         return None
-    wanted = Skip(Topic(stopped.topic), stopped.offset)
     async for raw in scan(cluster, Place(Topic.COMMANDS, stopped.partition)):
-        if (event := _requested(raw)) is not None and Skip(Topic(event.topic), event.offset) == wanted:
+        if (event := _requested(raw)) is not None and skip_to(event).covers(stopped.topic, stopped.offset):
             return event
     return None
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
@@ -18,9 +18,21 @@ from hookline.chain.packer import ChainPacker, ChainUnpacker
 from hookline.chain.state import Chain
 from hookline.errors import ForeignLog, LogUnavailable, OffsetOutOfRange, SnapshotLost, Undecodable
 from hookline.log.cluster import Cluster, Commit, Offsets
-from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, logs_of
+from hookline.log.records import LOGS, DamagedBatch, Draft, Place, Positions, RawRecord, Topic, logs_of
 
-__all__ = ["DISPATCHER_GROUP", "Checkpoint", "Restored", "Snapshot", "committed", "read_checkpoint", "write_snapshot"]
+__all__ = [
+    "BROKERS_TIME",
+    "DISPATCHER_GROUP",
+    "Checkpoint",
+    "Named",
+    "Restored",
+    "Snapshot",
+    "clock_probe",
+    "committed",
+    "named_by",
+    "read_checkpoint",
+    "write_snapshot",
+]
 
 log = structlog.get_logger()
 
@@ -31,6 +43,9 @@ DELETE_GROUP = f"Stop all dispatchers and delete the group {DISPATCHER_GROUP} (k
 """How to forget what was committed; its name has the topics' prefix in Kafka."""
 TIMES_ASKED, ASKED_AGAIN_S = 6, 1.0
 """How often, and how far apart, the ends are asked for before a commit counts as beyond them."""
+BROKERS_TIME = {"clock": b"broker"}
+"""Header of a snapshot's last record: its windows go by the brokers' time. Without it they went by the producers', which no
+fold of today gives."""
 POLL_S = 1.0
 IDLE_POLLS = 10
 """Polls without a record after which a snapshot that should be there counts as unavailable."""
@@ -73,6 +88,26 @@ class Restored:
     repeats: Repeats
 
 
+class Named(NamedTuple):
+    """What a commit's metadata names: the first offset of its snapshot, the Fence in force there, the log."""
+
+    snapshot: int
+    fence: int
+    log_id: UUID
+
+
+def named_by(commit: Commit) -> Named:
+    """Raises ValueError for metadata that no dispatcher wrote."""
+    try:
+        said = json.loads(commit.metadata)
+        named = Named(said["snapshot"], said["fence"], UUID(said["log_id"]))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no metadata of a checkpoint ({type(error).__name__})") from None
+    if not (type(named.snapshot) is type(named.fence) is int):
+        raise ValueError("no metadata of a checkpoint (its offsets are no numbers)")
+    return named
+
+
 class Appender(Protocol):
     """A Producer, or a Writer."""
 
@@ -91,9 +126,14 @@ async def write_snapshot(producer: Appender, partition: int, snapshot_id: UUID, 
     for value in ChainPacker().pack(snapshot.chains.values(), snapshot.windows):
         offset = await producer.append(Draft(place, snapshot_id.bytes, value, headers))
         first = offset if first is None else first
-    closing = Draft(place, snapshot_id.bytes, str(snapshot.clock).encode(), headers | {"last": b"1"})
+    closing = Draft(place, snapshot_id.bytes, str(snapshot.clock).encode(), headers | {"last": b"1", **BROKERS_TIME})
     offset = await producer.append(closing)
     return offset if first is None else first
+
+
+def clock_probe(partition: int) -> Draft:
+    """A record that says nothing: what matters is its ack (`hookline.log.skew`). It goes with the snapshots below it."""
+    return Draft(Place(Topic.SNAPSHOTS, partition), b"clock", b"{}", {"ce_type": b"hookline.ClockProbe.v1"})
 
 
 async def committed(offsets: Offsets, partition: int, log_id: UUID) -> Checkpoint | None:
@@ -105,20 +145,19 @@ async def committed(offsets: Offsets, partition: int, log_id: UUID) -> Checkpoin
     if len(commits) < len(LOGS):
         return None
     try:
-        said = json.loads(commits[Place(Topic.PUSHES, partition)].metadata)
-        found, fence, snapshot = UUID(said["log_id"]), int(said["fence"]), int(said["snapshot"])
-    except (ValueError, KeyError, TypeError):
+        named = named_by(commits[Place(Topic.PUSHES, partition)])
+    except ValueError:
         raise ForeignLog(
             f"partition {partition}: the group's commit names no snapshot: another program wrote it (were offsets reset?);"
             " delete the group, and the partition is folded from the log's beginning"
         ) from None
-    if found != log_id:
+    if named.log_id != log_id:
         raise ForeignLog(
-            f"partition {partition}: the group's commit is of log {found}, the topics are of log {log_id};"
+            f"partition {partition}: the group's commit is of log {named.log_id}, the topics are of log {log_id};"
             " delete the group, or restore the topics that belong to it"
         )
     positions = Positions(*(commits[Place(topic, partition)].offset for topic in LOGS))
-    return Checkpoint(positions, fence, snapshot, log_id)
+    return Checkpoint(positions, named.fence, named.snapshot, log_id)
 
 
 async def read_checkpoint(
@@ -132,13 +171,23 @@ async def read_checkpoint(
 ) -> Restored:
     """The content of the snapshot that the checkpoint names; without a checkpoint the logs' first offsets and nothing.
 
-    The same where the snapshot went with its topic and the logs are whole: folded from their beginning they give the same.
+    The same where the snapshot went with its topic, and where the logs do not reach to where the checkpoint was taken, as
+    long as nothing was ever deleted: folded from their beginning they give all that there still is.
     progress: called with the number of snapshot records read so far.
-    Raises ForeignLog where the logs are not those that the checkpoint was taken of, SnapshotLost, Undecodable, LogUnavailable.
+    Raises SnapshotLost where there is no such snapshot, or the logs are not those that it was taken of; Undecodable,
+    LogUnavailable.
     """
     starts = Positions.among(await offsets.starts(logs_of(partition)), partition)
+    if checkpoint is not None and (lost := await _lost(offsets, partition, checkpoint, starts)):
+        if any(starts):
+            # Chains that only the snapshot has would be forgotten; and it holds what came of records that are gone.
+            raise SnapshotLost(
+                f"partition {partition}: {lost}: records were lost, deleted, or the topic was made anew. Restore the topics"
+                f" from a backup. Or: {DELETE_GROUP}, and the partition is folded from what is there"
+            )
+        log.error("records were lost: folding the logs from their beginning", partition=partition, reason=lost)
+        checkpoint = None
     if checkpoint is not None:
-        await _check(offsets, partition, checkpoint, starts)
         end = (await offsets.ends([place := Place(Topic.SNAPSHOTS, partition)]))[place]
         if checkpoint.snapshot >= end and not any(starts):
             log.warning("the snapshot went with its topic: folding the logs from their beginning", partition=partition)
@@ -149,12 +198,14 @@ async def read_checkpoint(
     unpacker, clock = ChainUnpacker(keep_payload=keep_payload), 0
     count = 0
     async for raw in _records(cluster, offsets, partition, checkpoint.snapshot):
+        if isinstance(raw, DamagedBatch):
+            raise SnapshotLost(f"snapshots[{partition}]@{raw.offset}: {raw.why}. {DELETE_GROUP}")
         try:
             if "last" in raw.headers:
                 clock = int(raw.value or b"")
             else:
                 unpacker.add(raw.value or b"")
-        except (ValueError, IndexError, TypeError) as error:
+        except ValueError as error:
             raise Undecodable(Topic.SNAPSHOTS, partition, raw.offset, str(error)) from error
         progress(count := count + 1)
     return Restored(
@@ -162,8 +213,8 @@ async def read_checkpoint(
     )
 
 
-async def _check(offsets: Offsets, partition: int, checkpoint: Checkpoint, starts: Positions) -> None:
-    """Raises ForeignLog where a log does not reach to where it was read, or begins behind that; LogUnavailable.
+async def _lost(offsets: Offsets, partition: int, checkpoint: Checkpoint, starts: Positions) -> str:
+    """Which log does not reach to where it was read, or begins behind that, in words; "" where none. Raises LogUnavailable.
 
     It is asked more than once: a leader that was deposed, and does not know it yet, answers with an end that is no more.
     """
@@ -175,13 +226,10 @@ async def _check(offsets: Offsets, partition: int, checkpoint: Checkpoint, start
             if not start <= at <= end
         ]
         if not wrong:
-            return
+            return ""
         if left:
             await asyncio.sleep(ASKED_AGAIN_S)
-    raise ForeignLog(
-        f"partition {partition}: {'; '.join(wrong)}: records were deleted, or the topic was made anew. {DELETE_GROUP}, and"
-        " the partition is folded from what is there"
-    )
+    return "; ".join(wrong)
 
 
 async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: int) -> AsyncIterator[RawRecord]:
@@ -206,11 +254,11 @@ async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: in
             for raw in records:
                 if snapshot_id is None:
                     snapshot_id = raw.headers.get("snapshot")
-                if raw.headers.get("snapshot") == snapshot_id:
+                if raw.headers.get("snapshot") == snapshot_id or isinstance(raw, DamagedBatch):
                     yield raw
                     if "last" in raw.headers:
                         return
-                if raw.offset + 1 >= end:
+                if raw.next_offset >= end:
                     raise SnapshotLost(f"snapshots[{partition}]@{first} is not whole")
         raise LogUnavailable(f"snapshots[{partition}] gave no record")
     finally:

@@ -9,14 +9,16 @@ from uuid import UUID
 from hookline.chain.matching import is_glob, pattern_of
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Unavailable
-from hookline.log.cluster import Cluster
+from hookline.log.cluster import Cluster, Consumer
 from hookline.log.codec import decode_setting
 from hookline.log.ends import SharedEnds
-from hookline.log.records import PIPELINES, RawRecord
+from hookline.log.records import PIPELINES, DamagedBatch, RawRecord
 
 __all__ = ["PipelineTable"]
 
 POLL_S = 1.0
+DOUBT_S = 0.01
+"""Between two looks at whether the topic is still the one that was read."""
 
 
 class PipelineTable:
@@ -37,12 +39,13 @@ class PipelineTable:
         """Those for a glob of repositories: looked through for each push, so with the glob made ready."""
         self._cluster = cluster
         self._ends: SharedEnds | None = None
+        self._consumer: Consumer | None = None
         self._moved = asyncio.Condition()
 
     async def run(self) -> None:
         """Tail the topic. Raises Undecodable, and LogUnavailable when its consumer gives up: then run it again.
 
-        OffsetOutOfRange: what is in the table came from a topic that is gone.
+        OffsetOutOfRange: what is in the table came from records that are gone: `forget` it first.
         """
         async with contextlib.AsyncExitStack() as stack:
             offsets = await self._cluster.offsets()
@@ -51,7 +54,7 @@ class PipelineTable:
             stack.push_async_callback(consumer.close)
             start = (await offsets.starts((PIPELINES,)))[PIPELINES]
             consumer.assign({PIPELINES: max(start, self.position)})
-            self._ends = SharedEnds(offsets, (PIPELINES,))
+            self._ends, self._consumer = SharedEnds(offsets, (PIPELINES,)), consumer
             stack.callback(self._stopped)
             while True:
                 for records in (await consumer.poll(POLL_S)).values():
@@ -88,27 +91,41 @@ class PipelineTable:
         """As `caught_up`, for a caller that bounds its time itself."""
         if self._ends is None:
             raise Unavailable("the pipelines are not read yet")
-        return await self.wait_for((await self._ends.now())[PIPELINES])
+        before = self.position
+        if (end := (await self._ends.now())[PIPELINES]) < before:
+            raise Unavailable("the topic of the pipelines ends below what was read of it")
+        return await self.wait_for(end)
 
     async def wait_for(self, offset: int) -> int:
-        """Wait until everything below that offset is read (read your own writes); the position."""
+        """Wait until everything below that offset is read (read your own writes), and is what was read; the position.
+
+        After its broker was away, a position past that offset may be one in a log that is gone.
+        """
+        while self._consumer is not None and self._consumer.in_doubt(PIPELINES):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(DOUBT_S)
         if self.position < offset:
             async with self._moved:
                 await self._moved.wait_for(lambda: self.position >= offset)
         return self.position
 
+    def forget(self) -> None:
+        """Everything: the topic has lost what was read of it. The next `run` reads it from its beginning."""
+        self.position, self.log_id = 0, None
+        for known in (self.pipelines, self.offsets, self._by_repository, self._globs):
+            known.clear()
+
     def _stopped(self) -> None:
-        self._ends = None
+        self._ends = self._consumer = None
 
     def _apply(self, records: Sequence[RawRecord]) -> None:
         for raw in records:
-            if raw.key == LOG_ID_KEY:
+            if raw.key == LOG_ID_KEY or isinstance(raw, DamagedBatch):
                 self.log_id = decode_setting(raw, LogId).log_id
             elif raw.key is not None:
                 self._put(
                     raw.key.decode(), decode_setting(raw, Pipeline) if raw.value is not None else None, raw.offset
                 )
-            self.position = raw.offset + 1
+            self.position = raw.next_offset
 
     def _put(self, pipeline_id: str, pipeline: Pipeline | None, offset: int) -> None:
         old = self.pipelines.pop(pipeline_id, None)

@@ -10,7 +10,7 @@ from hookline.clock import Clock, SystemClock
 from hookline.errors import AppendFailed, LogUnavailable, NotAuthorised, RecordRefused, RecordTooLarge
 from hookline.log.cluster import Cluster, Producer
 from hookline.log.records import Draft, Topic
-from hookline.log.skew import note_ack
+from hookline.log.skew import ClockSkew
 
 __all__ = ["Writer"]
 
@@ -33,12 +33,17 @@ class Writer:
     """
 
     def __init__(
-        self, cluster: Cluster, clock: Clock | None = None, on_refusal: Callable[[], None] = lambda: None
+        self,
+        cluster: Cluster,
+        clock: Clock | None = None,
+        on_refusal: Callable[[], None] = lambda: None,
+        skew: ClockSkew | None = None,
     ) -> None:
-        """on_refusal: called after each refusal; somebody may have changed the topics."""
+        """on_refusal: called after each refusal; somebody may have changed the topics. skew: told of each ack."""
         self._cluster = cluster
         self._clock = clock or SystemClock()
         self._on_refusal = on_refusal
+        self._skew = skew or ClockSkew(self._clock)
         self._denied: set[Topic] = set()
         """Where we may not write, as the last append there was told: said once."""
         self._producer: Producer | None = None
@@ -70,7 +75,7 @@ class Writer:
             try:
                 sent_at = self._clock.now_ms()
                 ack = await producer.send(draft)
-                note_ack(sent_at, ack.stamped_at, self._clock.now_ms())
+                self._skew.note(sent_at, ack.stamped_at, self._clock.now_ms())
                 self._denied.discard(draft.place.topic)
                 return ack.offset
             except RecordRefused as refused:

@@ -12,7 +12,8 @@ from services.callbacks.service import CallbacksService
 def build(settings: Settings, clock: Clock) -> CallbacksService:
     """Raises ConfigError."""
     cluster = kafka_cluster(settings, "callbacks")
-    return CallbacksService(settings.key_ring(), clock, cluster, check_log=LogCheck(cluster, writes=(Topic.CALLBACKS,)))
+    check_log = LogCheck(cluster, writes=(Topic.CALLBACKS,))
+    return CallbacksService(settings.key_ring(), clock, cluster, check_log, settings.max_clock_skew)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ an end offset, which a deposed leader may give as it was.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from hookline.chain.events import CallbackReceived
@@ -21,6 +22,8 @@ from services.callbacks.tail import Tail
 
 __all__ = ["ANSWER_S", "Appender", "Callback", "Gate"]
 
+RETRY_AFTER_S = 5
+"""While our clock may be wrong."""
 ANSWER_S = 4.0
 """Seconds after which a callback is answered 503: with Kafka away the answer comes within 5 s."""
 
@@ -59,9 +62,13 @@ class Callback(NamedTuple):
 class Gate:
     """Answers callbacks of all partitions."""
 
-    def __init__(self, replica: Replica, writer: Appender) -> None:
+    def __init__(
+        self, replica: Replica, writer: Appender, clock_is_doubtful: Callable[[], bool] = lambda: False
+    ) -> None:
+        """clock_is_doubtful: then no verdict is refused because its token has expired by our clock: 400 is final."""
         self._replica = replica
         self._writer = writer
+        self._clock_is_doubtful = clock_is_doubtful
 
     async def answer(self, callback: Callback) -> Answer:
         """OK, NOT_ALLOWED or TOO_LATE. Raises Unavailable, AppendFailed, LogUnavailable: then a repeat is answered as the log says."""
@@ -101,7 +108,15 @@ class Gate:
         """Then a chain that is not in memory has ended and was forgotten, however new its token."""
         await tail.reach(Topic.PUSHES if chain_id.run == 0 else Topic.COMMANDS, chain_id.cause + 1)
 
-    @staticmethod
-    def _judge(callback: Callback, tail: Tail) -> Answer:
+    def _judge(self, callback: Callback, tail: Tail) -> Answer:
+        """Raises Unavailable where only a clock that may be wrong says that it is too late."""
         token = callback.token
-        return judge(tail.chain(str(token.chain_id)), token.step, callback.body.state, expired=callback.expired)
+        chain, state = tail.chain(str(token.chain_id)), callback.body.state
+        answer = judge(chain, token.step, state, expired=callback.expired)
+        if (
+            callback.expired
+            and answer is not judge(chain, token.step, state, expired=False)
+            and self._clock_is_doubtful()
+        ):
+            raise Unavailable("it seems too late, by a clock that may be wrong: try again", RETRY_AFTER_S)
+        return answer

@@ -5,21 +5,23 @@ Which commits are made later does not matter to one that runs.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 from uuid import UUID
 
 import structlog
 
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable, Refused, SnapshotLost, Unavailable, Undecodable
+from hookline.errors import LogUnavailable, OffsetOutOfRange, Refused, SnapshotLost, Unavailable, Undecodable
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
+from hookline.log.losses import say_lost
 from hookline.log.reader import PartitionReader
-from hookline.log.records import Place, Positions, Topic, logs_of
-from hookline.log.skips import LOOK_S, Skip, find_skip
+from hookline.log.records import Place, Positions, logs_of
+from hookline.log.skips import LOOK_S, find_skip, skip_to
 from hookline.log.snapshots import committed, read_checkpoint
 from services.callbacks.memory import EndedChains
 from services.callbacks.metrics import STOPPED, TAIL_LAG
@@ -44,21 +46,35 @@ RESTORES_AT_ONCE = 4
 class Replica:
     """`run` and `watch_lag` until cancelled; everything else may be called meanwhile."""
 
-    def __init__(self, cluster: Cluster, partitions: int, log_id: UUID, clock: Clock) -> None:
-        self.tails = tuple(Tail(partition, self._hurry) for partition in range(partitions))
+    def __init__(
+        self, cluster: Cluster, partitions: int, log_id: UUID, clock: Clock, look: Callable[[], None] = lambda: None
+    ) -> None:
+        """look: called when a log has lost records: the topic may have been made anew."""
+        self.tails = tuple(Tail(p, self._hurry, partial(self._in_doubt, p)) for p in range(partitions))
         self.came_round_at = clock.monotonic()
         """When a poll was last completed, or tried: its liveness (seconds of that clock)."""
         self.trouble: str | None = None
         """Why it does not read just now."""
         self.refused = False
         """Is that because Kafka does not let us? Then an operator must mend it."""
+        self.unanswered: str | None = None
+        """Why Kafka did not say how far the logs go, when it was last asked (every LAG_S)."""
         self._cluster = cluster
         self._log_id = log_id
         self._clock = clock
+        self._look = look
         self._ended = EndedChains(clock.monotonic)
         self._ends: SharedEnds | None = None
         self._consumer: Consumer | None = None
-        self._skips_at = 0.0
+        self._feed: Feed | None = None
+        self._restoring: asyncio.Task[None] | None = None
+        """Of what has not begun, while all others are read."""
+        self._skips_at = self._restores_at = 0.0
+
+    @property
+    def reads(self) -> bool:
+        """Does Kafka let it read on, as far as it knows?"""
+        return self.trouble is None and self.unanswered is None
 
     @property
     def current(self) -> bool:
@@ -71,8 +87,8 @@ class Replica:
         behind = [tail for tail in self.tails if not tail.current or tail.stopped is not None]
         said = [f"{len(self.tails) - len(behind)} of {len(self.tails)} partitions are current"]
         said += [f"partition {tail.partition}: {tail.progress()}" for tail in behind]
-        if self.trouble is not None:
-            said.append(f"trying again: {self.trouble}")
+        if (trouble := self.trouble or self.unanswered) is not None:
+            said.append(f"trying again: {trouble}")
         return "; ".join(said)
 
     async def ends(self, places: Iterable[Place] | None = None) -> dict[Place, int]:
@@ -81,16 +97,21 @@ class Replica:
         A deposed leader tells an old end: no answer of 200 rests on one, and a goal that is too low only lets us answer
         from less, which the table of answers allows.
 
-        Raises LogUnavailable, and Unavailable while nothing is read.
+        Raises LogUnavailable, and Unavailable while nothing is read, and where a log ends below what was read of it: a leader
+        answers that was deposed, or it lost records.
         """
         if self._ends is None:
             raise Unavailable("Kafka does not answer")
-        return await self._ends.now(places)
+        before = {tail.partition: tail.positions for tail in self.tails}
+        ends = await self._ends.now(places)
+        if any(end < before[place.partition].of(place.topic) for place, end in ends.items()):
+            raise Unavailable("the log ends below what was read of it")
+        return ends
 
     async def run(self) -> None:
         """Read until cancelled, and begin anew from where it was when Kafka was away.
 
-        Raises ForeignLog; OffsetOutOfRange, where the log is not the one that was read: what is in memory is of no use then.
+        Raises ForeignLog.
         """
         while True:
             try:
@@ -111,16 +132,17 @@ class Replica:
             waits = causes.waits(self._readers())
             try:
                 ends = await self.ends()
-            except (LogUnavailable, Unavailable):
-                ends = {}
+            except (LogUnavailable, Unavailable) as error:
+                ends, self.unanswered = {}, str(error)
+            else:
+                self.unanswered = None
             causes.check(waits, ends)
             for tail in self.tails:
                 lag = sum(Positions.among(ends, tail.partition)) - sum(tail.positions) if ends else float("nan")
                 TAIL_LAG.labels(tail.partition).set(lag)
 
     async def _read_on(self) -> None:
-        """Restore what has not begun, then read; returns when it is time to look again for snapshots that were lost, and when
-        a partition goes on past a skipped record."""
+        """Restore what has not begun, then read; what has lost its log, or finds no snapshot, is restored meanwhile."""
         async with AsyncExitStack() as stack:
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
@@ -130,21 +152,60 @@ class Replica:
             await self._aim(offsets)
             feed = Feed(consumer)
             feed.assign(self._readers())
-            self._consumer = consumer
+            self._consumer, self._feed = consumer, feed
             self._ends = SharedEnds(offsets, [place for tail in self.tails for place in logs_of(tail.partition)])
             stack.callback(self._forget)
             self.trouble, self.refused = None, False
-            look_again_at = self._clock.monotonic() + LOST_RETRY_S
-            # One that goes on past a skipped record holds what was fetched before it stopped.
-            await self._advance(feed, self.tails)
-            while self._clock.monotonic() < look_again_at or not any(tail.lost for tail in self.tails):
-                moved = [self.tails[partition] for partition in await feed.poll(POLL_S)]
+            self._restores_at = self._clock.monotonic() + LOST_RETRY_S
+            stack.push_async_callback(self._give_up_restoring)
+            await self._advance(feed, self.tails)  # what was held when Kafka went away
+            while True:
+                moved = await self._poll(feed)
                 self._came_round()
                 await self._advance(feed, moved)
                 if any(tail.awaited for tail in self.tails):
                     consumer.hurry()
-                if await self._pass_skipped():
-                    return
+                await self._pass_skipped(feed)
+                if self._has_restored(offsets):
+                    feed.assign(self._readers())
+
+    async def _poll(self, feed: Feed) -> list[Tail]:
+        """Those that have something new to read."""
+        try:
+            return [self.tails[partition] for partition in await feed.poll(POLL_S)]
+        except OffsetOutOfRange as error:  # one partition's: all others read on
+            say_lost(error, "that partition is restored, and its callbacks are answered 503 until then")
+            tail = self.tails[error.partition]
+            if tail.reader is not None:
+                feed.stop(tail.reader)
+            tail.lose()
+            self._restores_at = 0.0
+            self._look()
+            return []
+
+    def _has_restored(self, offsets: Offsets) -> bool:
+        """Have those just been restored that had not begun? Begins it where it is time. Raises what went wrong with it."""
+        if self._restoring is None:
+            waits = any(tail.reader is None and tail.stopped is None for tail in self.tails)
+            if waits and self._clock.monotonic() >= self._restores_at:
+                self._restores_at = self._clock.monotonic() + LOST_RETRY_S
+                self._restoring = asyncio.create_task(self._restore_more(offsets))
+            return False
+        if not self._restoring.done():
+            return False
+        done, self._restoring = self._restoring, None
+        done.result()
+        return True
+
+    async def _restore_more(self, offsets: Offsets) -> None:
+        await self._restore(offsets)
+        await self._aim(offsets)
+
+    async def _give_up_restoring(self) -> None:
+        if self._restoring is not None:
+            self._restoring.cancel()
+            await asyncio.wait({self._restoring})
+            self._restoring = None
 
     async def _advance(self, feed: Feed, tails: Iterable[Tail]) -> None:
         was_current = self.current
@@ -157,19 +218,19 @@ class Replica:
         if self.current and not was_current:
             log.info("restored", partitions=len(self.tails))
 
-    async def _pass_skipped(self) -> bool:
-        """Let those go on that stopped at a record which an operator skipped; is there any? Raises LogUnavailable."""
+    async def _pass_skipped(self, feed: Feed) -> None:
+        """Let those go on that stopped at a record which an operator skipped. Raises LogUnavailable."""
         if self._clock.monotonic() < self._skips_at:
-            return False
+            return
         self._skips_at = self._clock.monotonic() + LOOK_S
-        gone_on = False
         for tail in self.tails:
             if (stopped := tail.stopped) is not None and (found := await find_skip(self._cluster, stopped)) is not None:
                 log.warning("record skipped", record=str(stopped), by=found.by, reason=found.reason)
                 STOPPED.remove(stopped.topic, stopped.partition)
-                tail.go_on(Skip(Topic(found.topic), found.offset))
-                gone_on = True
-        return gone_on
+                tail.go_on(skip_to(found))
+                if tail.reader is not None:
+                    feed.start(tail.reader)
+                    await self._advance(feed, (tail,))  # it holds what was fetched before it stopped
 
     # Restoring
 
@@ -228,11 +289,15 @@ class Replica:
         return [tail.reader for tail in self.tails if tail.reader is not None and tail.stopped is None]
 
     def _forget(self) -> None:
-        self._ends = self._consumer = None
+        self._ends = self._consumer = self._feed = None
 
     def _hurry(self) -> None:
         if self._consumer is not None:
             self._consumer.hurry()
+
+    def _in_doubt(self, partition: int) -> bool:
+        """While nothing is read nobody knows."""
+        return self._feed is None or self._feed.in_doubt(partition)
 
     def _came_round(self) -> None:
         self.came_round_at = self._clock.monotonic()

@@ -10,8 +10,10 @@ from hookline.clock import Clock
 from hookline.errors import LogUnavailable
 from hookline.log.cluster import Cluster
 from hookline.log.records import Topic
+from hookline.log.skew import ClockSkew
 from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
+from hookline.settings import MAX_CLOCK_SKEW_S
 from hookline.web.health import Status
 from hookline.web.tasks import until_one_ends
 from services.callbacks.app import make_app
@@ -31,11 +33,14 @@ class CallbacksService:
 
     name = "callbacks"
 
-    def __init__(self, keys: KeyRing, clock: Clock, cluster: Cluster, check_log: CheckLog) -> None:
+    def __init__(
+        self, keys: KeyRing, clock: Clock, cluster: Cluster, check_log: CheckLog, max_skew_s: float = MAX_CLOCK_SKEW_S
+    ) -> None:
         self.app = make_app(keys, lambda: self._gate, clock)
         self._clock = clock
         self._cluster = cluster
         self._watch = LogWatch(check_log, clock)
+        self._skew = ClockSkew(clock, max_skew_s, "a verdict that seems too late is answered 503")
         self._gate: Gate | None = None
         self._replica: Replica | None = None
         self._main: asyncio.Task[None] | None = None
@@ -51,7 +56,7 @@ class CallbacksService:
         self._main = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange."""
+        """Raises TopicsUnfit, ForeignLog."""
         assert self._main is not None, "started first"
         await asyncio.wait({self._main})
         self._main.result()
@@ -62,14 +67,12 @@ class CallbacksService:
             await asyncio.wait({self._main})
 
     def ready(self) -> Status:
-        """Restored or not: while Kafka is away later on, a 503 with Retry-After is the best answer there is.
-
-        Where it does not let us read or write, others may fare better, and an operator must know.
-        """
+        """Not while it cannot read or write, whatever was read before: others may fare better, and an operator must know."""
         if self._replica is None:
             return Status(False, self._watch.noted(self._detail))
-        said = "; ".join(part for part in (self._watch.denied, self._replica.progress()) if part)
-        is_ready = self._replica.current and not self._replica.refused and not self._watch.denied
+        parts = (self._watch.denied, self._replica.progress(), self._skew.words())
+        said = "; ".join(part for part in parts if part)
+        is_ready = self._replica.current and self._replica.reads and not self._watch.denied
         return Status(is_ready, self._watch.noted(said))
 
     def live(self) -> Status:
@@ -79,10 +82,10 @@ class CallbacksService:
 
     async def _run(self) -> None:
         log_id, partitions = await self._connect()
-        replica = self._replica = Replica(self._cluster, partitions, log_id, self._clock)
-        writer = Writer(self._cluster, self._clock, self._watch.hurry)
+        replica = self._replica = Replica(self._cluster, partitions, log_id, self._clock, self._watch.hurry)
+        writer = Writer(self._cluster, self._clock, self._watch.hurry, self._skew)
         writer.start()
-        self._gate = Gate(replica, writer)
+        self._gate = Gate(replica, writer, lambda: self._skew.doubtful)
         try:
             await until_one_ends(replica.run(), replica.watch_lag(), self._watch.run())
         finally:

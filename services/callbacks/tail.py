@@ -15,6 +15,8 @@ __all__ = ["Tail"]
 
 RECORDS_A_TURN = 200
 """Records folded before others get the event loop: a few ms."""
+DOUBT_S = 0.01
+"""Between two looks at whether a log is still the one that was read: a few fetches tell."""
 STOPPED_RETRY_S = 30
 """Retry-After of a stopped partition: someone must act first."""
 
@@ -34,21 +36,22 @@ class Tail:
     Positions are those of what was folded, so whoever waits for one finds everything below it in `chain`.
     """
 
-    def __init__(self, partition: int, hurry: Callable[[], None]) -> None:
-        """hurry: called when somebody begins to wait for what is not read."""
+    def __init__(self, partition: int, hurry: Callable[[], None], in_doubt: Callable[[], bool]) -> None:
+        """hurry: called when somebody begins to wait for what is not read. in_doubt: may a log have lost what was read of it?"""
         self.partition = partition
         self.reader: PartitionReader | None = None
         self.stopped: Undecodable | None = None
         self.lost: str | None = None
         """Why it has not begun: the snapshot that it should begin from is gone, and no newer one is committed yet."""
         self.current = False
-        """Once True, True for good: behind or not, what it knows is a prefix that began at a snapshot."""
+        """Once True, True until a log loses records: behind or not, what it knows is a prefix that began at a snapshot."""
         self._memory: PartitionMemory | None = None
         self._snapshot_records = 0
         self._began = Positions()
         self._goal: Positions | None = None
         self._waits: set[_Wait] = set()
         self._hurry = hurry
+        self._in_doubt = in_doubt
 
     @property
     def awaited(self) -> bool:
@@ -116,15 +119,24 @@ class Tail:
     def stop(self, error: Undecodable) -> None:
         """This partition, and only this one, goes no further (design section 4, rule 7)."""
         self.stopped = error
-        for wait in self._waits:
-            if not wait.reached.done():
-                wait.reached.set_exception(self._refusal())
+        self._refuse_all()
 
     def go_on(self, skip: Skip) -> None:
         """Past the record that it stopped at, which an operator skipped."""
         assert self.reader is not None, "only a record of the logs can be skipped"
         self.reader.skip(skip)
         self.stopped = None
+
+    def lose(self) -> None:
+        """A log has lost what was read of it: to begin anew, from a snapshot."""
+        self.reader = self._memory = self._goal = None
+        self.current, self._snapshot_records = False, 0
+        self._refuse_all()
+
+    def _refuse_all(self) -> None:
+        for wait in self._waits:
+            if not wait.reached.done():
+                wait.reached.set_exception(self._refusal())
 
     def _look(self) -> None:
         """Wake those who waited for what is read now."""
@@ -146,7 +158,11 @@ class Tail:
             raise self._refusal()
 
     async def reach(self, topic: Topic, offset: int) -> None:
-        """Wait until that topic is read to that offset. Raises Unavailable when the partition stops meanwhile."""
+        """Wait until that topic is read to that offset, and is the log that was read: after its broker was away a position
+        past that offset may be one in a log that is gone. Raises Unavailable when the partition stops or is lost meanwhile."""
+        while self._in_doubt():
+            self.check()
+            await asyncio.sleep(DOUBT_S)
         self.check()
         if self.positions.of(topic) >= offset:
             return

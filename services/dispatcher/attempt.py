@@ -8,7 +8,7 @@ from hookline.chain.events import HookAttemptFailed, HookDelivered, ReadTo
 from hookline.chain.ids import ChainId, webhook_id
 from hookline.chain.keys import KeyRing
 from hookline.chain.payloads import payload_json
-from hookline.chain.retries import next_attempt_at
+from hookline.chain.retries import MAX_RETRY_AFTER_S, next_attempt_at
 from hookline.chain.state import Chain
 from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.web.masking import mask_tokens
@@ -66,12 +66,13 @@ class Attempt(NamedTuple):
                 expires_at=self.expires_at,
                 **about,
             )
+        asked = None if outcome.retry_after_s is None else min(outcome.retry_after_s, MAX_RETRY_AFTER_S)
         due = next_attempt_at(
             attempt=self.post.attempt,
             error=outcome.error,
             status=outcome.status,
             was_blocked=self.chain.step(self.post.step).was_blocked,
-            retry_after_s=outcome.retry_after_s,
+            retry_after_s=asked,
             delays_s=self.chain.plan.retry_delays_s,
             now=now,
             random=random,
@@ -84,6 +85,7 @@ class Attempt(NamedTuple):
             detail=outcome.detail,
             status=outcome.status,
             answer=answer,
+            retry_after_s=asked,
             next_attempt_at=due,
             **about,
         )

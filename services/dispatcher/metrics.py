@@ -13,6 +13,7 @@ __all__ = [
     "INCARNATIONS",
     "IN_FLIGHT",
     "MISFITS",
+    "NAME_TAKEN",
     "OLDEST_DUE",
     "OPEN_CHAINS",
     "POLL_AGE",
@@ -50,4 +51,5 @@ RESTORE_SECONDS = Histogram(
 CHECKPOINTS = Counter("hookline_checkpoints", "Snapshots committed")
 CHECKPOINT_TIME = Gauge("hookline_checkpoint_timestamp_seconds", "Unix time of the last commit", ["partition"])
 STOPPED = Gauge("hookline_stopped_partitions", "Partitions stopped at a record that cannot be read")
+NAME_TAKEN = Counter("hookline_group_name_taken", "Times that another process took our GROUP_INSTANCE_ID from us")
 POLL_AGE = Gauge("hookline_poll_age_seconds", "Age of the last completed poll")

@@ -17,11 +17,22 @@ import structlog
 from hookline.chain.events import Fence
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
-from hookline.errors import CommitRefused, Fenced, ForeignLog, HooklineError, Undecodable, Unfoldable
+from hookline.errors import (
+    CommitRefused,
+    Fenced,
+    ForeignLog,
+    HooklineError,
+    LogError,
+    LogTruncated,
+    OffsetOutOfRange,
+    Undecodable,
+    Unfoldable,
+)
 from hookline.log.codec import encode
+from hookline.log.losses import say_lost
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import Positions, logs_of
-from hookline.log.skips import Skip
+from hookline.log.skips import Skip, covering
 from hookline.log.snapshots import committed, read_checkpoint
 from services.dispatcher import metrics
 from services.dispatcher.brake import Brake
@@ -83,11 +94,17 @@ class Partition:
         except Exception as error:  # noqa: BLE001 - crash only: `_live` restores from the log
             self._fail(error)
 
+    def lose(self, error: OffsetOutOfRange) -> None:
+        """A log has lost what was read of it: what is in memory is of no use."""
+        say_lost(error, "that partition is restored from what there is")
+        if self._reader is not None:
+            self._fail(error)
+
     def _take(self, worker: Worker, read: Read) -> None:
         try:
             worker.take(read)
         except Unfoldable as error:
-            if Skip(read.record.topic, error.offset) not in self._skips:
+            if covering(self._skips, read.record.topic, error.offset) is None:
                 raise
 
     def tick(self) -> None:
@@ -198,7 +215,7 @@ class Partition:
     def _report(self, error: Exception, pause_s: float) -> None:
         cause = type(error).__name__
         metrics.INCARNATIONS.labels(cause if isinstance(error, HooklineError) else "bug").inc()
-        self.detail = f"restoring after {cause}"
+        self.detail = f"restoring after {cause}" + (f": {error}" if isinstance(error, LogError) else "")
         if isinstance(error, HooklineError):
             log.warning("restoring", partition=self.number, cause=cause, reason=str(error), pause_s=round(pause_s, 2))
         else:
@@ -218,13 +235,13 @@ class Partition:
         restored = await read_checkpoint(
             self._transport.cluster, self._transport.offsets, self.number, checkpoint, progress=self._progress
         )
-        # A deposed leader may answer with old ends. `deliveries` is read to our own Fence all the same, and so is all that workers
-        # before us decided; what is missed of the others is read later, as what comes in is (docs/design.md section 4, rule 4).
-        ends = await self._ends_now()
-        self._ends = ends._replace(deliveries=max(ends.deliveries, token + 1))
-        self._reader = PartitionReader(
+        reader = PartitionReader(
             self.number, restored.positions, restored.fence, restored.positions.deliveries, self._skips
         )
+        # A deposed leader may answer with old ends. `deliveries` is read to our own Fence all the same, and so is all that workers
+        # before us decided; what is missed of the others is read later, as what comes in is (docs/design.md section 4, rule 4).
+        ends = await self._ends_now(reader)
+        self._ends, self._reader = ends._replace(deliveries=max(ends.deliveries, token + 1)), reader
         troubles = Troubles(self.number)
         fold = PartitionFold(restored.chains.values(), restored.repeats, on_end=_count_end, on_misfit=troubles.misfit)
         self.worker = Worker(token, self._reader, fold, self._around, troubles, self._fail)
@@ -269,13 +286,18 @@ class Partition:
         metrics.RESTORE_SECONDS.observe(seconds)
         log.info("running", partition=self.number, open_chains=len(worker.fold.chains), seconds=round(seconds, 3))
 
-    async def _ends_now(self) -> Positions:
-        return Positions.among(await self._transport.offsets.ends(logs_of(self.number)), self.number)
+    async def _ends_now(self, reader: PartitionReader | None) -> Positions:
+        """Raises LogTruncated where that reader has read further: it would count as there, and is in another log."""
+        at = Positions() if reader is None else reader.positions
+        ends = Positions.among(await self._transport.offsets.ends(logs_of(self.number)), self.number)
+        if (topic := at.beyond(ends)) is not None:
+            raise LogTruncated(topic, self.number, at.of(topic), f"the log ends at {ends.of(topic)}")
+        return ends
 
     def _spawn_ends(self) -> None:
         async def ask() -> None:
             try:
-                self._ends = await self._ends_now()
+                self._ends = await self._ends_now(self._reader)
             except Exception as error:  # noqa: BLE001 - crash only
                 self._fail(error)
             else:

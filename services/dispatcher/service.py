@@ -13,12 +13,13 @@ import structlog
 
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
-from hookline.errors import ForeignLog, HooklineError, LogUnavailable, OffsetOutOfRange
+from hookline.errors import AppendFailed, ForeignLog, HooklineError, LogUnavailable, NameTaken, OffsetOutOfRange
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.feed import Feed
 from hookline.log.records import LOGS, Draft, Place, logs_of
-from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.log.skew import ClockSkew
+from hookline.log.snapshots import DISPATCHER_GROUP, clock_probe
 from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
 from hookline.settings import Settings
@@ -30,7 +31,7 @@ from services.dispatcher.slots import Slots
 from services.dispatcher.surroundings import HookSender, Surroundings
 from services.dispatcher.transport import Transport
 
-__all__ = ["Dispatcher", "Pace"]
+__all__ = ["MEASURE_S", "Dispatcher", "Pace"]
 
 log = structlog.get_logger()
 
@@ -42,7 +43,11 @@ MAX_TIMEOUT_S = 60.0
 """The longest `timeout` that a pipeline may set."""
 DRAIN_EXTRA_S = 5.0
 OBSERVE_S = 2.0
+TWIN_S = 60.0
+"""How long readiness says that another process has taken our name."""
 CONNECT_PAUSE_S = 0.5
+MEASURE_S = 10.0
+"""Between two looks at a clock that was found wrong."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,9 @@ class Dispatcher:
         self._random = random
         self._watch = LogWatch(check_log, clock)
         self._causes = LostCauses(clock)
+        self._skew = ClockSkew(clock, settings.max_clock_skew, "no step is closed for its deadline")
+        self._measured_at = clock.monotonic()
+        self._measuring: asyncio.Task[None] | None = None
         self._make_sender = make_sender
         self._pace = pace
         self._keys: KeyRing = settings.key_ring()
@@ -86,6 +94,8 @@ class Dispatcher:
         self._polled_at = clock.monotonic()
         self._observed_at = clock.monotonic()
         self._observing: asyncio.Task[None] | None = None
+        self._twin, self._twin_at = "", 0.0
+        """What was said of another process under our name, and when (monotonic seconds)."""
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._loop: asyncio.Task[None] | None = None
@@ -123,6 +133,10 @@ class Dispatcher:
         ]
         missing = [said for said in (self._watch.denied, *waiting) if said]
         said = "; ".join(missing) or f"running {len(self._partitions)} partitions"
+        if clock := self._skew.words():
+            said = f"{said}; {clock}"
+        if self._twin and self._clock.monotonic() - self._twin_at < TWIN_S:
+            said = f"{said}; {self._twin}"
         troubles = tuple(words for p in self._partitions.values() for words in p.troubles())
         return Status(not missing, self._watch.noted(said), troubles)
 
@@ -189,13 +203,14 @@ class Dispatcher:
         while True:
             try:
                 await self._session()
+            except NameTaken as error:
+                metrics.NAME_TAKEN.inc()
+                self._detail = self._twin = str(error)
+                self._twin_at = self._clock.monotonic()
+                log.error("another dispatcher has our name", reason=str(error))
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))
-            except OffsetOutOfRange as error:
-                # The next session looks first whether it is still the same log, and then restores from what there is.
-                self._detail = f"beginning anew: {error}"
-                log.error("the log is not the one that was read", reason=str(error))
             await asyncio.sleep(CONNECT_PAUSE_S)
             self._polled_at = self._clock.monotonic()
 
@@ -206,7 +221,7 @@ class Dispatcher:
             stack.callback(asyncio.create_task(self._keep_watch()).cancel)
             offsets = await self._cluster.offsets()
             stack.push_async_callback(offsets.close)
-            writer = Writer(self._cluster, self._clock, self._watch.hurry)
+            writer = Writer(self._cluster, self._clock, self._watch.hurry, self._skew)
             stack.push_async_callback(writer.close)
             sender = self._make_sender()
             stack.push_async_callback(sender.close)
@@ -237,13 +252,23 @@ class Dispatcher:
 
     async def _poll_for_ever(self, feed: Feed, offsets: Offsets) -> None:
         while True:
-            changed = await feed.poll(self.poll_for_s())
+            changed = await self._poll(feed)
             self._polled_at = self._clock.monotonic()
             for number in changed & self._partitions.keys():
                 self._partitions[number].on_data()
             for partition in self._partitions.values():
                 partition.tick()
             self._observe(offsets)
+
+    async def _poll(self, feed: Feed) -> set[int]:
+        """The partitions that have something new to read."""
+        try:
+            return await feed.poll(self.poll_for_s())
+        except OffsetOutOfRange as error:  # one partition's: it restores from what there is, all others go on
+            if (partition := self._partitions.get(error.partition)) is not None:
+                partition.lose(error)
+                self._watch.hurry()  # was the topic made anew?
+            return set()
 
     def _observe(self, offsets: Offsets) -> None:
         """Gauges, every few seconds: the ends cost a request, which nothing waits for."""
@@ -256,6 +281,18 @@ class Dispatcher:
         metrics.OLDEST_DUE.set(slots.oldest_wait_s)
         metrics.SLOW_HOOKS.set(slots.slow_hooks)
         self._observing = asyncio.create_task(self._count_unread(offsets))
+        if self._skew.doubtful and now - self._measured_at >= MEASURE_S:
+            self._measured_at = now
+            self._measuring = asyncio.create_task(self._measure())
+
+    async def _measure(self) -> None:
+        """Append something, so that an ack tells whether our clock is right by now: nothing else may be appended for long.
+
+        In `snapshots`, where no reader takes what no commit names.
+        """
+        for number in list(self._partitions)[:1]:
+            with contextlib.suppress(AppendFailed):  # its writer says why
+                await self._transport.writer.append(clock_probe(number))
 
     async def _count_unread(self, offsets: Offsets) -> None:
         places = [place for number in self._partitions for place in logs_of(number)]
@@ -287,6 +324,7 @@ class Dispatcher:
 
         return Surroundings(
             clock=self._clock,
+            skew=self._skew,
             random=self._random,
             keys=self._keys,
             sender=sender,

@@ -8,8 +8,7 @@ from hookline.chain.events import SkipRequested
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, Undecodable
 from hookline.log.cluster import Cluster
-from hookline.log.records import Topic
-from hookline.log.skips import LOOK_S, Skip, find_skip
+from hookline.log.skips import LOOK_S, Skip, find_skip, skip_to
 from services.dispatcher import metrics
 
 __all__ = ["until_skipped"]
@@ -30,7 +29,7 @@ async def until_skipped(stopped: Undecodable, cluster: Cluster, clock: Clock, on
         finally:
             metrics.STOPPED.dec()
     log.warning("record skipped", record=str(stopped), by=found.by, reason=found.reason)
-    return Skip(Topic(found.topic), found.offset)
+    return skip_to(found)
 
 
 async def _find(stopped: Undecodable, cluster: Cluster) -> SkipRequested | None:

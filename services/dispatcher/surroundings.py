@@ -8,6 +8,7 @@ from typing import Protocol
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
 from hookline.log.records import Draft
+from hookline.log.skew import ClockSkew
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.slots import Slots
 
@@ -27,6 +28,8 @@ class Surroundings:
     """Made anew with each session of the group."""
 
     clock: Clock
+    skew: ClockSkew
+    """Nothing is closed for its deadline while that clock is not to be gone by."""
     random: Random
     keys: KeyRing
     sender: HookSender

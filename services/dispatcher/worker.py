@@ -73,6 +73,8 @@ class Worker:
         self._decisions = Decisions(reader.partition, token, around, self.spawn, self._refused)
         self._sealing: set[str] = set()
         """Chains whose StepSealed was sent and not read back."""
+        self._held: set[str] = set()
+        """Chains that would be closed for their deadline, were our clock right."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- reading
@@ -130,6 +132,9 @@ class Worker:
 
         Of these only a part at a time: the rest comes after the next poll, behind what was read by then.
         """
+        if self._held and not self._around.skew.doubtful:
+            self._touched |= self._held
+            self._held.clear()
         self.settle()
         if not self._running:
             return
@@ -149,9 +154,9 @@ class Worker:
 
     def attends(self, chain_id: str, step: int) -> bool:
         """Is that step of an open chain looked after, other than by a timer: to be looked at, POSTed, sealed, or read back?"""
-        waits = chain_id in self._touched or chain_id in self._sealing or chain_id in self._restored
+        looked_at = (self._touched, self._sealing, self._restored, self._held)
         return (
-            waits
+            any(chain_id in waiting for waiting in looked_at)
             or self.troubles.is_aside(chain_id)
             or chain_id in self._decisions.unread
             or self._posting.is_open(chain_id, step)
@@ -188,6 +193,8 @@ class Worker:
             match action:
                 case Post():
                     self._posting.queue(chain, action)
+                case Close() if self._around.skew.doubtful:
+                    self._held.add(chain_id)
                 case Close(step):
                     self._decisions.append(StepClosing(**self.about(chain, step)))
                 case Seal(step, intent):

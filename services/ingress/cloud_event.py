@@ -16,7 +16,15 @@ from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, IgnoredReason, Part
 from services.ingress.reading import header_text, json_object, millis_of, parse_json, text
 
-__all__ = ["CE_HEADERS", "EventFields", "cloud_events", "event_fields", "is_cloud_event", "outcome_of_type"]
+__all__ = [
+    "CE_HEADERS",
+    "STRUCTURED",
+    "EventFields",
+    "cloud_events",
+    "event_fields",
+    "is_cloud_event",
+    "outcome_of_type",
+]
 
 CE_HEADERS = frozenset({f"ce-{name}" for name in ("specversion", "id", "source", "type", "subject", "time")})
 """What a replay of a binary event needs."""

@@ -17,10 +17,10 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hookline.chain.pipeline import Dedupe, Pipeline
-from hookline.errors import Undecodable
-from hookline.log.cluster import Cluster
+from hookline.errors import LogUnavailable, Undecodable
+from hookline.log.cluster import Cluster, Consumer
 from hookline.log.ends import SharedEnds
-from hookline.log.records import Place, RawRecord, Topic
+from hookline.log.records import DamagedBatch, Place, RawRecord, Topic
 from hookline.log.skips import find_skip
 from services.ingress.delivery import Push
 from services.ingress.repeats import Remembered
@@ -32,6 +32,8 @@ CAPACITY = 50_000
 HORIZON = 2_000
 """Records of each partition that a replica begins with: what happened before is not known to it."""
 POLL_S = 1.0
+DOUBT_S = 0.01
+"""Between two looks at whether the logs are still those that were read."""
 PUSH_RECEIVED = b"hookline.PushReceived.v1"
 
 
@@ -48,6 +50,8 @@ class _Seen(BaseModel):
 
     push_id: str
     received_at: int
+    appended_at: int = 0
+    """By its broker: Kafka's time of the record."""
     dedupe_window_s: int
     registry: str | None = None
     repository: str
@@ -84,7 +88,7 @@ class Digests:
 
     def see(self, push: _Seen) -> None:
         """Take a push of the log in. A repeat is none: it may come long after another digest."""
-        if self._remembered.repeats(push.push_id, push.dedupe_window_s, push.received_at):
+        if self._remembered.repeats(push.push_id, push.dedupe_window_s, push.appended_at):
             return
         if push.tag is None or push.digest is None:
             return
@@ -133,13 +137,14 @@ class DigestTail:
         self._wanted = asyncio.Event()
         self._positions: dict[Place, int] = {}
         self._ends: SharedEnds | None = None
+        self._consumer: Consumer | None = None
         self._moved = asyncio.Condition()
         self._turns: WeakValueDictionary[Tag, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self) -> None:
         """Read until it is cancelled. Raises Undecodable, and LogUnavailable when Kafka does not answer: then run it again.
 
-        OffsetOutOfRange: what it knows came from a topic that is gone.
+        OffsetOutOfRange: what it knows came from records that are gone: `forget` it first.
         """
         await self._wanted.wait()
         async with contextlib.AsyncExitStack() as stack:
@@ -154,11 +159,15 @@ class DigestTail:
             early: list[RawRecord] = []
             while any(positions[place] < ends[place] for place in self._places):
                 early += _records(await consumer.poll(POLL_S), positions)
-            self._ends = SharedEnds(offsets, self._places)
+            self._ends, self._consumer = SharedEnds(offsets, self._places), consumer
             stack.callback(self._stopped)
             await self._take(early, positions)
             while True:
                 await self._take(_records(await consumer.poll(POLL_S), positions), positions)
+
+    def forget(self) -> None:
+        """Everything: a log has lost what was read of it. The next `run` begins as the first did."""
+        self.digests, self._positions = Digests(), {}
 
     @contextlib.asynccontextmanager
     async def turn(self, tags: Iterable[Tag]) -> AsyncIterator[Turn]:
@@ -177,9 +186,13 @@ class DigestTail:
         async with self._moved:
             await self._moved.wait_for(lambda: self._ends is not None)
         assert self._ends is not None, "waited for"
-        ends = await self._ends.now()
+        before, ends = dict(self._positions), await self._ends.now()
+        if any(before[place] > end for place, end in ends.items()):
+            raise LogUnavailable("a log of pushes ends below what was read of it")
+        while self._consumer is not None and any(map(self._consumer.in_doubt, ends)):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(DOUBT_S)
         async with self._moved:
-            await self._moved.wait_for(lambda: all(self._positions[place] >= end for place, end in ends.items()))
+            await self._moved.wait_for(lambda: all(self._positions.get(place, 0) >= end for place, end in ends.items()))
 
     async def _take(self, records: Sequence[RawRecord], positions: Mapping[Place, int]) -> None:
         """In the order of their times: what came together is of several partitions."""
@@ -201,22 +214,24 @@ class DigestTail:
         return found
 
     def _stopped(self) -> None:
-        self._ends = None
+        self._ends = self._consumer = None
 
 
 def _records(batch: Mapping[Place, Sequence[RawRecord]], positions: dict[Place, int]) -> list[RawRecord]:
     """All of a poll; `positions` move behind them."""
     for place, records in batch.items():
-        positions[place] = records[-1].offset + 1
+        positions[place] = records[-1].next_offset
     return [record for records in batch.values() for record in records]
 
 
 def _seen(raw: RawRecord) -> _Seen:
     """Raises Undecodable."""
+    if isinstance(raw, DamagedBatch):
+        raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, raw.said)
     try:
         if raw.headers.get("ce_type") != PUSH_RECEIVED:
             raise ValueError("not a PushReceived of a version that this one knows")
-        return _Seen.model_validate_json(raw.value or b"")
+        return _Seen.model_validate_json(raw.value or b"").model_copy(update={"appended_at": raw.timestamp})
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:3])
         raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, said) from None

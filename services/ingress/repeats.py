@@ -16,10 +16,14 @@ class Remembered:
         self._ends: dict[int, OrderedDict[str, int]] = {}
 
     def repeats(self, push_id: str, window_s: int, now_ms: int) -> bool:
-        """Take an appended push in; True if the same one is still within its window, which then begins anew."""
+        """Take an appended push in; True if the same one is still within the window that the first of them opened.
+
+        now_ms: Unix ms. A window that ends later than one that opens now was opened by a clock that was wrong: it is none.
+        """
         ends = self._ends.setdefault(window_s, OrderedDict())
-        known = ends.pop(push_id, 0)
-        ends[push_id] = max(known, now_ms + window_s * 1000)
+        known, latest = ends.pop(push_id, 0), now_ms + window_s * 1000
+        repeats = now_ms < known <= latest
+        ends[push_id] = known if repeats else latest
         if len(ends) > self._capacity:
             ends.popitem(last=False)
-        return known > now_ms
+        return repeats

@@ -7,9 +7,11 @@ from typing import NamedTuple
 import structlog
 
 from hookline.clock import Clock
-from hookline.errors import ConfigError, LogUnavailable, Unavailable, Undecodable
+from hookline.errors import ConfigError, LogUnavailable, OffsetOutOfRange, Unavailable, Undecodable
 from hookline.log.cluster import Cluster
+from hookline.log.losses import say_lost
 from hookline.log.records import Topic
+from hookline.log.skew import ClockSkew
 from hookline.log.skips import LOOK_S, find_skip
 from hookline.log.table import PipelineTable
 from hookline.log.watch import CheckLog, LogWatch
@@ -56,7 +58,8 @@ class Ingress:
         self._cluster = cluster
         self._watch = LogWatch(check_log, clock)
         self._table = PipelineTable(cluster)
-        self._writer = Writer(cluster, clock, self._watch.hurry)
+        self._skew = ClockSkew(clock, settings.max_clock_skew, "registries are to be sent to another one")
+        self._writer = Writer(cluster, clock, self._watch.hurry, self._skew)
         self._intake: Intake | None = None
         self._main: asyncio.Task[None] | None = None
         self._connecting = "connecting to Kafka"
@@ -72,7 +75,7 @@ class Ingress:
         self._main = asyncio.create_task(self._run())
 
     async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange."""
+        """Raises TopicsUnfit, ForeignLog."""
         assert self._main is not None, "started first"
         await asyncio.wait({self._main})
         self._main.result()
@@ -89,7 +92,11 @@ class Ingress:
         missing = self._connecting or self._watch.denied or stopped or self._behind
         if not missing and not self._writer.ready:
             missing = "Kafka does not take records"
+        clock = self._skew.words()
+        if not missing and self._skew.too_far:
+            missing = clock
         said = [missing or f"pipelines read to {self._table.position}", *self._lately()]
+        said += [clock] if clock and clock != missing else []
         return Status(not missing, self._watch.noted("; ".join(said)))
 
     def _note(self, topic: str, reason: str) -> None:
@@ -114,8 +121,8 @@ class Ingress:
         digests = DigestTail(self._cluster, partitions)
         self._intake = Intake(self._table, digests, self._writer, partitions)
         await until_one_ends(
-            self._tail(self._table.run, "pipelines"),
-            self._tail(digests.run, "pushes"),
+            self._tail(self._table.run, self._table.forget, "pipelines"),
+            self._tail(digests.run, digests.forget, "pushes"),
             self._keep_up(),
             self._watch.run(),
             self._follow_secrets(),
@@ -135,17 +142,19 @@ class Ingress:
                 self._connecting = ""
                 return partitions
 
-    async def _tail(self, run: Callable[[], Awaitable[None]], name: str) -> None:
-        """Read a topic on, again and again; past a record that cannot be read only when an operator skipped it.
-
-        Raises OffsetOutOfRange: then what was read of it is of no use.
-        """
+    async def _tail(self, run: Callable[[], Awaitable[None]], forget: Callable[[], None], name: str) -> None:
+        """Read a topic on, again and again; past a record that cannot be read only when an operator skipped it, and from its
+        beginning where it has lost what was read of it."""
         while True:
             try:
                 await run()
             except LogUnavailable as error:
                 self._note(name, str(error))
                 await self._clock.sleep(PAUSE_S)
+            except OffsetOutOfRange as error:
+                say_lost(error, f"{name} are read anew")
+                forget()
+                self._watch.hurry()  # was the topic made anew?
             except Undecodable as error:
                 await self._skipped(error)
 

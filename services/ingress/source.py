@@ -45,6 +45,9 @@ class Source(ABC):
     kept_headers: ClassVar[frozenset[str]] = frozenset()
     """Headers kept beside the usual ones, in lower case: ids and event names; never a credential (I11)."""
 
+    by_settings: ClassVar[bool] = False
+    """Do settings say what it reads of a body? Then nobody can tell later what it read."""
+
     handshake: ClassVar[bool] = False
     """Does it answer OPTIONS as CloudEvents' webhooks ask before they send anything?"""
 

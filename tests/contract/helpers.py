@@ -124,8 +124,8 @@ class Member:
         self.group: Group
         self._task: asyncio.Task[None] | None = None
 
-    async def join(self, cluster: Cluster) -> None:
-        self.group = await answered(lambda: cluster.group("g", self))
+    async def join(self, cluster: Cluster, group: str = "g") -> None:
+        self.group = await answered(lambda: cluster.group(group, self))
         self._task = asyncio.create_task(self._poll())
 
     async def _poll(self) -> None:
@@ -161,10 +161,16 @@ class Member:
                 assert time.monotonic() < deadline
                 await self.group.leave()
 
+    async def ended(self) -> None:
+        """Once it polls no more. Raises what a poll did."""
+        assert self._task is not None, "joined first"
+        await asyncio.wait({self._task})
+        self._task.result()
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, LogUnavailable):
                 await self._task
         await self.group.close()
 

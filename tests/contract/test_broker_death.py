@@ -2,9 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import signal
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 import psutil
@@ -17,7 +14,7 @@ from hookline.log.kafka import KafkaCluster
 from hookline.log.records import LOGS, Draft, Place, RawRecord
 from hookline.log.writer import Writer
 from tests.contract.helpers import HERE, Member, answered, append, kafka_with_topics, read, shared_out, until, values
-from tests.kafka import make_broker
+from tests.kafka import freeze, make_broker, thaw
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -50,20 +47,6 @@ async def closing() -> AsyncIterator[contextlib.AsyncExitStack]:
 
 def kill(broker: EmbeddedBroker) -> None:
     broker.kill()
-
-
-def freeze(broker: EmbeddedBroker) -> None:
-    """As a network that swallows everything: connections stay, nothing answers."""
-    assert broker.process is not None
-    os.kill(broker.process.pid, signal.SIGSTOP)
-    while psutil.Process(broker.process.pid).status() != psutil.STATUS_STOPPED:
-        time.sleep(0.001)
-
-
-def thaw(broker: EmbeddedBroker) -> None:
-    if broker.is_alive():
-        assert broker.process is not None
-        os.kill(broker.process.pid, signal.SIGCONT)
 
 
 async def revive(broker: EmbeddedBroker) -> None:

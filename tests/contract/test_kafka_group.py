@@ -8,6 +8,7 @@ from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError, for_co
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.structs import OffsetAndMetadata
 
+from hookline.errors import LogUnavailable, NameTaken
 from hookline.log.cluster import Commit
 from hookline.log.kafka import KafkaCluster
 from hookline.log.kafka_client import Membership, commit_once, membership
@@ -113,3 +114,36 @@ async def test_a_rebalance_waits_until_a_member_has_settled(kafka: str, topic_pr
             await until(lambda: shared_out([first, second]))
         finally:
             await second.close()
+
+
+async def test_a_twin_under_the_same_name_is_named_with_what_to_do(kafka: str, topic_prefix: str) -> None:
+    """Two processes with one GROUP_INSTANCE_ID take the partitions from each other; both may be told, one of them is."""
+    cluster = await kafka_with_topics(kafka, topic_prefix, instance_id="dispatcher-0")
+    twins = [Member(), Member()]
+    told: list[NameTaken] = []
+
+    async def lives(member: Member) -> None:
+        """As a dispatcher does: each end of a session begins another."""
+        while not told:
+            member.partitions = None
+            await member.join(cluster)
+            try:
+                await member.ended()
+            except NameTaken as error:
+                told.append(error)
+            except LogUnavailable:
+                pass
+            await member.close()
+
+    lives_on = [asyncio.create_task(lives(member)) for member in twins]
+    try:
+        await until(lambda: bool(told))
+    finally:
+        for task in lives_on:
+            task.cancel()
+        await asyncio.gather(*lives_on, return_exceptions=True)
+        for member in twins:
+            await member.close()
+    assert "another process is in the group" in str(told[0])
+    assert "under our name dispatcher-0" in str(told[0])
+    assert "Stop one of them, or give each dispatcher a HOOKLINE_GROUP_INSTANCE_ID of its own" in str(told[0])

@@ -27,7 +27,7 @@ def folded(logs: Logs, until: Positions | None = None) -> tuple[PartitionReader,
         reader.offer(topic, records if until is None else records[: until.of(topic)])
     for record, valid in reader.read():
         if valid:
-            fold.fold(record.event, record.offset)
+            fold.fold(record.event, record.offset, record.timestamp)
     return reader, fold
 
 

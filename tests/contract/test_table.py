@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 
-from hookline.chain.pipeline import Hook, Pipeline
-from hookline.errors import AppendFailed, LogUnavailable, Unavailable
+from hookline.chain.pipeline import Hook, LogId, Pipeline
+from hookline.errors import LogUnavailable, Unavailable
 from hookline.log.cluster import Cluster
 from hookline.log.codec import encode_setting
 from hookline.log.memory import MemoryCluster
 from hookline.log.table import PipelineTable
-from hookline.log.topics import new_epoch, read_log_id
+from hookline.log.topics import read_log_id
 from hookline.log.writer import Writer
 from tests.contract.helpers import WITHIN_S, answered, append_draft, until
 from tests.unit.chain.logs import START
@@ -118,12 +119,9 @@ async def test_a_table_that_was_stopped_goes_on_where_it_was(cluster: Cluster, w
         await table.caught_up(1)
 
 
-async def test_a_new_epoch_is_seen_and_found(cluster: Cluster, table: PipelineTable) -> None:
-    before = table.log_id
-    while True:
-        with contextlib.suppress(AppendFailed):
-            made = await answered(lambda: new_epoch(cluster))
-            break
+async def test_a_new_epoch_is_seen_and_found(cluster: Cluster, table: PipelineTable, writer: Writer) -> None:
+    before, made = table.log_id, uuid4()
+    await append_draft(writer, encode_setting(LogId(log_id=made), now_ms=START))
     await caught_up(table)
     assert table.log_id == made != before
     assert await answered(lambda: read_log_id(cluster)) == made

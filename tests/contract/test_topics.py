@@ -1,20 +1,30 @@
 """The seven topics on real Kafka: made once, checked before each start, and what is said when they do not fit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidReplicationFactorError
 
-from hookline.errors import ConfigError, LogUnavailable, TopicsUnfit
-from hookline.log import topics
+from hookline.audit.cluster import open_cluster
+from hookline.chain.pipeline import LogId
+from hookline.clock import ManualClock
+from hookline.errors import AppendFailed, ConfigError, LogUnavailable, TopicsUnfit
+from hookline.log import patience, topics
+from hookline.log.check import LogCheck
 from hookline.log.codec import encode_setting
+from hookline.log.fitness import CO_PARTITIONED, TIMES, config_of
 from hookline.log.kafka import KafkaCluster
-from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
+from hookline.log.kafka_producer import KafkaProducer
+from hookline.log.records import LOGS, MAX_RECORD_BYTES, PIPELINES, Draft, Topic
+from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.topics import check_topics, create_topics, describe, new_epoch, read_log_id
+from tests.contract.helpers import WITHIN_S, Member, kafka_with_topics, read_log, until
+from tests.contract.operators import make_anew
 from tests.contract.test_table import HOOK, pipeline
 from tests.kafka import free_broker_port
 from tests.unit.chain.logs import START
@@ -263,3 +273,119 @@ async def test_a_broker_that_is_fenced_for_a_moment_is_waited_for(
     monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", fenced_at_first)
     await create_topics(bare, partitions=1)
     await check_topics(bare)
+
+
+# ---- operators' slips
+
+
+async def test_no_new_epoch_while_a_dispatcher_runs(kafka: str, topic_prefix: str) -> None:
+    """It would go on, and commit, under the old id: the next one that starts would refuse that."""
+    cluster = await kafka_with_topics(kafka, topic_prefix, instance_id="dispatcher-7")
+    before, member = await check_topics(cluster), Member()
+    await member.join(cluster, DISPATCHER_GROUP)
+    try:
+        await until(lambda: bool(member.partitions))
+        words = (
+            rf"the consumer group {topic_prefix}dispatcher has members: dispatcher-7-.*contract at .*Stop all services"
+        )
+        with pytest.raises(ConfigError, match=words):
+            await new_epoch(cluster)
+    finally:
+        await member.close()
+    assert await check_topics(cluster) == before
+
+    async def is_made() -> bool:
+        try:
+            return await new_epoch(cluster) != before
+        except ConfigError:
+            return False
+
+    async with asyncio.timeout(WITHIN_S):  # a static member counts until its session is over
+        while not await is_made():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.1)
+
+
+async def test_partitions_that_were_raised_are_no_log_of_ours_any_more(
+    bare: KafkaCluster, admin: AIOKafkaAdminClient
+) -> None:
+    """All five alike: none of them says that they were fewer."""
+    await create_topics(bare, partitions=2)
+    check = LogCheck(bare)
+    await check()
+    names = [bare.connection.name(topic) for topic in CO_PARTITIONED]
+    await admin.create_partitions({name: NewPartitions(4) for name in names})
+    words = f"{names[0]} has 4 partitions, and this log was made with 2, for good"
+    for ask in (check, LogCheck(bare), lambda: check_topics(bare), lambda: create_topics(bare, partitions=4)):
+        await until_raised(ask, words)
+    with pytest.raises(TopicsUnfit, match="have 4 partitions, and this log was made with 2"):
+        await open_cluster(bare, "", ManualClock())
+
+
+async def until_raised(ask: Callable[[], Awaitable[object]], words: str) -> None:
+    """Brokers tell of new partitions a moment later."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            try:
+                await ask()
+            except TopicsUnfit as error:
+                said = str(error)
+                break
+    assert words in said
+
+
+async def test_a_log_id_without_a_count_gets_one(bare: KafkaCluster) -> None:
+    await create_topics(bare, partitions=2)
+    log_id = await check_topics(bare)
+    producer = await bare.producer()
+    await producer.append(encode_setting(LogId(log_id=log_id), now_ms=START))
+    await producer.close()
+    assert (await describe(bare)).made_with is None
+    assert await create_topics(bare, partitions=2) == ["recorded that there are 2 partitions"]
+    assert ((await describe(bare)).log_id, (await describe(bare)).made_with) == (log_id, 2)
+
+
+async def test_create_goes_on_where_an_append_got_no_ack(bare: KafkaCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a cluster that was just made, and a busy machine: topics there, no log_id. It tells, and writes one id only."""
+    really, failed = KafkaProducer.append, 0
+
+    async def no_ack_at_first(self: KafkaProducer, draft: Draft) -> int:
+        nonlocal failed
+        failed += 1
+        offset = await really(self, draft) if failed != 1 else -1
+        if failed < 3:
+            raise AppendFailed("no ack")
+        return offset
+
+    monkeypatch.setattr(KafkaProducer, "append", no_ack_at_first)
+    told: list[str] = []
+    said = await create_topics(bare, partitions=1, tell=told.append)
+    log_id = await check_topics(bare)
+    assert failed == 2, "the second was in the log, and is found there"
+    assert [line for line in told if line not in said] == ["no answer yet, trying again: no ack"] * 2
+    assert said[-1] == f"wrote log_id {log_id}"
+    assert len(await read_log(bare, PIPELINES)) == 1
+    failed = 0
+    monkeypatch.setattr(patience, "FINISH_S", 0.0)
+    await make_anew(bare, Topic.PIPELINES, 1)
+    with pytest.raises(LogUnavailable, match="not finished within 0 s: no ack"):
+        await create_topics(bare, partitions=1)
+
+
+async def test_topics_by_their_producers_time_are_said_and_made_right(
+    bare: KafkaCluster, admin: AIOKafkaAdminClient
+) -> None:
+    name = bare.connection.name(Topic.PUSHES)
+    await create_topics(bare, partitions=1)
+    own = config_of(Topic.PUSHES, 1) | {TIMES: "CreateTime", "segment.ms": "3600000"}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, own)])
+    async with asyncio.timeout(WITHIN_S):
+        while not (said := (await LogCheck(bare)()).narrow):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.05)
+    assert said[0].startswith(f"{name} has message.timestamp.type=CreateTime and needs LogAppendTime, or a")
+    assert await create_topics(bare, partitions=1) == [
+        f"{name}: message.timestamp.type was CreateTime, is LogAppendTime now"
+    ]
+    async with asyncio.timeout(WITHIN_S):
+        while (await LogCheck(bare)()).narrow:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.05)
+    assert (await describe(bare)).states[Topic.PUSHES].config["segment.ms"] == "3600000"

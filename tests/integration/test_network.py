@@ -92,5 +92,5 @@ def folded(reads: list[Read], times: int) -> dict[str, object]:
     fold = PartitionFold(keep_ended=True)
     for read in reads:
         for _ in range(times if read.valid else 0):
-            fold.fold(read.record.event, read.record.offset)
+            fold.fold(read.record.event, read.record.offset, read.record.timestamp)
     return dict(fold.chains)

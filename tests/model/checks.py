@@ -109,6 +109,24 @@ def state_checks(s, cfg):
                 out.append(("I8", f"the owner has read all and does not know {set(opened) ^ {c for c, _ in w.mem}}"))
     if cfg.stale_readers:
         out += stale_readers(s, cfg)
+    if cfg.forget and "offset_id" in cfg.on:
+        out += swallowed(s, cfg)
+    return out
+
+
+def swallowed(s, cfg):
+    """I1: what is accepted runs, unless it repeats, by the brokers' time, one that started within its window before it.
+
+    Brokers' clocks that differ by so much may make that longer by as much.
+    """
+    out, started = [], full_fold(s.P, s.C, s.X, s.D, cfg)[2]
+    slack = cfg.bskew + (cfg.back if cfg.bahead else 0)
+    began = {o: (push, t) for o, (_, push, _, t) in enumerate(s.P) if (push, o, 0, 0) in started}
+    for o, (_, push, _, t) in enumerate(s.P):
+        if o not in began and not any(
+            b < o and p == push and -slack <= t - t0 <= cfg.forget + slack for b, (p, t0) in began.items()
+        ):
+            out.append(("I1-swallowed", f"push {push} at P{o} (time {t}) starts nothing, and repeats none of {began}"))
     return out
 
 

@@ -37,15 +37,19 @@ class Mem:
             self.m[cid] = Ch(frm, e, e, (0,) * self.cfg.steps, e, e)
 
     def P(self, off, rec):
-        _, push, t = rec
+        _, push, producers, brokers = rec
         cfg = self.cfg
+        t = brokers if "broker_time" in cfg.on else producers
+        if "clock_back" in cfg.on and cfg.back and self.clk - t > cfg.back:
+            self.clk, self.rep = t, ()
         if "push_clock" in cfg.on:
             t = self.clk = max(t, self.clk)
         if cfg.forget and not self.full:
             edge = t if "event_time" in cfg.on else self.now
             self.rep = tuple(r for r in self.rep if edge - r[2] <= cfg.forget)
         known = any(p == push and o < off and (not cfg.forget or t - t0 <= cfg.forget) for p, o, t0 in self.rep)
-        self.rep += ((push, off, t),)
+        if not known or "first_window" not in cfg.on:
+            self.rep += ((push, off, t),)
         if not known:
             for n in range(cfg.plan):
                 self.start((push, off if "offset_id" in cfg.on else 0, n, 0), 1)

@@ -7,20 +7,20 @@ from tests.model.worker import worker_actions
 
 def env_actions(s, cfg, out):
     on = cfg.on
-    stamps = range(max(0, s.now - cfg.pskew), s.now + 1)
+    stamps = push_times(s, cfg)
     if left(s, "push", cfg.pushes):
         k = s.n[BI["push"]]
         for t in stamps:
             out.append(
-                (f"ingress appends PushReceived {k} (time {t})", use(s, "push")._replace(P=(*s.P, ("push", k, t))), ())
+                (f"ingress appends PushReceived {k} {said(t)}", use(s, "push")._replace(P=(*s.P, ("push", k, *t))), ())
             )
     if s.P and left(s, "dup", cfg.dup_push):
         for k in sorted({r[1] for r in s.P}):
             for t in stamps:
                 out.append(
                     (
-                        f"ingress appends PushReceived {k} again (time {t})",
-                        use(s, "dup")._replace(P=(*s.P, ("push", k, t))),
+                        f"ingress appends PushReceived {k} again {said(t)}",
+                        use(s, "dup")._replace(P=(*s.P, ("push", k, *t))),
                         (),
                     )
                 )
@@ -112,6 +112,17 @@ def env_actions(s, cfg, out):
                 (),
             )
         )
+
+
+def push_times(s, cfg):
+    """(producer's time, broker's time) that a push may get now. A producer's matters only where it is gone by."""
+    producers = range(s.now, s.now + 1 + cfg.pahead) if "broker_time" not in cfg.on else (s.now,)
+    brokers = [*range(max(0, s.now - cfg.bskew), s.now + 1)] + ([s.now + cfg.bahead] if cfg.bahead else [])
+    return [(t, b) for t in producers for b in brokers]
+
+
+def said(times):
+    return "(time {}, by its broker {})".format(*times)
 
 
 def answer(s, cid, step, v, off, code):

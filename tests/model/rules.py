@@ -31,6 +31,9 @@ RULES = {
     "own_400": "after the append only a StepSealed below it, or another verdict, is 400, whatever became of the chain",
     "past_ends": "a restore folds until every cursor is at OR PAST its end (a cause may lie past the end of its topic)",
     "push_clock": "the time of a PushReceived is the largest so far in pushes[p], so that a table entry can be dropped for good",
+    "broker_time": "that time is the broker's, not the one that a producer's clock gave it",
+    "first_window": "a window counts from the first of a series: a repeat begins no window of its own",
+    "clock_back": "a time long before the largest so far shows that this one was wrong: it counts no more, and all windows are over",
     "misfit": "a fact that names a step which its chain does not have is void for every reader (off: its partition stops there)",
     "leave": "a commit without an answer: leave the group and join anew, so that a late one is of an old generation",
 }

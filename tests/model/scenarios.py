@@ -166,9 +166,24 @@ SCENARIOS = {
         ("offset_id",),
     ),
     "repeat-clock": (
-        "two ingress replicas whose clocks differ, table pruned",
-        B._replace(workers=1, starts=1, posts=0, cbs=0, pushes=2, dup_push=2, forget=1, max_time=3, pskew=1),
+        "two brokers whose clocks differ, table pruned",
+        B._replace(workers=1, starts=1, posts=0, cbs=0, pushes=2, dup_push=2, forget=1, max_time=3, bskew=1),
         ("push_clock",),
+    ),
+    "repeat-wrong": (
+        "an ingress whose clock was ahead once",
+        B._replace(workers=1, starts=1, posts=0, cbs=0, dup_push=2, forget=1, max_time=3, pahead=3),
+        ("broker_time",),
+    ),
+    "repeat-series": (
+        "pushes closer together than their window, table pruned",
+        B._replace(workers=1, starts=1, posts=0, cbs=0, dup_push=2, forget=1, max_time=3),
+        ("first_window",),
+    ),
+    "repeat-broker": (
+        "a broker whose clock was ahead once",
+        B._replace(workers=1, starts=1, posts=0, cbs=0, dup_push=2, forget=1, max_time=4, bahead=3, back=1),
+        ("clock_back",),
     ),
     # ---- a 200 counts
     "halt-race": (
@@ -304,7 +319,7 @@ WALKS = {
     "wide": WIDE._replace(soft=True, split_restore=True),
     "wide-order": WIDE._replace(any_order=True),
     "wide-2chains": WIDE._replace(plan=2, cancels=2),
-    "wide-2pushes": WIDE._replace(pushes=2, forget=2, pskew=2),
+    "wide-2pushes": WIDE._replace(pushes=2, forget=2, bskew=2),
     "wide-redo": WIDE._replace(redos=2, redo_from=2),
     "wide-nofinal": WIDE._replace(expect_final=False),
 }
@@ -312,7 +327,7 @@ WALKS = {
 SMALL = (
     "image", "image-1w", "image-1w-cb", "image-late", "image-gen", "image-trim", "commit-late", "com-fence", "order",
     "ack-fold", "fence-late", "midlog", "busy", "two-steps", "over", "final", "halt-race", "gone", "own-400", "intent-503",
-    "retries", "misfit", "seal-stale", "seal-again", "seal-forged",
+    "retries", "misfit", "seal-stale", "seal-again", "seal-forged", "repeat-wrong", "repeat-series",
 )  # fmt: skip
 """What `--check` runs: below 10,000 states each."""
 

@@ -1,6 +1,6 @@
 """Bounds of a scenario, and a state: immutable, with the logs as tuples; an offset is an index.
 
-  P ("push", push, t)                        X ("cancel", cid) | ("redo", push, poff, n, from_step)
+  P ("push", push, producer's t, broker's t)  X ("cancel", cid) | ("redo", push, poff, n, from_step)
   C (cid, step, verdict, expiry, t) or ("seal", cid, step, offset of the intent in D)
                                              D ("fence", owner) | ("dec", token, cid, kind, step, extra, read_to of C)
   S (image id, "part"|"close", payload)      com (positions, first offset of the image, fence)
@@ -26,7 +26,10 @@ class Cfg(NamedTuple):
     max_time: int = 0
     dup_push: int = 0  # PushReceived appended again
     forget: int = 0  # dedupe window in ticks (0: never over)
-    pskew: int = 0  # ingress clocks are behind by 0..pskew
+    pahead: int = 0  # ingress clocks are ahead by 0..pahead
+    bskew: int = 0  # brokers' clocks are behind by 0..bskew
+    bahead: int = 0  # a broker's clock may be ahead by that much
+    back: int = 0  # a time that far before the largest so far may still be a slow clock's (0: any)
     cancels: int = 0
     redos: int = 0
     redo_from: int = 1

@@ -30,6 +30,7 @@ def rule(broken: str, *edits: Edit, tests: str) -> Rule:
 
 
 READER, SNAPSHOTS, KAFKA_GROUP = "hookline/log/reader.py", "hookline/log/snapshots.py", "hookline/log/kafka_group.py"
+KAFKA_CURSOR, KAFKA_BATCHES = "hookline/log/kafka_cursor.py", "hookline/log/kafka_batches.py"
 KAFKA_CONSUMER, KAFKA_SESSION = "hookline/log/kafka_consumer.py", "hookline/log/kafka_session.py"
 FOLD, DECIDE, STATE = "hookline/chain/fold.py", "hookline/chain/decide.py", "hookline/chain/state.py"
 IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
@@ -43,6 +44,9 @@ DECISIONS, POSTING, SENDER, SLOTS = (
     "services/dispatcher/slots.py",
 )
 KAFKA_PRODUCER, KAFKA_LINE = "hookline/log/kafka_producer.py", "hookline/log/kafka_line.py"
+
+AUDIT = "hookline/audit/"
+LIES, LIES_OF_LOGS = "unit/audit/test_lies.py", "unit/audit/test_lies_of_logs.py"
 
 INCARNATIONS, RUNS = "unit/dispatcher/test_incarnations.py", "unit/dispatcher/test_chain_runs.py"
 TIMING = "unit/dispatcher/test_bad_timing.py"
@@ -128,11 +132,11 @@ RULES = (
         Edit(
             PARTITION,
             "token = await self._fence()\n",
-            "early = await self._ends_now()\n        token = await self._fence()\n",
+            "early = await self._ends_now(None)\n        token = await self._fence()\n",
         ),
         Edit(
             PARTITION,
-            "        ends = await self._ends_now()\n",
+            "        ends = await self._ends_now(reader)\n",
             "        ends = early\n",
         ),
         tests=TIMING,
@@ -158,7 +162,7 @@ RULES = (
             "        event = EVENTS[draft.headers['ce_type'].decode()].model_validate_json(draft.value or b'')\n"
             "        if isinstance(event, Decision):\n"
             "            self._decisions.unread.read_back(event)\n"
-            "            self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES)))\n"
+            "            self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES), 0))\n"
             "            self.settle()\n\n"
             "    # ---- reading\n",
         ),
@@ -285,8 +289,34 @@ RULES = (
     ),
     rule(
         "an answer for a place that was sought meanwhile counts",
-        Edit(KAFKA_CONSUMER, " or cursor.position != session.told(tp):", ":"),
+        Edit(KAFKA_CONSUMER, " or cursor.reads_from != lane.session.told(tp):", ":"),
         tests="contract/test_kafka_consumer.py",
+    ),
+    rule(
+        "another record at the last offset read is taken for the same log",
+        Edit(KAFKA_CURSOR, "if not any(record == last for record in batch.records):", "if False:"),
+        tests="unit/log/test_kafka_cursor.py",
+    ),
+    rule(
+        "a place is not in doubt after its broker was away",
+        Edit(KAFKA_CURSOR, "compared = self.last if self.in_doubt else None", "compared = None"),
+        tests="unit/log/test_kafka_cursor.py",
+    ),
+    rule(
+        "offsets that are missing are passed over",
+        Edit(KAFKA_CURSOR, "if batch.first > self.position and", "if False and"),
+        tests="unit/log/test_kafka_cursor.py",
+    ),
+    rule(
+        "a damaged batch goes as far as it says of itself",
+        Edit(KAFKA_BATCHES, "following is None and batch.next_offset == end:", "following is None:"),
+        Edit(KAFKA_BATCHES, "            until = end\n", "            until = batch.next_offset\n"),
+        tests="unit/log/test_kafka_cursor.py",
+    ),
+    rule(
+        "callbacks goes on with the memory of a log that is gone",
+        Edit("services/callbacks/replica.py", "            tail.lose()\n", ""),
+        tests="unit/callbacks/test_refusals.py",
     ),
     rule(
         "a timer that nobody acts on keeps the poll loop turning",
@@ -495,10 +525,132 @@ RULES = (
         "a push that repeats one starts chains",
         Edit(
             FOLD,
-            "                if self.repeats.see(event):\n                    return ()\n",
-            "                self.repeats.see(event)\n",
+            "                if self.repeats.see(event, at):\n                    return ()\n",
+            "                self.repeats.see(event, at)\n",
         ),
         tests=f"unit/chain/test_repeats.py {RUNS}::test_a_repeat_within_its_window_starts_nothing",
+    ),
+    rule(
+        "repeats go by a producer's clock",
+        Edit(
+            FOLD,
+            "                if self.repeats.see(event, at):",
+            "                if self.repeats.see(event, event.received_at):",
+        ),
+        tests="unit/chain/test_scenarios.py",
+    ),
+    rule(
+        "a repeat opens a window of its own",
+        Edit(
+            FOLD,
+            "        if event.push_id in self.until:\n            return True\n        end = ",
+            "        was_known = event.push_id in self.until\n        end = ",
+        ),
+        Edit(
+            FOLD,
+            ".append(end, event.push_id)\n        return False\n",
+            ".append(end, event.push_id)\n        return was_known\n",
+        ),
+        Edit(
+            FOLD,
+            "                del self.until[push]\n",
+            "                if self.until.get(push, 0) <= self.clock:\n                    self.until.pop(push, None)\n",
+        ),
+        tests="unit/chain/test_repeats.py",
+    ),
+    rule(
+        "a broker's clock that was ahead once stops the time of its partition",
+        Edit(FOLD, "        if at <= self.clock - BACK_MS:", "        if False:"),
+        tests="unit/chain/test_repeats.py",
+    ),
+    rule(
+        "windows that are over by another broker's time count again after a restart of the console",
+        Edit(
+            "services/console/readmodel/projection.py",
+            "            self.windows_from = record.offset\n",
+            "            pass\n",
+        ),
+        tests="unit/console/test_read_model.py::test_a_repeat_starts_nothing_over_a_restart",
+    ),
+    # ---- clocks that are known to be wrong
+    rule(
+        "a step is closed by a clock that is known to be wrong",
+        Edit(
+            WORKER,
+            "                case Close() if self._around.skew.doubtful:",
+            "                case Close() if False:",
+        ),
+        tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
+    ),
+    rule(
+        "what a wrong clock held up stays so once it is right",
+        Edit(WORKER, "        if self._held and not self._around.skew.doubtful:", "        if False:"),
+        tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
+    ),
+    rule(
+        "a wrong clock is not measured again while nothing else is appended",
+        Edit(
+            "services/dispatcher/service.py",
+            "if self._skew.doubtful and now - self._measured_at >= MEASURE_S:",
+            "if False:",
+        ),
+        tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
+    ),
+    rule(
+        "a verdict is refused for good by a clock that may be wrong",
+        Edit(
+            "services/callbacks/service.py",
+            "Gate(replica, writer, lambda: self._skew.doubtful)",
+            "Gate(replica, writer)",
+        ),
+        tests="unit/callbacks/test_service.py::test_no_verdict_is_refused_as_too_late_by_a_clock_that_may_be_wrong",
+    ),
+    rule(
+        "a clock that was set while the process runs is gone by until the next ack",
+        Edit(
+            "hookline/log/skew.py",
+            "return self._measured_ms + round(self._wall_less_monotonic() - self._base_ms)",
+            "return self._measured_ms",
+        ),
+        tests="unit/log/test_skew.py",
+    ),
+    # ---- operators' slips
+    rule(
+        "a new epoch is begun below a group that runs",
+        Edit(
+            "hookline/log/topics.py",
+            "if members := await group_members(cluster, DISPATCHER_GROUP):",
+            "if members := []:",
+        ),
+        tests="contract/test_topics.py::test_no_new_epoch_while_a_dispatcher_runs",
+    ),
+    rule(
+        "partitions that were raised alike fit",
+        Edit("hookline/log/fitness.py", "    if found.made_with is not None:\n", "    if False:\n"),
+        tests="unit/log/test_topics.py",
+    ),
+    rule(
+        "one ack is enough for three copies",
+        Edit(
+            "hookline/log/fitness.py",
+            'int(right["min.insync.replicas"]) <= int(value) <= state.replication',
+            "int(value) <= state.replication",
+        ),
+        tests="unit/log/test_topics.py",
+    ),
+    rule(
+        "topics create gives up at the first append without an ack",
+        Edit("hookline/log/patience.py", "if time.monotonic() >= self._until:", "if True:"),
+        tests="contract/test_topics.py::test_create_goes_on_where_an_append_got_no_ack",
+    ),
+    rule(
+        "a replica of callbacks that cannot read is ready",
+        Edit(
+            "services/callbacks/service.py",
+            "self._replica.current and self._replica.reads and",
+            "self._replica.current and",
+        ),
+        tests="unit/callbacks/test_refusals.py unit/callbacks/test_service.py",
     ),
     rule(
         "the wrong partition function",
@@ -520,5 +672,115 @@ RULES = (
         "a receiver's answer brings its callback token into the log",
         Edit("services/dispatcher/attempt.py", "mask_tokens(outcome.answer)", "outcome.answer"),
         tests=f"{RUNS}::test_a_callback_token_in_an_answer_does_not_reach_the_log",
+    ),
+    # ---- what an audit sees (I13, I14 and what belongs to them)
+    rule(
+        "audit: a push's id is taken as it stands",
+        Edit(AUDIT + "pushes.py", "if log_ids and event.push_id not in", "if False and event.push_id not in"),
+        tests=f"{LIES_OF_LOGS}::test_what_an_epoch_before_was_is_not_judged_once_its_id_is_gone",
+    ),
+    rule(
+        "audit: a push's fields are not compared with its raw body",
+        Edit(AUDIT + "pushes.py", "    if again == event:\n        return", "    if True:\n        return"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: a push's plans are taken as they stand",
+        Edit(AUDIT + "pipelines.py", "if (right := pipeline.plan(plan.n)) != plan:", "if (right := plan) != plan:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: a plan that is missing is not missed",
+        Edit(AUDIT + "pipelines.py", "if pipeline.pipeline_id not in known and", "if False and"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: settings that were compacted away are held against a push",
+        Edit(AUDIT + "pipelines.py", "if offset <= self._whole_to:", "if True:"),
+        tests=f"{LIES_OF_LOGS}::test_what_pipelines_no_longer_hold_is_not_judged",
+    ),
+    rule(
+        "audit: a push is judged by settings that a damaged batch may have replaced",
+        Edit(AUDIT + "pipelines.py", " and not any(latest < at < offset for at in self._damaged)", ""),
+        tests=f"{LIES_OF_LOGS}::test_of_damaged_settings_only_the_batch_is_found",
+    ),
+    rule(
+        "audit: a record's key is not looked at",
+        Edit(AUDIT + "identity.py", "if record.raw.key != right.key:", "if False:"),
+        tests=f"{LIES}",
+    ),
+    rule(
+        "audit: a decision's ce_id is not derived",
+        Edit(AUDIT + "identity.py", "elif event_id != right.event_id.encode():", "elif False:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: Kafka's times may go back",
+        Edit(AUDIT + "moments.py", "if latest is not None and at < latest - BACK_MS:", "if False:"),
+        Edit(AUDIT + "moments.py", "if record.timestamp < stamp - BACK_MS:", "if False:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: an end may be decided a day after it was appended",
+        Edit(
+            AUDIT + "moments.py",
+            "(ahead := decision.decided_at - record.timestamp) > WRONG_MS",
+            "(ahead := 0) > WRONG_MS",
+        ),
+        tests=LIES,
+    ),
+    rule(
+        "audit: a next attempt may always be a day late",
+        Edit(
+            AUDIT + "outcomes.py", "return event.retry_after_s, event.retry_after_s", "return None, MAX_RETRY_AFTER_S"
+        ),
+        tests=LIES,
+    ),
+    rule(
+        "audit: Fences without end are nobody's fault",
+        Edit(AUDIT + "fences.py", "self.is_a_loop |= ", "self.is_a_loop &= "),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "audit: Fences with decisions between them count as a row",
+        Edit(
+            AUDIT + "fences.py",
+            "return self.finish() if record.fence is not None and read.valid else None",
+            "return None",
+        ),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "audit: what a later snapshot knows of deliveries is not asked",
+        Edit(AUDIT + "checkpoint.py", "if known >= ends.deliveries:", "if False:"),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "audit: a record that nothing was ready for ends it",
+        Edit(
+            AUDIT + "verify.py",
+            "        except HooklineError:\n            raise\n        except Exception as error:",
+            "        except HooklineError as error:",
+        ),
+        tests=LIES_OF_LOGS,
+    ),
+    rule(
+        "a snapshot's payload is not unpacked before it is compared",
+        Edit(AUDIT + "checkpoint.py", "            unpack_payload(payload)\n", "            pass\n"),
+        tests="unit/audit/test_lies_of_snapshots.py::test_a_payload_that_does_not_unpack_is_found",
+    ),
+    rule(
+        "a packed chain's cause is written and never read",
+        Edit("hookline/chain/packer.py", "ChainId.parse(chain_id).cause == cause", "True"),
+        tests="unit/chain/test_packing.py::test_a_chain_that_contradicts_itself_is_refused",
+    ),
+    rule(
+        "what a Retry-After asked for is not recorded",
+        Edit(
+            "services/dispatcher/attempt.py",
+            "            retry_after_s=asked,\n            next_attempt_at=due,",
+            "            next_attempt_at=due,",
+        ),
+        tests="unit/dispatcher/test_parts.py",
     ),
 )

@@ -60,7 +60,7 @@ def chains(ingress: Ingress) -> int:
     for partition in range(PARTITIONS):
         fold = PartitionFold()
         for raw in ingress.cluster.log(Place(Topic.PUSHES, partition)):
-            fold.fold(decode(raw).event, raw.offset)
+            fold.fold(decode(raw).event, raw.offset, raw.timestamp)
         number += len(fold.chains)
     return number
 

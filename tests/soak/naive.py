@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 __all__ = ["LOGS", "ChainSeen", "Damage", "Entry", "Log", "fold", "read_log"]
 
 LOGS = ("pushes", "callbacks", "commands", "deliveries")
+BACK_MS = 3_600_000
 ENDS = ("ChainCompleted", "ChainHalted")
 ATTEMPTS = ("HookDelivered", "HookAttemptFailed")
 
@@ -120,11 +121,11 @@ def fold(log: Log) -> dict[str, ChainSeen]:
     windows: dict[tuple[int, str], int] = {}
     for entry in (e for e in log if e.topic == "pushes"):
         event, p = entry.event, entry.partition
-        now = newest[p] = max(newest.get(p, 0), event["received_at"])
-        key, end = (p, event["push_id"]), now + event["dedupe_window_s"] * 1000
-        is_repeat = windows.get(key, 0) > now
-        windows[key] = max(windows.get(key, 0), end)
-        if not is_repeat:
+        if newest.get(p, 0) - entry.at >= BACK_MS:
+            newest[p], windows = 0, {key: end for key, end in windows.items() if key[0] != p}
+        now = newest[p] = max(newest.get(p, 0), entry.at)
+        if windows.get(key := (p, event["push_id"]), 0) <= now:
+            windows[key] = now + event["dedupe_window_s"] * 1000
             for plan in event["plans"]:
                 chain_id = f"{event['push_id']}-{entry.offset}-{plan['n']}-0"
                 chains[chain_id] = ChainSeen(p, 1, len(plan["hooks"]))

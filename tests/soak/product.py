@@ -12,6 +12,7 @@ from hookline.clock import SystemClock
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions
 from hookline.log.skips import skip_of
+from services.ingress.rereading import Rereader
 from tests.soak.judge import Standing
 from tests.soak.stage import PREFIX, Stage
 
@@ -24,7 +25,7 @@ async def audit(stage: Stage, *, settled: bool) -> tuple[list[str], int]:
     with open_console(f"sqlite:///{stage.database}") as rows:
         source = await open_cluster(stage.cluster(), PREFIX, SystemClock())
         try:
-            figures = await verify(source, found.append, console=rows, settled=settled)
+            figures = await verify(source, found.append, console=rows, settled=settled, pushes=Rereader())
         finally:
             await source.close()
     return [f"audit {finding}" for finding in found], figures.checkpoints
@@ -44,7 +45,7 @@ async def product_fold(stage: Stage) -> dict[str, Standing | None]:
                         reader.skip(skip)
             for read in reader.read():
                 if read.valid:
-                    fold.fold(read.record.event, read.record.offset)
+                    fold.fold(read.record.event, read.record.offset, read.record.timestamp)
             for chain in fold.chains.values():
                 end = chain.ending
                 chains[chain.id] = None if end is None else (str(end.reason or "completed"), end.step)

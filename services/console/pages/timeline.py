@@ -142,6 +142,7 @@ def _failed(at: int, place: str, event: HookAttemptFailed, plan: Plan) -> Entry:
         Fact("error", f"{event.error}: {attempt_words(event)}"),
         Fact("started", at=event.started_at),
         Fact("took", milliseconds(event.took_ms)),
+        Fact("asked to wait", None if event.retry_after_s is None else milliseconds(round(event.retry_after_s * 1000))),
         Fact("next attempt", "none" if is_last else None, event.next_attempt_at),
     )
     title = f"{_step(event.step, plan)}: attempt {event.attempt} failed"

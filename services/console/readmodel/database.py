@@ -232,6 +232,8 @@ def check_owner(connection: Connection, log_id: UUID, topics: Mapping[Topic, UUI
     Of a topic that was made anew only its id tells: it has other records under the same offsets.
     """
     known = _meta(connection)
+    if "lost" in known:
+        raise ForeignLog(known["lost"])
     if (owner := known.get("log_id")) not in (None, str(log_id)):
         raise ForeignLog(
             f"the console's database was filled from log {owner}, the topics are of log {log_id}."
@@ -258,6 +260,12 @@ def ask_for_rebuild(connection: Connection) -> None:
     """Leave word for the process that writes the read model: drop it and read the logs anew."""
     connection.execute(delete(meta).where(meta.c.key == "rebuild"))
     connection.execute(insert(meta), [{"key": "rebuild", "value": "asked"}])
+
+
+def note_lost(connection: Connection, words: str) -> None:
+    """A log has lost what was read of it: nothing is read on, however far it grows, until the database is built anew."""
+    connection.execute(delete(meta).where(meta.c.key == "lost"))
+    connection.execute(insert(meta), [{"key": "lost", "value": words}])
 
 
 def rebuild_asked(connection: Connection) -> bool:

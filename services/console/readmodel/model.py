@@ -10,9 +10,9 @@ from hookline.errors import ForeignLog
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions, Topic
 from services.console.metrics import BATCH_SECONDS, RECORDS
-from services.console.readmodel.database import REBUILD_COMMAND, Database, WriterLock, prepare, rebuild_asked
-from services.console.readmodel.projection import PartitionProjection, Rows
-from services.console.readmodel.store import Saved, load_chains, load_positions, load_saved, save_rows, start_at
+from services.console.readmodel.database import REBUILD_COMMAND, Database, WriterLock, note_lost, prepare, rebuild_asked
+from services.console.readmodel.projection import PartitionProjection, Rows, Saved
+from services.console.readmodel.store import load_chains, load_positions, load_saved, save_rows, start_at
 
 __all__ = ["BATCH", "ReadModel", "check_positions"]
 
@@ -59,8 +59,7 @@ class ReadModel:
         check_positions({p: s.positions for p, s in saved.items()}, ends)
         held = max(1, self._chains_held // len(saved))
         self.projections = {
-            s.partition: PartitionProjection(_reader(s, starts[s.partition]), s.windows, s.clock, held)
-            for s in saved.values()
+            s.partition: PartitionProjection(s, _reader(s, starts[s.partition]), held) for s in saved.values()
         }
 
     def project(self, partitions: Collection[int]) -> int:
@@ -99,6 +98,11 @@ class ReadModel:
         """Did someone ask for the read model to be dropped? Raises Unavailable."""
         with self._database.read() as connection:
             return rebuild_asked(connection)
+
+    def lose(self, words: str) -> None:
+        """A log has lost what was read of it. Raises Unavailable."""
+        with self._database.write(self._lock) as connection:
+            note_lost(connection, words)
 
     def release(self) -> None:
         """Let another process write."""

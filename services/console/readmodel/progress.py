@@ -112,7 +112,9 @@ class Progress:
         wanted = set(self.positions if partitions is None else partitions)
         try:
             async with asyncio.timeout(timeout_s):
-                ends = await self._ask.now()
+                before, ends = dict(self.positions), await self._ask.now()
+                if any(before[p].beyond(Positions.among(ends, p)) for p in wanted & before.keys()):
+                    raise Unavailable("a log ends below what was read of it")
                 await self._wait(lambda: self._reached(wanted, ends))
         except TimeoutError:
             raise Unavailable(f"the logs were not read to their end within {timeout_s:g} s") from None

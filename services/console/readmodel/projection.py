@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from hookline.chain.events import ChainEvent, Fence, PushReceived, RedeliveryRequested, SkipRequested
 from hookline.chain.fold import PartitionFold, Repeats, misfit
@@ -14,10 +14,10 @@ from hookline.log.codec import Record, type_of
 from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader, Read, cause_of
 from hookline.log.records import Positions, Topic
-from hookline.log.skips import Skip
+from hookline.log.skips import Skip, covering
 from services.console.readmodel.standing import Standing, standing
 
-__all__ = ["FENCED", "LATER", "MISFIT", "PartitionProjection", "Row", "Rows"]
+__all__ = ["FENCED", "LATER", "MISFIT", "PartitionProjection", "Row", "Rows", "Saved"]
 
 Row: TypeAlias = dict[str, object]
 """Column to value."""
@@ -43,24 +43,40 @@ class Rows:
     events: list[Row] = field(default_factory=list)
 
 
+class Saved(NamedTuple):
+    """One partition as the database has it. `windows`: push_id to the end of its window, `clock`: Unix ms.
+
+    `windows_from`: the offset in `pushes` from which windows count.
+    """
+
+    partition: int
+    positions: Positions
+    fence: int | None
+    clock: int
+    windows: dict[str, int]
+    windows_from: int = 0
+
+
 class _NotedRepeats(Repeats):
     """Remembers its last answer."""
 
     repeated = False
 
-    def see(self, event: PushReceived) -> bool:
-        self.repeated = super().see(event)
+    def see(self, event: PushReceived, at: int) -> bool:
+        self.repeated = super().see(event, at)
         return self.repeated
 
 
 class PartitionProjection:
     """One partition, from its reader's positions on. Holds at most `most_chains` chains between batches."""
 
-    def __init__(self, reader: PartitionReader, windows: dict[str, int], clock: int, most_chains: int) -> None:
+    def __init__(self, saved: Saved, reader: PartitionReader, most_chains: int) -> None:
         self.reader = reader
+        self.windows_from = saved.windows_from
+        """Offset in `pushes` of the first push whose window counts (`Repeats`: a time that goes far back ends all before it)."""
         self.stopped: Undecodable | None = None
         """The record that cannot be read: nothing of this partition is projected any more."""
-        self._repeats = _NotedRepeats(windows, clock)
+        self._repeats = _NotedRepeats(saved.windows, saved.clock)
         self._fold = PartitionFold(repeats=self._repeats, keep_ended=True, keep_payload=False)
         self._most_chains = most_chains
         self._taken_from, self._fence_before = reader.positions, reader.fence
@@ -116,7 +132,7 @@ class PartitionProjection:
             try:
                 self._project(record, valid, rows)
             except Unfoldable as error:
-                if Skip(record.topic, record.offset) not in self._passed:
+                if covering(self._passed, record.topic, record.offset) is None:
                     self._stop_before(reads[:number], error)
                     return
 
@@ -146,7 +162,10 @@ class PartitionProjection:
             del chains[chain_id]
 
     def _push(self, record: Record, event: PushReceived, rows: Rows) -> None:
+        clock = self.clock
         started = fold_record(self._fold, record)
+        if self.clock < clock:
+            self.windows_from = record.offset
         rows.pushes.append(
             {
                 "partition": record.partition,

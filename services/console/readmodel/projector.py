@@ -8,17 +8,18 @@ from typing import TypeVar
 import structlog
 
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable, Unavailable
+from hookline.errors import ForeignLog, LogTruncated, LogUnavailable, OffsetOutOfRange, Unavailable
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
+from hookline.log.losses import say_lost
 from hookline.log.reader import PartitionReader
 from hookline.log.records import Place, Positions, Topic, logs_of
 from hookline.log.skips import LOOK_S as SKIPS_S
-from hookline.log.skips import Skip, find_skip
+from hookline.log.skips import find_skip, skip_to
 from hookline.log.watch import CheckLog
-from services.console.readmodel.database import Database
+from services.console.readmodel.database import REBUILD_COMMAND, Database
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.progress import Progress
 
@@ -82,6 +83,9 @@ class Projector:
             consumer = await self._cluster.consumer(gather_ms=GATHER_MS)
             try:
                 await self._project(model, thread, consumer)
+            except OffsetOutOfRange as error:
+                await self._note_lost(error, model, thread, offsets)
+                raise
             finally:
                 await consumer.close()
         finally:
@@ -90,6 +94,30 @@ class Projector:
             thread.shutdown()  # waits for the batch under way: its transaction ends before the lock does
             model.release()
             await offsets.close()
+
+    async def _note_lost(
+        self, error: OffsetOutOfRange, model: ReadModel, thread: ThreadPoolExecutor, offsets: Offsets
+    ) -> None:
+        """Raises ForeignLog where the log lost what was read of it: also once it is as long again, the next start must know.
+        Where records were deleted below its first offset, that reads on from there."""
+        say_lost(error, "the console ends")
+        place = Place(Topic(error.topic), error.partition)
+        if not isinstance(error, LogTruncated) and error.offset < await self._start(offsets, place):
+            return
+        words = (
+            f"the console's database has read {error.topic}[{error.partition}] to {error.offset}, and records were lost there:"
+            f" {error.reason}. Rebuild it: {REBUILD_COMMAND}"
+        )
+        await _in(thread, model.lose, words)
+        raise ForeignLog(words) from error
+
+    async def _start(self, offsets: Offsets, place: Place) -> int:
+        """Its first offset. Kafka is waited for: what is known of a loss must not go with a connection."""
+        while True:
+            try:
+                return (await offsets.starts([place]))[place]
+            except LogUnavailable:
+                await self._clock.sleep(RETRY_S)
 
     async def _lock(self, model: ReadModel, thread: ThreadPoolExecutor) -> None:
         """Stand by while another process writes this database."""
@@ -146,7 +174,7 @@ class Projector:
                     "record skipped", partition=partition, record=str(stopped), by=found.by, reason=found.reason
                 )
                 projection = model.projections[partition]
-                projection.go_on(Skip(Topic(found.topic), found.offset))
+                projection.go_on(skip_to(found))
                 self.progress.go_on(partition)
                 feed.start(projection.reader)
                 going.add(partition)

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 __all__ = ["METADATA", "SCHEMA_VERSION", "chains", "events", "meta", "positions", "pushes"]
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 """Another one in the database: its tables are dropped and built anew. Raise it with any change below."""
 
 METADATA = MetaData()
@@ -31,8 +31,10 @@ positions = Table(
     Column("deliveries", BigInteger, nullable=False),
     Column("fence", BigInteger),
     Column("clock", BigInteger, nullable=False),
+    Column("windows_from", BigInteger, nullable=False),
 )
-"""Next offset of each log, the fence in force there (-1 before any, null where it must be found), and `Repeats.clock`."""
+"""Next offset of each log, the fence in force there (-1 before any, null where it must be found), and `Repeats.clock`.
+`windows_from`: offset of the first push whose `until` counts (`PartitionProjection`)."""
 
 pushes = Table(
     "hookline_pushes",

@@ -1,7 +1,7 @@
 """The projection's SQL: where it stands, the chains it needs, and the rows of a batch with the positions they lead to."""
 
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import cast
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -9,22 +9,12 @@ from hookline.chain.events import EVENTS, ChainEvent, Plan
 from hookline.chain.fold import apply
 from hookline.chain.state import PENDING, Chain
 from hookline.log.records import Positions
-from services.console.readmodel.projection import PartitionProjection, Row, Rows
+from services.console.readmodel.projection import PartitionProjection, Row, Rows, Saved
 from services.console.readmodel.schema import chains, events, positions, pushes
 
-__all__ = ["Saved", "event_of", "fresh_chain", "load_chains", "load_positions", "load_saved", "save_rows", "start_at"]
+__all__ = ["event_of", "fresh_chain", "load_chains", "load_positions", "load_saved", "save_rows", "start_at"]
 
 IDS_A_SELECT = 500
-
-
-class Saved(NamedTuple):
-    """One partition as the database has it. `windows`: push_id to the end of its window, `clock`: Unix ms."""
-
-    partition: int
-    positions: Positions
-    fence: int | None
-    clock: int
-    windows: dict[str, int]
 
 
 def load_saved(connection: Connection) -> dict[int, Saved]:
@@ -33,18 +23,18 @@ def load_saved(connection: Connection) -> dict[int, Saved]:
     for row in connection.execute(select(positions)):
         open_windows = (
             select(pushes.c.push_id, pushes.c.until)
-            .where(pushes.c.partition == row.partition, pushes.c.until > row.clock)
+            .where(pushes.c.partition == row.partition, pushes.c.until > row.clock, pushes.c.offset >= row.windows_from)
             .order_by(pushes.c.until)  # the latest of one push_id wins
         )
         windows = {row.push_id: row.until for row in connection.execute(open_windows)}
         at = Positions(row.pushes, row.callbacks, row.commands, row.deliveries)
-        saved[row.partition] = Saved(row.partition, at, row.fence, row.clock, windows)
+        saved[row.partition] = Saved(row.partition, at, row.fence, row.clock, windows, row.windows_from)
     return saved
 
 
 def start_at(connection: Connection, begun: Iterable[Saved]) -> None:
     """Enter partitions for the first time."""
-    rows = [{"partition": s.partition} | _place_row(s.positions, s.fence, s.clock) for s in begun]
+    rows = [{"partition": s.partition} | _place_row(s.positions, s) | {"fence": s.fence} for s in begun]
     connection.execute(insert(positions), rows)
 
 
@@ -95,12 +85,14 @@ def save_rows(connection: Connection, rows: Rows, projections: Iterable[Partitio
             connection.execute(insert(table), new)
     if rows.changes:
         connection.execute(_CHANGE, [{"key": chain_id, **change} for chain_id, change in rows.changes.items()])
-    now = [{"key": p.reader.partition} | _place_row(p.reader.positions, p.reader.fence, p.clock) for p in projections]
+    now = [
+        {"key": p.reader.partition} | _place_row(p.reader.positions, p) | {"fence": p.reader.fence} for p in projections
+    ]
     connection.execute(_MOVE, now)
 
 
-def _place_row(at: Positions, fence: int | None, clock: int) -> Row:
-    return {**at._asdict(), "fence": fence, "clock": clock}
+def _place_row(at: Positions, windows: PartitionProjection | Saved) -> Row:
+    return {**at._asdict(), "clock": windows.clock, "windows_from": windows.windows_from}
 
 
 _STARTS = ("hookline.RedeliveryRequested.v1",)

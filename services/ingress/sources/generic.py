@@ -37,6 +37,7 @@ HOOKLINE_GENERIC_WHEN="event == 'push'"
 Authorization: Bearer {token}
 """
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True), Hmac("X-Hub-Signature-256", "sha256="))
+    by_settings: ClassVar[bool] = True
 
     def __init__(self, **expressions: ParsedResult) -> None:
         self._expressions = expressions

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from hookline.audit.bundle_file import BundleSource
 from hookline.audit.findings import Finding
+from hookline.audit.pushes import PushReader
 from hookline.audit.source import Extent, Origin, PartitionSource, Span
 from hookline.audit.verify import Figures, verify
 from hookline.chain.events import Event
@@ -31,6 +32,8 @@ class Records:
     pipelines: list[RawRecord] = field(default_factory=list)
     ends: dict[Place, int] = field(default_factory=dict)
     """Where a log's end is not behind its last record."""
+    now: int = TAKEN_AT
+    """When records are appended, Unix ms."""
 
     def source(self, chunk: int = 7) -> "ListSource":
         return ListSource(self, chunk)
@@ -41,14 +44,14 @@ class Records:
     def copy(self) -> "Records":
         return replace(
             self, places={place: list(records) for place, records in self.places.items()},
-            commits=dict(self.commits), ends=dict(self.ends),
+            commits=dict(self.commits), ends=dict(self.ends), pipelines=list(self.pipelines),
         )  # fmt: skip
 
     def append(self, event: Event, fence: int | None = None, partition: int = 0) -> int:
-        draft = encode(event, partition, now_ms=TAKEN_AT, fence=fence)
+        draft = encode(event, partition, now_ms=self.now, fence=fence)
         records = self.of(draft.place.topic, partition)
         offset = records[-1].offset + 1 if records else 0
-        records.append(RawRecord(draft.place, offset, TAKEN_AT, draft.key, draft.value, draft.headers))
+        records.append(RawRecord(draft.place, offset, self.now, draft.key, draft.value, draft.headers))
         return offset
 
 
@@ -127,9 +130,11 @@ class _ListPartition:
         return records[at : at + self._chunk]
 
 
-async def judge(records: Records, *, chunk: int = 7, settled: bool = False) -> tuple[list[Finding], Figures]:
+async def judge(
+    records: Records, *, chunk: int = 7, settled: bool = False, pushes: PushReader | None = None
+) -> tuple[list[Finding], Figures]:
     findings: list[Finding] = []
-    figures = await verify(records.source(chunk), findings.append, settled=settled)
+    figures = await verify(records.source(chunk), findings.append, settled=settled, pushes=pushes)
     return findings, figures
 
 

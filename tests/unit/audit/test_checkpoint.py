@@ -13,7 +13,7 @@ from hookline.log.cluster import Commit
 from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, write_snapshot
 from tests.unit.audit.script import Script
-from tests.unit.audit.sources import Records, judge
+from tests.unit.audit.sources import TAKEN_AT, Records, judge
 from tests.unit.chain.logs import push
 
 LOG_ID = UUID("6f1c0f4e-6f0e-4a8e-9d0c-1f4f5f3b2a10")
@@ -61,7 +61,7 @@ async def taken(script: Script, **changes: object) -> Records:
     records = script.records
     fold = PartitionFold()
     async for partition in records.source(1_000).partitions():
-        await _fold(partition, fold)
+        await fold_all(partition, fold)
     snapshot = Snapshot(dict(fold.chains), dict(fold.repeats.until), fold.repeats.clock)
     for name, value in changes.items():
         if name in ("chains", "windows", "clock"):
@@ -78,13 +78,13 @@ async def taken(script: Script, **changes: object) -> Records:
     return records
 
 
-async def _fold(partition: PartitionSource, fold: PartitionFold) -> None:
+async def fold_all(partition: PartitionSource, fold: PartitionFold) -> None:
     from hookline.audit.walk import Walk
 
-    async for reads in Walk(partition).reads():
+    async for reads in Walk(partition, taken_at=TAKEN_AT).reads():
         for read in reads:
             if read.valid:
-                fold.fold(read.record.event, read.record.offset)
+                fold.fold(read.record.event, read.record.offset, read.record.timestamp)
 
 
 def without_one(chains: dict[str, Chain]) -> dict[str, Chain]:

@@ -21,11 +21,11 @@ def test_a_chain_at_a_cut_is_the_fold_of_what_lies_below_it(world: World, data: 
         event, topic, offset = read.record.event, read.record.topic, read.record.offset
         if not read.valid or (topic is Topic.DELIVERIES and offset >= cut.deliveries):
             continue
-        everything.fold(event, offset)
+        everything.fold(event, offset, read.record.timestamp)
         if isinstance(event, CancelRequested):
             cancelled_at.setdefault(event.chain_id, offset)
         if offset < cut.of(topic):
-            below.fold(event, offset)
+            below.fold(event, offset, read.record.timestamp)
 
     assert below.chains == {
         chain_id: at_cut(chain, cancelled_at.get(chain_id), cut)

@@ -317,7 +317,7 @@ GOOD: dict[str, Callable[[Script], object]] = {
         given_up(s), s.callback(chain(s)), s.deliver(chain(s), 2)
     ),
     "a Retry-After that made it wait for a day": lambda s: (
-        s.push(), s.fail(chain(s), status=429, next_attempt_at=s.now + 86_400 * SECOND)
+        s.push(), s.fail(chain(s), status=429, retry_after_s=86_400.0, next_attempt_at=s.now + 86_400 * SECOND)
     ),
     "decisions of a fenced worker, whatever they say": lambda s: (
         delivered(s), s.fence(), s.halt(chain(s), HaltReason.GONE, token=0), s.deliver(chain(s), 2, token=0)

@@ -40,10 +40,10 @@ async def test_the_order_in_which_its_logs_are_read_does_not_matter(path: Path) 
     with BundleSource(path) as source:
         async for partition in source.partitions():
             in_step, log_by_log = PartitionFold(keep_ended=True), PartitionFold(keep_ended=True)
-            async for reads in Walk(partition).reads():
+            async for reads in Walk(partition, taken_at=source.origin.taken_at).reads():
                 for read in reads:
                     if read.valid:
-                        in_step.fold(read.record.event, read.record.offset)
+                        in_step.fold(read.record.event, read.record.offset, read.record.timestamp)
             commands = everything.get(Place(Topic.COMMANDS, partition.number), [])
             skips = filter(None, map(skip_of, commands))
             reader = PartitionReader(partition.number, Positions(), skips=skips)
@@ -54,7 +54,7 @@ async def test_the_order_in_which_its_logs_are_read_does_not_matter(path: Path) 
                 )
             for read in reader.read():
                 if read.valid:
-                    log_by_log.fold(read.record.event, read.record.offset)
+                    log_by_log.fold(read.record.event, read.record.offset, read.record.timestamp)
             assert in_step.chains == log_by_log.chains
             assert in_step.repeats.until == log_by_log.repeats.until
 

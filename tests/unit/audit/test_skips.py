@@ -71,7 +71,7 @@ async def test_the_story_tells_who_skipped_what_and_why() -> None:
     assert (fields["event"], fields["who"], fields["chain_id"]) == ("SkipRequested", "console, ada", None)
     assert fields["rests_on"] == [{"topic": "pushes", "partition": 0, "offset": 1}]
     assert fields["data"] == {
-        "topic": "pushes", "offset": 1, "by": "ada", "requested_at": skips[0].record.event.requested_at, "reason": "cut off",
+        "topic": "pushes", "offset": 1, "until": None, "by": "ada", "requested_at": skips[0].record.event.requested_at, "reason": "cut off",
     }  # fmt: skip
 
 

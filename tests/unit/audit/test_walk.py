@@ -11,7 +11,7 @@ from hookline.chain.events import HaltReason, Verdict
 from hookline.log.codec import decode
 from hookline.log.records import LOGS, Positions, Topic
 from tests.unit.audit.script import Script
-from tests.unit.audit.sources import Records, judge, of_logs
+from tests.unit.audit.sources import TAKEN_AT, Records, judge, of_logs
 from tests.unit.chain.histories import World, histories
 
 
@@ -38,7 +38,7 @@ def long_log(chains: int) -> Script:
 
 @given(histories(), st.integers(1, 20))
 async def test_a_decision_is_handed_out_after_all_that_it_had_read(world: World, chunk: int) -> None:
-    walk = Walk(await partition(of_logs(world.logs), chunk))
+    walk = Walk(await partition(of_logs(world.logs), chunk), taken_at=TAKEN_AT)
     seen = dict.fromkeys(LOGS, 0)
     async for reads in walk.reads():
         for read in reads:
@@ -56,7 +56,7 @@ async def test_a_decision_is_handed_out_after_all_that_it_had_read(world: World,
 @pytest.mark.parametrize("chains", [50, 500])
 async def test_memory_does_not_grow_with_the_log(chains: int) -> None:
     walk, history = (
-        Walk(await partition(long_log(chains).records, chunk=10)),
+        Walk(await partition(long_log(chains).records, chunk=10), taken_at=TAKEN_AT),
         PartitionHistory(Positions(), kept_ended=5),
     )
     most = batch = 0
@@ -84,7 +84,7 @@ async def test_it_stops_at_a_record_that_cannot_be_decoded() -> None:
     script = long_log(3)
     line = script.records.of(Topic.CALLBACKS)
     line[2] = type(line[2])(line[2].place, 2, 0, None, b"{}", {"ce_type": b"hookline.CallbackReceived.v9"})
-    walk = Walk(await partition(script.records))
+    walk = Walk(await partition(script.records), taken_at=TAKEN_AT)
     read = [len(reads) async for reads in walk.reads()]
 
     assert walk.stopped is not None
@@ -101,12 +101,36 @@ async def test_it_stops_at_a_record_whose_cause_is_not_there() -> None:
     made = script.push()
     script.deliver(made)
     script.records.places[script.records.of(Topic.PUSHES)[0].place].clear()
-    walk = Walk(await partition(script.records))
+    walk = Walk(await partition(script.records), taken_at=TAKEN_AT)
     [reads async for reads in walk.reads()]
 
     assert walk.stopped is not None
     assert (walk.stopped.topic, walk.stopped.offset) == (Topic.DELIVERIES, 1)
     assert "cause" in walk.stopped.said
+
+
+@pytest.mark.parametrize(("before_s", "is_found"), [(0, False), (59, False), (61, True)])
+async def test_a_seal_whose_intent_came_after_the_ends_were_taken_ends_its_log_and_an_old_one_has_lost_it(
+    before_s: int, is_found: bool
+) -> None:
+    script = Script(now=TAKEN_AT - 3_600_000)
+    made, other = script.push(), script.push()
+    script.deliver(made, expires_at=script.now + 1_000)
+    script.deliver(other)
+    script.now = script.records.now = TAKEN_AT - before_s * 1_000
+    script.close(made)
+    script.seal(made)
+    script.callback(other)  # behind the seal: not read, either
+    script.records.of(Topic.DELIVERIES).pop()
+    walk = Walk(await partition(script.records), taken_at=TAKEN_AT)
+    read = [read.record.topic async for reads in walk.reads() for read in reads]
+    findings, _ = await judge(script.records)
+
+    assert Topic.CALLBACKS not in read
+    assert (walk.stopped is not None) is is_found
+    assert [(f.invariant, f.topic, f.offset) for f in findings if f.event == ""] == (
+        [("I8", Topic.CALLBACKS, 0)] if is_found else []
+    )
 
 
 async def test_until_cuts_each_log_before_its_first_later_record() -> None:
@@ -117,7 +141,7 @@ async def test_until_cuts_each_log_before_its_first_later_record() -> None:
     script.complete(made)
     line = script.records.of(Topic.DELIVERIES)
     line[2] = type(line[2])(line[2].place, 2, line[2].timestamp + 1, line[2].key, line[2].value, line[2].headers)
-    walk = Walk(await partition(script.records), until=line[1].timestamp)
+    walk = Walk(await partition(script.records), taken_at=TAKEN_AT, until=line[1].timestamp)
     read = [
         read.record.offset async for reads in walk.reads() for read in reads if read.record.topic is Topic.DELIVERIES
     ]
@@ -129,7 +153,7 @@ async def test_until_cuts_each_log_before_its_first_later_record() -> None:
 async def test_what_is_said_of_a_chain_that_was_forgotten_is_no_accusation() -> None:
     script = long_log(30)
     history = PartitionHistory(Positions(), kept_ended=5)
-    async for reads in Walk(await partition(script.records)).reads():
+    async for reads in Walk(await partition(script.records), taken_at=TAKEN_AT).reads():
         for read in reads:
             history.take(read)
     causes = [history.is_forgotten(decode(raw).event) for raw in script.records.of(Topic.CALLBACKS)]  # type: ignore[arg-type]

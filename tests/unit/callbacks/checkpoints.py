@@ -20,7 +20,7 @@ async def snapshot(world: World, chain: ChainId) -> Checkpoint:
         reader.offer(topic, world.cluster.log(Place(topic, partition)))
     for record, valid in reader.read():
         if valid:
-            fold.fold(record.event, record.offset)
+            fold.fold(record.event, record.offset, record.timestamp)
     assert reader.fence is not None
     producer = await world.cluster.producer()
     content = Snapshot(dict(fold.chains), dict(fold.repeats.until), fold.repeats.clock)

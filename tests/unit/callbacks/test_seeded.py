@@ -182,7 +182,7 @@ class Run:
             reader.offer(topic, self.cluster.log(Place(topic, 0)))
         for record, valid in reader.read():
             if valid:
-                fold.fold(record.event, record.offset)
+                fold.fold(record.event, record.offset, record.timestamp)
         return fold.chains
 
     def _tick(self) -> int:

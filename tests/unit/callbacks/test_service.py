@@ -9,13 +9,14 @@ import pytest
 from prometheus_client import generate_latest
 
 from hookline.chain.ids import partition_of
+from hookline.clock import ManualClock
 from hookline.errors import ForeignLog, LogUnavailable, TopicsUnfit
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint
 from hookline.log.watch import LogState
 from services.callbacks.service import DEAD_POLL_S, CallbacksService
-from tests.unit.callbacks.world import KEYS, LOG_ID, World, serving, until, until_async
+from tests.unit.callbacks.world import HOUR_MS, KEYS, LOG_ID, World, serving, until, until_async
 
 
 async def log_id() -> LogState:
@@ -100,7 +101,7 @@ async def test_kafka_away_at_first() -> None:
         await until(lambda: service.ready().ok)
 
 
-async def test_kafka_away_later_is_said_and_leaves_it_ready() -> None:
+async def test_kafka_away_later_is_said_and_it_is_not_ready_meanwhile() -> None:
     world = World()
     chain = world.push()
     service = made(world)
@@ -109,8 +110,9 @@ async def test_kafka_away_later_is_said_and_leaves_it_ready() -> None:
         world.cluster.down = True
         async with client.post(world.path(chain, 1), json={"state": "success"}) as answer:
             assert answer.status == 503
-        assert service.ready().ok
+        await until(lambda: not service.ready().ok and "trying again: no broker answers" in service.ready().detail)
         world.cluster.down = False
+        await until(lambda: service.ready().ok)
 
         async def answered() -> bool:
             world.clock.ms += 100  # not more often than a step may be called back
@@ -118,6 +120,36 @@ async def test_kafka_away_later_is_said_and_leaves_it_ready() -> None:
                 return answer.status == 200
 
         await until_async(answered)
+
+
+async def test_no_verdict_is_refused_as_too_late_by_a_clock_that_may_be_wrong() -> None:
+    world = World()
+    chain, brokers = world.push(), ManualClock(world.clock.ms)
+    world.cluster.clock = brokers
+    service = made(world)
+
+    async def post(expires_in_ms: int) -> int:
+        world.clock.ms += 100  # not more often than a step may be called back
+        async with client.post(world.path(chain, 1, expires_in_ms=expires_in_ms), json={"state": "error"}) as answer:
+            return answer.status
+
+    async with started(service), serving(service.app) as client:
+        await until(lambda: service.ready().ok)
+        assert await post(-1) == 503, "nothing was appended yet: nobody has told what time it is"
+        assert "this clock was not compared" in service.ready().detail
+        world.clock.ms += HOUR_MS
+        other, chain = chain, world.push()
+        assert await post(HOUR_MS) == 200
+        assert "this clock is 3600 s ahead of the brokers'" in service.ready().detail
+        assert service.ready().ok, "others are no better placed to answer what is not late"
+        chain = other
+        assert await post(-1) == 503
+        brokers.advance(3600)
+        chain = world.push()
+        assert await post(HOUR_MS) == 200
+        assert "clock" not in service.ready().detail
+        chain = other
+        assert await post(-1) == 400
 
 
 async def test_liveness_is_the_age_of_the_last_poll_and_not_whether_kafka_answers() -> None:

@@ -96,7 +96,7 @@ class _Incarnation:
                 raise Fenced("a later Fence")
             if not valid:
                 continue
-            self._fold.fold(event, record.offset)
+            self._fold.fold(event, record.offset, record.timestamp)
             if (isinstance(event, Decision) and record.fence == self._token) or isinstance(event, StepSealed):
                 self._busy.discard(event.chain_id)
 

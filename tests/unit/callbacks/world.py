@@ -71,6 +71,7 @@ class World:
         self.partitions = partitions
         self.clock = HandClock()
         self.cluster = cluster or MemoryCluster(partitions)
+        self.cluster.clock = self.clock
         self._fences: dict[int, int] = {}
 
     # What the log holds

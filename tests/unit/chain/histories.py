@@ -42,6 +42,9 @@ FAILURES: tuple[tuple[AttemptError, int | None], ...] = (
     (AttemptError.BLOCKED, None),
     (AttemptError.STATUS, 410),
 )
+BROKERS = (0, -10_000, -20_000)
+"""How far a broker's clock is off, ms."""
+PRODUCERS = (0, -365 * 86_400_000, 365 * 86_400_000)
 VERDICTS = (Verdict.SUCCESS, Verdict.SUCCESS, Verdict.SUCCESS, Verdict.FAILURE, Verdict.ERROR)
 
 
@@ -58,7 +61,7 @@ class World:
     """One partition and all around it. `sent` and `answers` are what the outside saw."""
 
     def __init__(self, pick: Pick) -> None:
-        self.pick, self.now, self.logs = pick, START, Logs()
+        self.pick, self.logs = pick, Logs()
         self.sent: list[Sent] = []
         self.answers: list[Answer] = []
         self.workers: list[Worker] = []
@@ -67,6 +70,15 @@ class World:
         """Callbacks that were appended and are not answered yet."""
         self._reader = PartitionReader(PARTITION, Positions())
         self._seen = PartitionFold(keep_ended=True)
+
+    @property
+    def now(self) -> int:
+        """Unix ms."""
+        return self.logs.now
+
+    @now.setter
+    def now(self, value: int) -> None:
+        self.logs.now = value
 
     def __repr__(self) -> str:
         return f"World({' | '.join(self.trace)})"
@@ -95,14 +107,15 @@ class World:
 
     def push(self) -> None:
         pushes = [event for event, _ in self.logs.events[Topic.PUSHES] if isinstance(event, PushReceived)]
-        skew = self.pick(3) * 10_000
+        at = self.now + self._choose(BROKERS)
+        received_at = self.now + self._choose(PRODUCERS)
         if pushes and self.pick(3) == 2:
-            event = self._choose(pushes).model_copy(update={"received_at": self.now - skew})
+            event = self._choose(pushes).model_copy(update={"received_at": received_at})
         else:
             plans = (self._plan(n) for n in range(1 + self.pick(3)))
-            event = push(*plans, name=str(len(pushes)), received_at=self.now - skew)
-        self._say(f"push {event.producer_id} with {len(event.plans)} plans at {event.received_at - START}")
-        self.logs.append(event)
+            event = push(*plans, name=str(len(pushes)), received_at=received_at)
+        self._say(f"push {event.producer_id} with {len(event.plans)} plans at {at - START}")
+        self.logs.append(event, at=at)
 
     def work(self) -> None:
         """A worker does one thing: reads, acts on a chain, or gets an answer."""
@@ -224,7 +237,7 @@ class World:
             self._reader.offer(topic, self.logs.records[topic][self._reader.next_fetch(topic) :])
         for read in self._reader.read():
             if read.valid:
-                self._seen.fold(read.record.event, read.record.offset)
+                self._seen.fold(read.record.event, read.record.offset, read.record.timestamp)
         chain = self._seen.chains[sent.chain.id]
         step = chain.step(sent.step)
         if step.verdict is not None:

@@ -88,6 +88,8 @@ class Logs:
         self.events: dict[Topic, list[tuple[Event, int | None]]] = {topic: [] for topic in LOGS}
         """The same, not encoded: each event with its fence."""
         self.token: int | None = None
+        self.now = START
+        """Unix ms, by the brokers' clocks."""
 
     @property
     def ends(self) -> Positions:
@@ -98,20 +100,22 @@ class Logs:
         """Positions of a worker that has read everything."""
         return ReadTo(**{t: self.ends.of(t) for t in (Topic.PUSHES, Topic.CALLBACKS, Topic.COMMANDS)})
 
-    def append(self, event: Event, fence: int | None = None) -> int:
-        """The event's offset."""
+    def append(self, event: Event, fence: int | None = None, *, at: int | None = None) -> int:
+        """The event's offset. at: its broker's time, where that is not `now`."""
         draft = encode(event, PARTITION, now_ms=START, fence=fence)
         records = self.records[draft.place.topic]
-        records.append(RawRecord(draft.place, len(records), START, draft.key, draft.value, draft.headers))
+        records.append(
+            RawRecord(draft.place, len(records), self.now if at is None else at, draft.key, draft.value, draft.headers)
+        )
         self.events[draft.place.topic].append((event, fence))
         return len(records) - 1
 
     # ---- what services write; `chain` is a chain id, the offset comes back
 
-    def push(self, *plans: Plan, name: str = "a", received_at: int = START, window_s: int = 60) -> list[str]:
-        """The ids of the chains that this push starts, if it is no repeat."""
-        event = push(*plans, name=name, received_at=received_at, window_s=window_s)
-        offset = self.append(event)
+    def push(self, *plans: Plan, name: str = "a", at: int | None = None, window_s: int = 60) -> list[str]:
+        """The ids of the chains that this push starts, if it is no repeat. Its producer's clock stands still."""
+        event = push(*plans, name=name, window_s=window_s)
+        offset = self.append(event, at=at)
         return [str(ChainId(event.push_id, offset, p.n, 0)) for p in plans]
 
     def callback(self, chain: str, step: int, state: Verdict = Verdict.SUCCESS) -> int:
@@ -205,6 +209,10 @@ class Logs:
 
     # ---- reading
 
+    def times_of(self, topic: str) -> list[int]:
+        """The brokers'."""
+        return [raw.timestamp for raw in self.records[Topic(topic)]]
+
     def events_of(self, topic: str) -> list[Event]:
         return [event for event, _ in self.events[Topic(topic)]]
 
@@ -232,7 +240,7 @@ def fold_reads(reads: Iterator[Read], fold: PartitionFold) -> PartitionFold:
     """Fold what was handed out and is valid."""
     for read in reads:
         if read.valid:
-            fold.fold(read.record.event, read.record.offset)
+            fold.fold(read.record.event, read.record.offset, read.record.timestamp)
     return fold
 
 

@@ -9,10 +9,10 @@ Log: TypeAlias = list[tuple[Any, int | None]]
 Seen: TypeAlias = dict[str, dict[str, Any]]
 
 
-def reference(pushes: Log, callbacks: Log, commands: Log, deliveries: Log, now: int) -> Seen:
-    """chain id -> {"end", "cancelled", "steps", "due"} as the whole logs say it."""
+def reference(pushes: Log, callbacks: Log, commands: Log, deliveries: Log, times: list[int], now: int) -> Seen:
+    """times: the brokers', of `pushes`. chain id -> {"end", "cancelled", "steps", "due"} as the whole logs say it."""
     chains: Seen = {}
-    for _event, plan, first_step, chain_id in _causes(pushes, commands):
+    for _event, plan, first_step, chain_id in _causes(pushes, commands, times):
         steps = [_step(chain_id, number, callbacks, deliveries) for number in range(1, len(plan.hooks) + 1)]
         cancelled = any(kind(e) == "CancelRequested" and e.chain_id == chain_id for e, _ in commands)
         end = _end(chain_id, deliveries)
@@ -25,15 +25,15 @@ def kind(event: Any) -> str:
     return type(event).__name__
 
 
-def _causes(pushes: Log, commands: Log) -> list[tuple[Any, Any, int, str]]:
+def _causes(pushes: Log, commands: Log, times: list[int]) -> list[tuple[Any, Any, int, str]]:
     """Every PushReceived that is no repeat, once for each plan, and every RedeliveryRequested."""
-    out, times = [], [max(e.received_at for e, _ in pushes[: i + 1]) for i in range(len(pushes))]
+    out, began, clock = [], {}, 0
     for at, (event, _) in enumerate(pushes):
-        is_repeat = any(
-            earlier.push_id == event.push_id and times[at] - times[i] < earlier.dedupe_window_s * 1000
-            for i, (earlier, _) in enumerate(pushes[:at])
-        )
-        if not is_repeat:
+        if clock - times[at] >= 3_600_000:
+            began, clock = {}, 0
+        clock = max(clock, times[at])
+        if clock >= began.get(event.push_id, 0):
+            began[event.push_id] = clock + event.dedupe_window_s * 1000
             out += [(event, plan, 1, f"{event.push_id}-{at}-{plan.n}-0") for plan in event.plans]
     for at, (event, _) in enumerate(commands):
         if kind(event) == "RedeliveryRequested":

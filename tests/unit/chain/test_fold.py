@@ -49,14 +49,14 @@ def test_a_cause_that_is_folded_again_resets_nothing(logs: Logs) -> None:
     logs.callback(run, 1)
     fold = logs.fold()
     before = dict(fold.chains)
-    fold.fold(logs.events_of("pushes")[0], 0)
-    fold.fold(logs.events_of("commands")[0], 0)
+    fold.fold(logs.events_of("pushes")[0], 0, START)
+    fold.fold(logs.events_of("commands")[0], 0, START)
     assert fold.chains == before
 
 
 def test_payloads_are_left_out_where_a_reader_does_not_keep_them() -> None:
     fold = PartitionFold(keep_payload=False)
-    (name,) = fold.fold(push(plan()), 0)
+    (name,) = fold.fold(push(plan()), 0, START)
     assert fold.chains[name].payload == b""
 
 
@@ -65,19 +65,19 @@ def test_fold_says_which_chains_an_event_touched(logs: Logs) -> None:
     logs.callback(first, 1)
     logs.completed(second, 1)
     fold = PartitionFold()
-    touched = [fold.fold(read.record.event, read.record.offset) for read in logs.read()]
+    touched = [fold.fold(read.record.event, read.record.offset, read.record.timestamp) for read in logs.read()]
     assert touched == [(first, second), (first,), (), (second,)]
 
 
 def test_chains_of_one_pipeline_share_its_plan_while_its_settings_stay() -> None:
     fold = PartitionFold()
-    (first,) = fold.fold(push(plan(2), name="a"), 0)
-    (second,) = fold.fold(push(plan(2), name="b"), 1)
-    (changed,) = fold.fold(push(plan(3), name="c"), 2)
+    (first,) = fold.fold(push(plan(2), name="a"), 0, START)
+    (second,) = fold.fold(push(plan(2), name="b"), 1, START)
+    (changed,) = fold.fold(push(plan(3), name="c"), 2, START)
     assert fold.chains[first].plan is fold.chains[second].plan
     assert len(fold.chains[changed].plan.hooks) == 3
     restored = PartitionFold(fold.chains.values())
-    (third,) = restored.fold(push(plan(3), name="d"), 3)
+    (third,) = restored.fold(push(plan(3), name="d"), 3, START)
     assert restored.chains[third].plan is fold.chains[changed].plan
 
 
@@ -87,7 +87,7 @@ def test_a_plan_goes_with_the_last_chain_that_has_it(logs: Logs) -> None:
     fold = logs.fold()
     held = weakref.ref(fold.chains[chain].plan)
     assert held() is not None
-    fold.fold(push(plan(n=1), name="b"), 1)
+    fold.fold(push(plan(n=1), name="b"), 1, START)
     del fold.chains[chain]
     gc.collect()
     assert held() is None
@@ -173,7 +173,7 @@ def test_an_event_of_a_step_that_the_plan_does_not_have_is_void_and_told(logs: L
     told: list[Misfit] = []
     fold = PartitionFold(keep_ended=True, on_misfit=told.append)
     for event, at in in_order(logs):
-        fold.fold(event, at)
+        fold.fold(event, at, START)
     assert fold.chains == before
     assert [
         (misfit.event.chain_id, misfit.offset, misfit.said)
@@ -185,12 +185,12 @@ def test_an_event_of_a_step_that_the_plan_does_not_have_is_void_and_told(logs: L
 def test_a_run_from_a_step_that_its_plan_does_not_have_and_a_plan_without_hooks_start_nothing() -> None:
     told: list[Misfit] = []
     fold = PartitionFold(on_misfit=told.append)
-    (name,) = fold.fold(push(plan(2), plan(2, n=1).model_copy(update={"hooks": ()})), 0)
+    (name,) = fold.fold(push(plan(2), plan(2, n=1).model_copy(update={"hooks": ()})), 0, START)
     assert name.endswith("-0-0-0")
     asked = RedeliveryRequested(
         cause=0, push_id=name[:36], repository="a/b", by="x", requested_at=1, from_step=3, plan=plan(2), payload={}
     )
-    assert fold.fold(asked, 0) == ()
+    assert fold.fold(asked, 0, START) == ()
     assert [misfit.said for misfit in told] == ["it asks for step 3 of a plan with 2"]
 
 
@@ -204,9 +204,9 @@ def test_an_ended_chain_is_handed_out_once_and_forgotten_and_later_facts_are_dro
     ended: list[Chain] = []
     fold = PartitionFold(on_end=ended.append)
     for event, offset in in_order(logs):
-        fold.fold(event, offset)
+        fold.fold(event, offset, START)
     logs.callback(chain, 1)
-    assert fold.fold(logs.events_of("callbacks")[0], 0) == ()
+    assert fold.fold(logs.events_of("callbacks")[0], 0, START) == ()
     assert fold.chains == {}
     assert [c.id for c in ended] == [chain]
     assert ended[0].ending is not None
@@ -219,7 +219,7 @@ def test_keep_ended_keeps_it_and_calls_once(logs: Logs) -> None:
     ended: list[Chain] = []
     fold = PartitionFold(keep_ended=True, on_end=ended.append)
     for event, offset in in_order(logs):
-        fold.fold(event, offset)
+        fold.fold(event, offset, START)
     assert list(fold.chains) == [chain]
     assert len(ended) == 1
 

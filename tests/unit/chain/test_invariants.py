@@ -160,9 +160,9 @@ def test_i5_each_event_folded_twice_is_folded_once(world: World) -> None:
     once, twice = PartitionFold(), PartitionFold()
     for read in world.logs.read():
         if read.valid:
-            once.fold(read.record.event, read.record.offset)
-            twice.fold(read.record.event, read.record.offset)
-            twice.fold(read.record.event, read.record.offset)
+            once.fold(read.record.event, read.record.offset, read.record.timestamp)
+            twice.fold(read.record.event, read.record.offset, read.record.timestamp)
+            twice.fold(read.record.event, read.record.offset, read.record.timestamp)
             assert state(once) == state(twice)
 
 
@@ -173,7 +173,7 @@ def test_i5_facts_folded_again_change_no_chain(world: World, data: st.DataObject
     before = dict(fold.chains)
     reads = [read for read in world.logs.read() if read.valid and read.record.topic is not Topic.PUSHES]
     for read in reads[data.draw(st.integers(0, len(reads))) :]:
-        fold.fold(read.record.event, read.record.offset)
+        fold.fold(read.record.event, read.record.offset, read.record.timestamp)
     assert fold.chains == before
 
 
@@ -328,7 +328,7 @@ def states_on_the_way(logs: Logs) -> Iterator[Chain]:
     fold = PartitionFold()
     for read in logs.read():
         if read.valid:
-            for name in fold.fold(read.record.event, read.record.offset):
+            for name in fold.fold(read.record.event, read.record.offset, read.record.timestamp):
                 if name in fold.chains:
                     yield fold.chains[name]
 

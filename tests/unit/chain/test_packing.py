@@ -80,15 +80,15 @@ def test_chains_in_every_state_come_back() -> None:
 
 def test_a_reader_of_steps_only_gets_no_payloads() -> None:
     fold = PartitionFold()
-    fold.fold(push(plan()), 0)
+    fold.fold(push(plan()), 0, START)
     (chain,) = round_trip(fold.chains, {}, keep_payload=False).chains.values()
     assert chain.payload == b""
 
 
 def test_equal_plans_become_one_and_chains_of_a_push_share_a_payload() -> None:
     fold = PartitionFold()
-    fold.fold(push(plan(), plan(n=1), name="a"), 0)
-    fold.fold(push(plan(), name="b"), 1)
+    fold.fold(push(plan(), plan(n=1), name="a"), 0, START)
+    fold.fold(push(plan(), name="b"), 1, START)
     first, second, third = round_trip(fold.chains, {}).chains.values()
     assert first.plan is third.plan
     assert first.payload is second.payload
@@ -98,7 +98,7 @@ def test_records_are_bounded() -> None:
     fold = PartitionFold()
     noise = ["".join(f"{(i * 7919 + j * 104729) % 1000003:x}" for j in range(400)) for i in range(500)]
     for i, text in enumerate(noise):
-        fold.fold(push(plan(20), plan(20, n=1), name=str(i)).model_copy(update={"payload": {"noise": text}}), i)
+        fold.fold(push(plan(20), plan(20, n=1), name=str(i)).model_copy(update={"payload": {"noise": text}}), i, START)
     windows = {push(name=str(i)).push_id: i for i in range(WINDOWS_PER_RECORD + 1)}
     records = list(ChainPacker().pack(fold.chains.values(), windows))
     assert len(records) > 3
@@ -118,3 +118,44 @@ def test_nothing_makes_no_record() -> None:
 def test_a_record_of_another_version_is_refused(value: bytes) -> None:
     with pytest.raises(ValueError, match="version"):
         ChainUnpacker().add(value)
+
+
+def packed_records() -> list[bytes]:
+    logs = Logs()
+    logs.fence()
+    (first,) = logs.push(plan(2))
+    logs.failed(first, 1, again_at=START + 5_000)
+    logs.callback(first, 1)
+    logs.closing(first, 2)
+    logs.push(plan(), name="b")
+    return list(ChainPacker().pack(logs.fold().chains.values(), {push().push_id: START}))
+
+
+@given(st.data())
+def test_what_is_packed_otherwise_is_refused_by_a_value_error_and_nothing_else(data: st.DataObject) -> None:
+    """So that no reader of a snapshot meets a shape that it is not ready for."""
+    value = bytearray(data.draw(st.sampled_from(packed_records())))
+    for _ in range(data.draw(st.integers(1, 3))):
+        value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
+    unpacker = ChainUnpacker()
+    try:
+        unpacker.add(bytes(value))
+    except ValueError:
+        return
+    for chain in unpacker.chains.values():
+        assert 1 <= chain.first_step <= len(chain.steps) == len(chain.plan.hooks)
+        assert chain.cause >= 0
+        assert chain.current >= chain.first_step
+    assert all(type(end) is int for end in unpacker.windows.values())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(0, "no id"), (1, 7), (2, None), (3, 0), (3, 3), (4, -1), (4, 9), (5, 9), (6, []), (7, 1)],
+)  # fmt: skip
+def test_a_chain_that_contradicts_itself_is_refused(field: int, value: object) -> None:
+    record = msgpack.unpackb(packed_records()[0])
+    record[3][0][field] = value
+
+    with pytest.raises(ValueError, match=r"shape|not a chain id"):
+        ChainUnpacker().add(msgpack.packb(record))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hookline.chain.decide import Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.state import Chain, StepState
-from hookline.log.records import LOGS
+from hookline.log.records import LOGS, Topic
 from tests.unit.chain.histories import World, histories
 from tests.unit.chain.logs import Logs
 from tests.unit.chain.reference import Seen, reference
@@ -40,7 +40,7 @@ def test_a_settled_history_has_an_end_for_every_chain(world: World) -> None:
 def expected(logs: Logs, now: int) -> Seen:
     by_topic = {str(topic): logs.events[topic] for topic in LOGS}
     assert set(by_topic) == {"pushes", "callbacks", "commands", "deliveries"}
-    return reference(**by_topic, now=now)
+    return reference(**by_topic, times=logs.times_of(Topic.PUSHES), now=now)
 
 
 def seen(chain: Chain, now: int) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import pytest
 from hookline.chain.decide import Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import AttemptError, HaltReason, ReadTo, Verdict
 from hookline.chain.state import UNCAUSED
-from tests.unit.chain.logs import START, Logs, due, plan
+from tests.unit.chain.logs import START, Logs, due, plan, push
+
+DAY_MS = 86_400_000
 
 # ---- the chain
 
@@ -142,19 +144,19 @@ def test_redo_2(logs: Logs) -> None:
 
 def test_repeat(logs: Logs) -> None:
     """Within the window a repeat starts nothing, also when the chain is over; after it, it is a new push."""
-    (chain,) = logs.push(plan(), received_at=START)
-    logs.push(plan(), received_at=START + 59_999)
+    (chain,) = logs.push(plan(), at=START)
+    logs.push(plan(), at=START + 59_999)
     assert list(logs.fold().chains) == [chain]
     logs.completed(chain, 1)
     assert logs.fold().chains == {}
-    (new,) = logs.push(plan(), received_at=START + 59_999 + 60_000)
-    assert list(logs.fold().chains) == [new]
+    (new,) = logs.push(plan(), at=START + 60_000)
+    assert list(logs.fold().chains) == [new], "the window is that of the first, and its repeats open none"
 
 
 def test_repeat_id(logs: Logs) -> None:
     """Its offset makes a new chain id: callbacks of the old chain are none of the new one."""
-    (old,) = logs.push(plan(), received_at=START)
-    (new,) = logs.push(plan(), received_at=START + 60_000)
+    (old,) = logs.push(plan(), at=START)
+    (new,) = logs.push(plan(), at=START + 60_000)
     assert old[:36] == new[:36]
     assert old != new
     logs.callback(old, 1)
@@ -162,10 +164,32 @@ def test_repeat_id(logs: Logs) -> None:
 
 
 def test_repeat_clock(logs: Logs) -> None:
-    """Two ingress replicas whose clocks differ: time in the log only goes forward, so what was dropped was rightly dropped."""
-    logs.push(plan(), name="a", received_at=START)
-    logs.push(plan(), name="b", received_at=START + 60_000)
-    (again,) = logs.push(plan(), name="a", received_at=START + 1)
+    """Two brokers whose clocks differ: time in the log only goes forward, so what was dropped was rightly dropped."""
+    logs.push(plan(), name="a", at=START)
+    logs.push(plan(), name="b", at=START + 60_000)
+    (again,) = logs.push(plan(), name="a", at=START + 1)
     fold = logs.fold()
     assert again in fold.chains
     assert fold.repeats.clock == START + 60_000
+
+
+def test_repeat_wrong(logs: Logs) -> None:
+    """An ingress whose clock was once ahead by a year: no later push is taken for a repeat by it."""
+    logs.append(push(plan(), name="b", received_at=START + 365 * DAY_MS))
+    started = [name for at in range(3) for name in logs.push(plan(), at=START + at * 60_000)]
+    assert list(logs.fold().chains)[1:] == started
+
+
+def test_repeat_series(logs: Logs) -> None:
+    """Pushes closer together than their window: the first of them starts, and the first when its window is over."""
+    started = [logs.push(plan(), at=START + 50_000 * n)[0] for n in range(7)]
+    assert list(logs.fold().chains) == [started[0], started[2], started[4], started[6]]
+
+
+def test_repeat_broker(logs: Logs) -> None:
+    """A broker whose clock was once ahead by a year."""
+    (first,) = logs.push(plan(), name="a", at=START + 365 * DAY_MS)
+    (again,) = logs.push(plan(), name="a", at=START)
+    logs.push(plan(), name="a", at=START + 1)
+    assert list(logs.fold().chains) == [first, again]
+    assert logs.fold().repeats.clock == START + 1

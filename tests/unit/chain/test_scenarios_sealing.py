@@ -96,7 +96,9 @@ def test_seal_causal(logs: Logs) -> None:
     reader.offer(Topic.CALLBACKS, logs.records[Topic.CALLBACKS])
     reader.offer(Topic.PUSHES, logs.records[Topic.PUSHES])
     assert [read.record.topic for read in reader.read()] == [Topic.PUSHES]
-    assert reader.waits == [log_reader.Wait(Topic.CALLBACKS, 0, Topic.DELIVERIES, 1)]
+    assert reader.waits == [
+        log_reader.Wait(Topic.CALLBACKS, 0, Topic.DELIVERIES, 1, logs.records[Topic.CALLBACKS][0].timestamp)
+    ]
     reader.offer(Topic.DELIVERIES, logs.records[Topic.DELIVERIES])
     assert [read.record.topic for read in reader.read()] == [Topic.DELIVERIES, Topic.DELIVERIES, Topic.CALLBACKS]
 

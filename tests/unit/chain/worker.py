@@ -74,7 +74,7 @@ class Worker:
         if isinstance(event, StepSealed):
             self._sealing.discard(event.chain_id)
         if read.valid:
-            self.memory.fold(event, offset)
+            self.memory.fold(event, offset, read.record.timestamp)
 
     def due(self, now: int) -> list[tuple[Chain, Action]]:
         """What may be done now."""
@@ -147,7 +147,8 @@ class Worker:
             now=now,
             random=lambda: 0.5,
         )
-        self._decide(HookAttemptFailed(**common, error=error, status=status, next_attempt_at=again_at))
+        failed = {"error": error, "status": status, "retry_after_s": retry_after_s, "next_attempt_at": again_at}
+        self._decide(HookAttemptFailed(**common, **failed))
 
     @property
     def _read_to(self) -> ReadTo:

@@ -28,6 +28,7 @@ from hookline.chain.events import (
 )
 from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.pipeline import LogId
+from hookline.clock import ManualClock
 from hookline.log.codec import encode, encode_setting
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Place, Topic
@@ -69,6 +70,17 @@ def push(
     )
 
 
+class _Now(ManualClock):
+    """A history's time, as its brokers have it."""
+
+    def __init__(self, history: "History") -> None:
+        super().__init__()
+        self._history = history
+
+    def now_ms(self) -> int:
+        return self._history.now
+
+
 @dataclass
 class History:
     """Writes into a cluster, one record at a time, as the services would."""
@@ -80,6 +92,9 @@ class History:
 
     def begin(self, log_id: UUID = LOG_ID) -> None:
         self.cluster.append(encode_setting(LogId(log_id=log_id), now_ms=self.now))
+
+    def __post_init__(self) -> None:
+        self.cluster.clock = _Now(self)
 
     def write(self, event: Event, partition: int, *, fence: int | None = None, event_id: str | None = None) -> int:
         self.now += 10

@@ -101,7 +101,7 @@ def full_fold(cluster: MemoryCluster) -> dict[str, Chain]:
             reader.offer(topic, cluster.log(Place(topic, partition)))
         for record, valid in reader.read():
             if valid:
-                fold.fold(record.event, record.offset)
+                fold.fold(record.event, record.offset, record.timestamp)
         found |= fold.chains
     return found
 
@@ -354,16 +354,17 @@ def test_a_repeat_starts_nothing_over_a_restart(database: Database) -> None:
     history.push(first)
     with opened(database, cluster) as model:
         read_all(model, cluster)
-    repeat_at, window = first.received_at + 59_999, 60_000
-    for received_at in (repeat_at, repeat_at + window - 1, repeat_at + window - 1 + window):
-        # Each repeat has a window of its own, which a restart must find.
-        history.push(first.model_copy(update={"received_at": received_at}))
+    began, hour = history.now, 3_600_000
+    for after in (59_999, 60_000, 60_001, 365 * 24 * hour, 61_000, 62_000, 121_000):
+        # A repeat has no window of its own; one that a clock that was ahead gave is over for a restart, too.
+        history.now = began + after - 10
+        history.push(first)
         with opened(database, cluster) as model:
             read_all(model, cluster)
     with database.read() as connection:
         repeats = [row.repeat for row in connection.execute(select(pushes).order_by("offset"))]
-        assert repeats == [False, True, True, False]
-        assert len(connection.execute(select(chains)).all()) == 2
+        assert repeats == [False, True, False, True, False, False, True, False]
+        assert len(connection.execute(select(chains)).all()) == 5
 
 
 def test_texts_and_numbers_that_no_database_takes(database: Database) -> None:

@@ -137,6 +137,7 @@ class World:
     ) -> None:
         self.cluster = cluster
         self.clock = clock or ManualClock()
+        cluster.clock = self.clock
         self.receivers = Receivers()
         self.make_sender: Callable[[], HookSender] = lambda: self.receivers
         self.keys = KeyRing.parse([KEY])
@@ -213,7 +214,7 @@ class World:
         fold = PartitionFold(keep_ended=True)
         for read in self.reads(partition):
             if read.valid:
-                fold.fold(read.record.event, read.record.offset)
+                fold.fold(read.record.event, read.record.offset, read.record.timestamp)
         return fold
 
     def ending(self, chain_id: str) -> object:

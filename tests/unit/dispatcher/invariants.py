@@ -96,8 +96,8 @@ def _any_order(world: World) -> list[str]:
             reader.offer(topic, [raw])
             for read in reader.read():
                 if read.valid:
-                    fold.fold(read.record.event, read.record.offset)
-                    fold.fold(read.record.event, read.record.offset)
+                    fold.fold(read.record.event, read.record.offset, read.record.timestamp)
+                    fold.fold(read.record.event, read.record.offset, read.record.timestamp)
     return [] if fold.chains == world.full_fold().chains else ["I5: another order, another fold"]
 
 
@@ -139,7 +139,7 @@ def _prefix(world: World, positions: Positions, fold: PartitionFold, start: Posi
         reader.offer(topic, world.cluster.log(Place(topic, 0))[start.of(topic) : positions.of(topic)])
     for read in reader.read():
         if read.valid:
-            fold.fold(read.record.event, read.record.offset)
+            fold.fold(read.record.event, read.record.offset, read.record.timestamp)
     return fold
 
 

@@ -8,12 +8,15 @@ from collections.abc import Coroutine
 
 import pytest
 
-from hookline.chain.events import ChainCompleted, HookDelivered
+from hookline.chain.events import ChainCompleted, ChainHalted, HaltReason, HookDelivered, StepClosing
+from hookline.clock import ManualClock
 from hookline.errors import AppendFailed, LogUnavailable
 from hookline.log.cluster import Commit
 from hookline.log.faults import Faults
+from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
+from services.dispatcher.service import MEASURE_S
 from tests.unit.dispatcher.harness import Gated, World, member_of, plan, stop_polling, until, worker_of
 from tests.unit.dispatcher.test_incarnations import fold_of, packed
 
@@ -227,3 +230,30 @@ async def test_a_timer_that_is_overdue_while_a_dispatcher_drains_wakes_nobody(wo
     answered.set()
     await stopping
     assert len(world.decisions(HookDelivered)) == 2
+
+
+@pytest.mark.parametrize("off_s", [25 * 3600, 61])
+async def test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right(off_s: int) -> None:
+    """POSTs and verdicts go on meanwhile; what an ack tells is told in readiness. Nothing is read when it is right again."""
+    world = World(MemoryCluster(1))
+    world.push(plan(1, deadline_s=60))
+    async with world.running():
+        await until(lambda: world.decisions(HookDelivered))
+    world.cluster.clock = brokers = ManualClock(world.clock.now_ms())
+    world.clock.advance(off_s)
+    async with world.running("b") as dispatcher:
+        assert f"this clock is {off_s} s ahead of the brokers'" in dispatcher.ready().detail
+        assert "no step is closed for its deadline" in dispatcher.ready().detail
+        event = world.push(plan(2, deadline_s=60))
+        await until(lambda: len(world.receivers.posts) == 2)
+        world.verdict(next(c for c in world.full_fold().chains if c.startswith(event.push_id)))
+        await until(lambda: len(world.receivers.posts) == 3)
+        world.clock.advance(100)
+        await until(lambda: len(world.decisions(HookDelivered)) == 3)
+        await some_polls(world)
+        assert world.decisions(StepClosing) == []
+        brokers.advance(off_s + 100)
+        world.clock.advance(MEASURE_S)
+        await until(lambda: len(world.decisions(ChainHalted)) == 2)
+        assert "clock" not in dispatcher.ready().detail
+    assert {record.event.reason for record in world.decisions(ChainHalted)} == {HaltReason.CALLBACK_TIMEOUT}

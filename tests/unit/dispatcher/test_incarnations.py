@@ -281,10 +281,10 @@ async def test_a_record_that_cannot_be_folded_stops_its_partition_with_its_own_p
     """By a fault of ours: the rule of a record that cannot be read."""
     fold = PartitionFold.fold
 
-    def faulty(self: PartitionFold, event: Event, offset: int) -> tuple[str, ...]:
+    def faulty(self: PartitionFold, event: Event, offset: int, at: int) -> tuple[str, ...]:
         if isinstance(event, CallbackReceived):
             raise ZeroDivisionError
-        return fold(self, event, offset)
+        return fold(self, event, offset, at)
 
     monkeypatch.setattr(PartitionFold, "fold", faulty)
     async with world.running() as dispatcher:

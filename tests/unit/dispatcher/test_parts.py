@@ -1,8 +1,15 @@
 """The dispatcher's small parts: timers, what is not read back."""
 
+import pytest
+
+from hookline.chain.decide import Post
 from hookline.chain.events import AttemptError, ChainHalted, HaltReason, HookAttemptFailed, HookDelivered, ReadTo
+from hookline.chain.fold import start
+from services.dispatcher.attempt import Attempt
+from services.dispatcher.sender import Outcome
 from services.dispatcher.timers import SLACK, Timers
 from services.dispatcher.unread import Unread
+from tests.unit.dispatcher.harness import plan, push_received
 
 ABOUT = {"cause": 0, "chain_id": "c", "read_to": ReadTo(pushes=0, callbacks=0, commands=0), "decided_at": 1}
 
@@ -62,3 +69,19 @@ def test_an_event_of_a_step_blocks_that_step_alone_a_closing_or_terminal_one_its
         unread.read_back(event)
         assert not unread.blocks("c", 1)
     assert len(unread) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "waits_s"), [(None, None, 5), (7.5, 7.5, 7.5), (2.0, 2.0, 5), (1e30, 86_400.0, 86_400)]
+)
+def test_what_an_answer_asked_for_is_recorded_with_the_wait_that_it_made(
+    asked: float | None, said: float | None, waits_s: float
+) -> None:
+    """So that anyone can derive the wait again."""
+    (chain,) = start(push_received(1_000, plan()), 0)
+    outcome = Outcome(5, 503, AttemptError.STATUS, retry_after_s=asked)
+    about = {"cause": 0, "chain_id": chain.id, "step": 1, "read_to": ABOUT["read_to"], "decided_at": 2_000}
+    event = Attempt(chain, Post(1, 1), 1_000).event(outcome, about, 2_000, lambda: 0.5)  # type: ignore[arg-type]
+
+    assert isinstance(event, HookAttemptFailed)
+    assert (event.retry_after_s, event.next_attempt_at) == (said, 2_000 + round(waits_s * 1000))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +12,15 @@ from uuid import UUID
 import pytest
 from aiohttp import ClientResponse, ClientSession, web
 
+from hookline.audit.findings import Wrong
+from hookline.audit.pipelines import PipelineHistory
+from hookline.audit.pushes import PushJudge
 from hookline.chain.events import PushReceived, Quarantined
 from hookline.chain.pipeline import Hook, LogId, Pipeline
 from hookline.clock import ManualClock
 from hookline.log.codec import decode, encode_setting
 from hookline.log.memory import MemoryCluster
-from hookline.log.records import Draft, Place, RawRecord, Topic
+from hookline.log.records import PIPELINES, Draft, Place, RawRecord, Topic
 from hookline.log.table import PipelineTable
 from hookline.settings import Settings
 from hookline.web.service import app_runner
@@ -25,6 +29,7 @@ from services.ingress.credentials import Credentials
 from services.ingress.digests import DigestTail
 from services.ingress.intake import Intake
 from services.ingress.issuers import Issuer
+from services.ingress.rereading import Rereader
 from services.ingress.sources import discover
 
 DATA = Path(__file__).parents[2] / "data"
@@ -44,6 +49,7 @@ MAPPING = Settings(
 )
 """Of the source `generic`: Verdaccio's publish."""
 SOURCES = discover(MAPPING)
+READER = Rereader()
 PARTITIONS = 12
 NOW = 1_795_492_263_000
 
@@ -56,11 +62,15 @@ class ProducerAppender:
         self.gate = asyncio.Event()
         self.gate.set()
         self.appending = asyncio.Event()
+        self.taken: set[tuple[Place, int]] = set()
+        """Where everything lies that was appended."""
 
     async def append(self, draft: Draft) -> int:
         self.appending.set()
         await self.gate.wait()
-        return await (await self._cluster.producer()).append(draft)
+        offset = await (await self._cluster.producer()).append(draft)
+        self.taken.add((draft.place, offset))
+        return offset
 
 
 class Ingress:
@@ -98,6 +108,18 @@ class Ingress:
     def pushes(self) -> list[PushReceived]:
         events = [decode(raw).event for raw in self.raw_pushes()]
         return [event for event in events if isinstance(event, PushReceived)]
+
+    def wrong(self) -> list[Wrong]:
+        """What an audit finds at the pushes that it took."""
+        pipelines = PipelineHistory(self.cluster.log(PIPELINES))
+        judge = PushJudge(pipelines, LOG_ID, READER, Counter())
+        records = [decode(raw) for raw in self.raw_pushes() if (raw.place, raw.offset) in self.appender.taken]
+        return [
+            wrong
+            for record in records
+            if isinstance(record.event, PushReceived)
+            for wrong in judge.judge(record, record.event)
+        ]
 
     def quarantine(self) -> list[Quarantined]:
         return [
@@ -137,11 +159,15 @@ async def running(
     settings: Settings = MAPPING,
     is_open: bool = False,
 ) -> AsyncIterator[Ingress]:
-    """`cluster`: of another one that ran, whose clock goes on. `answer_s`: long, so that a busy machine is not taken for a Kafka that is away."""
+    """`cluster`: of another one that ran, whose clock goes on. `answer_s`: long, so that a busy machine is not taken for a Kafka that is away.
+
+    At its end every push is read again, as an audit does, and compared with what it was made of.
+    """
     clock = ManualClock(NOW)
     if cluster is None:
         cluster = MemoryCluster(PARTITIONS)
         cluster.append(encode_setting(LogId(log_id=LOG_ID), now_ms=NOW))
+    cluster.clock = clock
     table, appender = PipelineTable(cluster), ProducerAppender(cluster)
     digests = DigestTail(cluster, PARTITIONS)
     intake = Intake(table, digests, appender, PARTITIONS, answer_s=answer_s)
@@ -157,7 +183,9 @@ async def running(
     host, port = runner.addresses[0][:2]
     async with ClientSession(f"http://{host}:{port}") as client:
         await table.wait_for(1)
-        yield Ingress(cluster, client, (host, port), appender, clock)
+        it = Ingress(cluster, client, (host, port), appender, clock)
+        yield it
+        assert it.wrong() == []
     await runner.cleanup()
     for tail in tails:
         tail.cancel()

@@ -7,9 +7,16 @@ def test_within_the_window_only() -> None:
     seen = Remembered()
     assert not seen.repeats("a", 120, 1000)
     assert seen.repeats("a", 120, 1000 + 119_999)
-    # As in the logs, the window begins anew with each repeat.
-    assert seen.repeats("a", 120, 1000 + 239_998)
-    assert not seen.repeats("a", 120, 1000 + 359_998)
+    # As in the logs, a repeat opens no window.
+    assert not seen.repeats("a", 120, 1000 + 120_000)
+    assert seen.repeats("a", 120, 1000 + 239_999)
+
+
+def test_a_clock_that_was_ahead_opens_no_window_for_long() -> None:
+    seen = Remembered()
+    assert not seen.repeats("a", 120, 365 * 86_400_000)
+    assert not seen.repeats("a", 120, 1000)
+    assert seen.repeats("a", 120, 1001)
 
 
 def test_bounded_and_a_flood_in_one_window_pushes_out_nothing_of_another() -> None:

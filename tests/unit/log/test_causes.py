@@ -44,7 +44,7 @@ def causes(clock: ManualClock) -> LostCauses:
 
 def test_what_is_in_the_log_is_waited_for_however_long(causes: LostCauses, clock: ManualClock) -> None:
     waits = causes.waits([waiting(run=0, cause=5)])
-    assert waits == [(0, Wait(Topic.CALLBACKS, 0, Topic.PUSHES, 5))]
+    assert waits == [(0, Wait(Topic.CALLBACKS, 0, Topic.PUSHES, 5, waits[0][1].timestamp))]
     for ends in ({PUSHES: 6}, {}):  # or Kafka did not say
         causes.check(waits, ends)
         clock.advance(10 * SURE_S)

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from hookline.clock import ManualClock
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
-from hookline.log.skew import SKEW, note_ack, skew_ms
+from hookline.log.skew import SKEW, ClockSkew, skew_ms
 from hookline.log.writer import Writer
 from tests.metric_values import value_of
 
@@ -40,8 +41,10 @@ def test_what_sending_and_ack_do_not_explain_is_skew(sent_at: int, stamped_at: i
 
 
 def test_an_ack_without_the_brokers_time_says_nothing() -> None:
-    note_ack(1000, None, 1003)
+    skew = ClockSkew(ManualClock())
+    skew.note(1000, None, 1003)
     assert math.isnan(shown())
+    assert not skew.doubtful, "where topics keep the producer's time nobody can tell, and it is gone by"
 
 
 @pytest.mark.parametrize("ahead_s", [0, 90, -90])
@@ -52,3 +55,62 @@ async def test_every_append_of_a_writer_tells(ahead_s: int) -> None:
     await writer.append(Draft(Place(Topic.PUSHES, 0), None, b"x"))
     await writer.close()
     assert shown() == ahead_s
+
+
+class Clocks:
+    """One process's, and the brokers' that it is compared with."""
+
+    def __init__(self) -> None:
+        self.ms, self.seconds, self.brokers_ms = 1_700_000_000_000, 100.0, 1_700_000_000_000
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("nobody waits")
+
+    def pass_s(self, seconds: float) -> None:
+        self.ms += round(seconds * 1000)
+        self.brokers_ms += round(seconds * 1000)
+        self.seconds += seconds
+
+    def ack(self, skew: ClockSkew) -> None:
+        skew.note(self.ms, self.brokers_ms, self.ms)
+
+
+@pytest.mark.parametrize("off_s", [61, -61, 3600, -3600, 365 * 86_400])
+def test_a_clock_that_is_off_is_doubtful_until_it_is_right(off_s: int) -> None:
+    clocks = Clocks()
+    skew = ClockSkew(clocks, 60, "nothing is closed")
+    assert skew.doubtful, "nobody has told yet"
+    assert "not compared with the brokers' yet" in skew.words()
+    clocks.ack(skew)
+    assert (skew.doubtful, skew.too_far, skew.words()) == (False, False, "")
+    clocks.ms += off_s * 1000  # it is set while the process runs: no ack is needed to see it
+    assert skew.doubtful
+    assert not skew.too_far, "a machine that slept is woken so, with a right clock"
+    clocks.ack(skew)
+    assert (skew.doubtful, skew.too_far) == (True, True)
+    ahead = "ahead of" if off_s > 0 else "behind"
+    assert (
+        f"this clock is {abs(off_s)} s {ahead} the brokers', more than HOOKLINE_MAX_CLOCK_SKEW (60 s)" in skew.words()
+    )
+    assert skew.words().endswith("; meanwhile nothing is closed")
+    clocks.pass_s(1000)
+    assert skew.too_far, "time alone mends nothing"
+    clocks.ms -= off_s * 1000
+    assert (skew.doubtful, skew.too_far, skew.words()) == (False, False, "")
+
+
+def test_it_is_said_in_the_log_once_each_time_that_it_goes_wrong() -> None:
+    clocks = Clocks()
+    skew = ClockSkew(clocks)
+    with capture_logs() as lines:
+        for off_s in (0, 100, 120, 0, -100):
+            clocks.ms = clocks.brokers_ms + off_s * 1000
+            clocks.ack(skew)
+            skew.words()
+    assert [line["event"] for line in lines] == ["the clock is wrong", "the clock is right again", "the clock is wrong"]

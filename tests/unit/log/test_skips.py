@@ -68,7 +68,7 @@ def folded(reads: Iterator[Read]) -> PartitionFold:
     fold = PartitionFold(keep_ended=True)
     for record, valid in reads:
         if valid:
-            fold.fold(record.event, record.offset)
+            fold.fold(record.event, record.offset, record.timestamp)
     return fold
 
 
@@ -87,7 +87,7 @@ def test_a_reader_stops_until_it_is_told_and_then_reads_as_if_the_record_were_no
     reader = PartitionReader(PARTITION, Positions())
     with pytest.raises(Undecodable) as stopped:
         list(read_on(reader, logs))
-    assert (stopped.value.topic, stopped.value.offset) == bad
+    assert bad.covers(stopped.value.topic, stopped.value.offset)
     assert reader.position(topic) == bad.offset
 
     told = PartitionReader(PARTITION, Positions(), skips=[bad])
@@ -115,7 +115,7 @@ def test_when_a_reader_is_told_and_how_the_logs_interleave_does_not_matter(seed:
             for read in reader.read():
                 seen.append(read)
                 if read.valid:
-                    fold.fold(read.record.event, read.record.offset)
+                    fold.fold(read.record.event, read.record.offset, read.record.timestamp)
         except Undecodable:
             stops += 1
             if stops > random.randint(1, 5):
@@ -200,4 +200,4 @@ def test_it_changes_no_chain_and_waits_for_nothing() -> None:
     logs = Logs()
     skip(logs, Skip(Topic.PUSHES, 99))
     (read,) = read_on(PartitionReader(PARTITION, Positions()), logs)
-    assert PartitionFold().fold(read.record.event, read.record.offset) == ()
+    assert PartitionFold().fold(read.record.event, read.record.offset, read.record.timestamp) == ()

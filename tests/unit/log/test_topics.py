@@ -37,6 +37,55 @@ def test_three_copies_need_two_in_sync() -> None:
     assert {config_of(topic, 2)["min.insync.replicas"] for topic in Topic} == {"1"}
 
 
+@pytest.mark.parametrize(
+    ("replication", "minimum", "fits"),
+    [
+        (1, 0, False),
+        (1, 1, True),
+        (1, 2, False),
+        (2, 0, False),
+        (2, 1, True),
+        (2, 2, True),
+        (2, 3, False),
+        (3, 1, False),
+        (3, 2, True),
+        (3, 3, True),
+        (3, 4, False),
+        (5, 1, False),
+        (5, 2, True),
+    ],
+)
+@pytest.mark.parametrize("topic", Topic)
+def test_an_ack_is_of_two_brokers_where_there_are_three_copies(
+    topic: Topic, replication: int, minimum: int, fits: bool
+) -> None:
+    """Fewer, and what was acked may be lost with one broker; more, and nothing is ever acked."""
+    wrong = sentences(changed(found(replication), topic, min_insync_replicas=str(minimum)))
+    right = 2 if replication >= 3 else 1
+    assert (wrong == []) is fits
+    if not fits:
+        assert f"x.{topic} has min.insync.replicas={minimum} and needs {right}: kafka-configs.sh --alter" in wrong[0]
+
+
+@pytest.mark.parametrize("topic", CO_PARTITIONED)
+def test_another_number_of_partitions_than_the_log_was_made_with_is_named(topic: Topic) -> None:
+    made = replace(found(), made_with=12)
+    assert sentences(made) == []
+    state = made.states[topic]
+    (wrong,) = sentences(replace(made, states={**made.states, topic: replace(state, partitions=24)}))
+    assert wrong.startswith(f"x.{topic} has 24 partitions, and this log was made with 12, for good")
+    assert len(sentences(replace(made, made_with=6))) == len(CO_PARTITIONED), (
+        "all of them, where all were changed alike"
+    )
+
+
+@pytest.mark.parametrize("topic", Topic)
+def test_a_log_by_its_producers_time_is_said(topic: Topic) -> None:
+    said = narrow(changed(found(), topic, message_timestamp_type="CreateTime").states)
+    assert len(said) == (topic in LOGS)
+    assert all("message.timestamp.type=CreateTime and needs LogAppendTime" in line for line in said)
+
+
 def test_the_four_logs_and_the_snapshots_are_co_partitioned() -> None:
     assert set(CO_PARTITIONED) == {*LOGS, Topic.SNAPSHOTS}
     assert {partitions_of(topic, 7) for topic in Topic if topic not in CO_PARTITIONED} == {1}
