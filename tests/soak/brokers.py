@@ -148,5 +148,6 @@ def _set(servers: str, topic: str, name: str, value: str | None) -> None:
     what = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
     change = ConfigEntry(name, value, incremental_operation=what)
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
-    for done in AdminClient({"bootstrap.servers": servers}).incremental_alter_configs([resource]).values():
+    client = AdminClient({"bootstrap.servers": servers})  # its answers go with it
+    for done in client.incremental_alter_configs([resource]).values():
         done.result(ASK_S)
