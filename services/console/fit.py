@@ -9,7 +9,7 @@ from hookline.log.records import Positions
 from hookline.log.watch import LogState
 from hookline.settings import Settings
 from services.console.readmodel.database import Database, check_owner, has_tables, is_to_be_dropped, open_database
-from services.console.readmodel.model import check_positions
+from services.console.readmodel.model import check_partitions, check_positions
 from services.console.readmodel.store import load_positions
 from services.console.rebuild import ends_now
 
@@ -36,6 +36,7 @@ def _compare(database: Database, log: LogState, ends: Mapping[int, Positions]) -
             return f"{database.shown} is filled from the logs when the console starts"
         check_owner(connection, log.log_id, log.topics)
         at = load_positions(connection)
+    check_partitions(at, ends)
     check_positions(at, ends)
     behind = sum(max(0, end - mine) for p in at for end, mine in zip(ends[p], at[p], strict=True))
     return f"{database.shown} is of log {log.log_id}, {behind:,} records behind"

@@ -116,6 +116,11 @@ async def _all_completed(system: System, count: int) -> bool:
     return sum((await completed(system)).values()) >= count
 
 
+async def _is_shown(system: System, count: int) -> bool:
+    shown = await system.history()
+    return len(shown) >= count and all(chain["status"] != "pending" for chain in shown)
+
+
 async def _have_grown(system: System, before: dict[int, int], partitions: set[int]) -> bool:
     now = await completed(system)
     return all(now[partition] > before[partition] for partition in partitions)
@@ -132,6 +137,7 @@ async def test_an_older_copy_that_is_put_back_under_running_services_misleads_no
     for number in range(12):
         await push(system, f"lost{number}")
     await until(lambda: _all_completed(system, 24))
+    await until(lambda: _is_shown(system, 24))  # what nobody has read misleads nobody
     system.broker.kill()
     shutil.rmtree(system.folder / "kafka")
     shutil.copytree(system.folder / "kept", system.folder / "kafka")

@@ -17,9 +17,10 @@ meta = Table(
     "hookline_meta",
     METADATA,
     Column("key", String(32), primary_key=True),
-    Column("value", String(64), nullable=False),
+    Column("value", Text, nullable=False),
 )
-"""`schema`, `log_id`, the id of each log's topic (`topic pushes`, ...), and `rebuild` while someone asks for one."""
+"""`schema`, `log_id`, the id of each log's topic (`topic pushes`, ...), `rebuild` while someone asks for one,
+and `lost` with the words, once a log has lost what was read of it."""
 
 positions = Table(
     "hookline_positions",

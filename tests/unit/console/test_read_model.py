@@ -209,10 +209,11 @@ def test_another_log_is_refused_in_words(database: Database) -> None:
     other = UUID("00000000-0000-4000-8000-000000000002")
     with pytest.raises(ForeignLog, match=f"{LOG_ID}.*{other}.*services.console --rebuild"):
         model.open(other, starts(), ends(cluster))
-    with pytest.raises(ForeignLog, match="ends at 0: records were lost"):
-        model.open(LOG_ID, starts(), starts())
     with pytest.raises(ForeignLog, match="3 partitions, the topics have 1"):
         model.open(LOG_ID, {0: Positions()}, {0: ends(cluster)[0]})
+    for log_ends in (starts(), ends(cluster)):  # it says so again, however far the log has grown by then
+        with pytest.raises(ForeignLog, match="ends at 0: records were lost"):
+            model.open(LOG_ID, starts(), log_ends)
     model.release()
 
 

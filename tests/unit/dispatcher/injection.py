@@ -39,12 +39,10 @@ DECIDING_TO_RECORDING = (
 """Where chains are decided, queued, signed, sent, answered and recorded."""
 NOT_ONE_CHAINS = frozenset({
     # What reads and keeps the log of a whole partition: what fails there ends the incarnation, rightly.
-    "worker.take", "worker.settle", "worker.turn", "worker.run", "worker.pause", "worker.close", "worker.spawn", "worker._done", "worker._seal",
-    "worker._begin_seal", "worker.next_due", "worker.settled", "worker._look_at", "worker.attends", "worker.is_running",
+    "worker.take", "worker.settle", "worker.turn", "worker.run", "worker.pause", "worker.close", "worker.spawn", "worker._done",
+    "worker.next_due", "worker.settled", "worker._look_at", "worker.attends", "worker.is_running",
     "timers.next_due", "timers.pop_due", "timers._prune", "unread.read_back", "codec.decode", "codec._headers",
     "decisions._written", "decisions._sealed", "decisions._refusal",
-    # What comes after the record that a round waits for.
-    "decisions.seal",
     # What names the chain that is at fault.
     "worker.set_aside", "worker._cancel_aside", "worker._refused", "posting._ended", "posting.__init__", "worker.__init__", "decisions.__init__", "slots.waiting", "slots.oldest_wait_s", "slots.slow_hooks",
 })  # fmt: skip
@@ -66,6 +64,7 @@ class Injector:
         self.raised: Counter[str] = Counter()
         self._raise_in: str | None = None
         self._marks: tuple[str, ...] = ()
+        self._is_in = False
 
     def watch(self, *marks: str) -> None:
         """Note what is called for what has one of these in it."""
@@ -83,11 +82,17 @@ class Injector:
         self._marks, self._raise_in = (), None
 
     def __enter__(self) -> "Injector":
+        self._is_in = True
         sys.setprofile(self._called)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_in = False
         sys.setprofile(None)
+
+    def _go_on(self) -> None:
+        if self._is_in:  # else another may be
+            sys.setprofile(self._called)
 
     def _called(self, frame: FrameType, event: str, _: Any) -> None:
         if event != "call" or not self._marks:
@@ -99,7 +104,7 @@ class Injector:
         if self._raise_in is not None:
             self.raised[name] += 1
             # The interpreter takes a profiler that raises away.
-            asyncio.get_running_loop().call_soon(sys.setprofile, self._called)
+            asyncio.get_running_loop().call_soon(self._go_on)
             raise Injected(name)
 
     def _is_marked(self, frame: FrameType | None) -> bool:

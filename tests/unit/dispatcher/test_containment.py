@@ -31,6 +31,7 @@ class MemoryLogs:
         return self._world.cluster.log(Place(Topic.DELIVERIES, 0))
 
     async def append(self, event: Event) -> None:
+        self._world.clock.advance(1)  # else there is soon no retry left of those that may begin in a second
         self._world.cluster.append(encode(event, 0, now_ms=self._world.clock.now_ms()))
 
 
