@@ -15,11 +15,12 @@ from hookline.cli.drain import read_drain, show_drain
 from hookline.cli.terminal import make_console
 from hookline.clock import SystemClock
 from hookline.errors import ConfigError, LogUnavailable, Refused, TopicsUnfit
+from hookline.log.epoch import new_epoch
 from hookline.log.fitness import Topics, TopicState, fitness, narrow
 from hookline.log.kafka import KafkaCluster, kafka_cluster
 from hookline.log.records import LOGS, Topic
 from hookline.log.retention import days_kept, needed_days
-from hookline.log.topics import create_topics, describe, new_epoch
+from hookline.log.topics import create_topics, describe
 from hookline.settings import Settings, load_settings
 
 __all__ = ["app", "make_topics", "unreachable"]

@@ -16,6 +16,7 @@ __all__ = [
     "Topics",
     "config_of",
     "fitness",
+    "misfits",
     "narrow",
     "partitions_of",
 ]
@@ -83,7 +84,7 @@ def fitness(found: Topics, name: Callable[[Topic], str]) -> list[str]:
     """What is wrong, one sentence each: which topic, what, how to mend it. Empty: the topics fit."""
     missing = [name(topic) for topic in Topic if topic not in found.states]
     wrong = [f"there is no topic {', '.join(missing)}: run `hookline topics create`"] if missing else []
-    wrong += _states_wrong(found)
+    wrong += misfits(found)
     if not missing and found.log_id is None:
         wrong.append(f"{name(Topic.PIPELINES)} holds no log_id: run `hookline topics create`")
     return wrong
@@ -108,8 +109,8 @@ def narrow(states: Mapping[Topic, TopicState]) -> list[str]:
     ]
 
 
-def _states_wrong(found: Topics) -> list[str]:
-    """What is wrong with the topics that are there."""
+def misfits(found: Topics) -> list[str]:
+    """What is wrong with the topics that are there, one sentence each, as in `fitness`."""
     return [
         sentence
         for topic, state in found.states.items()

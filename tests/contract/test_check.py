@@ -8,9 +8,10 @@ from prometheus_client import REGISTRY
 from hookline.broker import EmbeddedBroker
 from hookline.errors import ForeignLog, TopicsUnfit
 from hookline.log.check import LogCheck
+from hookline.log.epoch import new_epoch, read_log_id
 from hookline.log.kafka import KafkaCluster
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
-from hookline.log.topics import create_topics, new_epoch, read_log_id
+from hookline.log.topics import create_topics
 from tests.contract.helpers import PARTITIONS, answered, kafka_with_topics
 from tests.contract.operators import GUARDED, delete, give_right, make_anew, set_limit, take_right
 from tests.kafka import free_broker_port

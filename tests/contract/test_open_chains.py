@@ -8,11 +8,11 @@ from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import AppendFailed, CommitRefused, ForeignLog
 from hookline.log.cluster import Cluster
+from hookline.log.epoch import read_log_id
 from hookline.log.open_chains import OpenPartition, read_open_chains
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions
 from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint, Snapshot, write_snapshot
-from hookline.log.topics import read_log_id
 from hookline.log.writer import Writer
 from tests.contract.helpers import PARTITIONS, answered, is_faulty
 from tests.contract.test_reading import fill, history

@@ -14,15 +14,16 @@ from hookline.audit.cluster import open_cluster
 from hookline.chain.pipeline import LogId
 from hookline.clock import ManualClock
 from hookline.errors import AppendFailed, ConfigError, LogUnavailable, TopicsUnfit
-from hookline.log import patience, topics
+from hookline.log import kafka_admin, patience
 from hookline.log.check import LogCheck
 from hookline.log.codec import encode_setting
+from hookline.log.epoch import new_epoch, read_log_id
 from hookline.log.fitness import CO_PARTITIONED, TIMES, config_of
 from hookline.log.kafka import KafkaCluster
 from hookline.log.kafka_producer import KafkaProducer
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, PIPELINES, Draft, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
-from hookline.log.topics import check_topics, create_topics, describe, new_epoch, read_log_id
+from hookline.log.topics import check_topics, create_topics, describe
 from tests.contract.helpers import WITHIN_S, Member, kafka_with_topics, read_log, until
 from tests.contract.operators import make_anew
 from tests.contract.test_table import HOOK, pipeline
@@ -223,7 +224,7 @@ async def test_a_cluster_that_nobody_leads_is_unavailable(bare: KafkaCluster, mo
         await self._send_request_to_node(self._client.cluster.controller.nodeId, None)
 
     monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", nobody)
-    monkeypatch.setattr(topics, "ASK_S", 0.3)
+    monkeypatch.setattr(kafka_admin, "ASK_S", 0.3)
     with pytest.raises(LogUnavailable, match="no broker that can be used"):
         await create_topics(bare, partitions=1)
 
@@ -252,7 +253,7 @@ async def test_brokers_that_count_none_for_long_are_unavailable_and_not_unfit(
         return {"brokers": []}
 
     monkeypatch.setattr(AIOKafkaAdminClient, "describe_cluster", none)
-    monkeypatch.setattr(topics, "ASK_S", 0.3)
+    monkeypatch.setattr(kafka_admin, "ASK_S", 0.3)
     with pytest.raises(LogUnavailable):
         await create_topics(bare)
 

@@ -32,9 +32,10 @@ from hookline.chain.pipeline import Pipeline
 from hookline.clock import SystemClock
 from hookline.log.cluster import Producer
 from hookline.log.codec import encode
+from hookline.log.epoch import new_epoch
 from hookline.log.kafka import KafkaCluster
 from hookline.log.table import PipelineTable
-from hookline.log.topics import create_topics, new_epoch
+from hookline.log.topics import create_topics
 from hookline.settings import ADMIN_OFFSET
 from tests.kafka import free_broker_port, wait_until
 

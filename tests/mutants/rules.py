@@ -627,7 +627,7 @@ RULES = (
     rule(
         "a new epoch is begun below a group that runs",
         Edit(
-            "hookline/log/topics.py",
+            "hookline/log/epoch.py",
             "if members := await group_members(cluster, DISPATCHER_GROUP):",
             "if members := []:",
         ),
