@@ -2,7 +2,7 @@
 
 from hookline.errors import TopicsUnfit
 from hookline.log.cluster import Consumer, Group, GroupListener, Offsets, Producer
-from hookline.log.kafka_client import PATIENCE, PLAINTEXT, Connection, Patience, Security
+from hookline.log.kafka_client import CLIENT_TIMES, PLAINTEXT, ClientTimes, Connection, Security
 from hookline.log.kafka_consumer import KafkaConsumer
 from hookline.log.kafka_group import KafkaGroup
 from hookline.log.kafka_offsets import KafkaOffsets
@@ -22,7 +22,7 @@ class KafkaCluster:
 
     topic_prefix: put before topics and groups. instance_id: static membership in groups under that name.
     session_timeout_ms: after so long without a sign of life the group gives a member's partitions to others.
-    append_timeout_s, patience: as they are but for tests, of clients that hear of another leader sooner or later than ours.
+    append_timeout_s, times: as they are but for tests, of clients that hear of another leader sooner or later than ours.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class KafkaCluster:
         session_timeout_ms: int = 45_000,
         security: Security = PLAINTEXT,
         append_timeout_s: float = APPEND_TIMEOUT_S,
-        patience: Patience = PATIENCE,
+        times: ClientTimes = CLIENT_TIMES,
     ) -> None:
         servers = tuple(bootstrap_servers.split(",")) if isinstance(bootstrap_servers, str) else bootstrap_servers
-        self.connection = Connection(servers, topic_prefix, client_id, security, patience=patience)
+        self.connection = Connection(servers, topic_prefix, client_id, security, times=times)
         self._instance_id = instance_id
         self._session_timeout_ms = session_timeout_ms
         self._append_timeout_s = append_timeout_s

@@ -24,12 +24,12 @@ from hookline.log.last_reads import LastReads
 from hookline.log.records import Place, Topic
 
 __all__ = [
+    "CLIENT_TIMES",
     "KAFKA_TROUBLE",
-    "PATIENCE",
     "PLAINTEXT",
+    "ClientTimes",
     "Connection",
     "Membership",
-    "Patience",
     "Security",
     "abandon_admin",
     "abandon_client",
@@ -75,7 +75,7 @@ PLAINTEXT = Security()
 
 
 @dataclass(frozen=True)
-class Patience:
+class ClientTimes:
     """How long clients go by what they know. Short times: a broker that went away is noticed in seconds."""
 
     metadata_max_age_ms: int = 3000
@@ -84,7 +84,7 @@ class Patience:
     """A fetch, or whatever has no time of its own, is waited for so long."""
 
 
-PATIENCE = Patience()
+CLIENT_TIMES = ClientTimes()
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,15 @@ class Connection:
     client_id: str
     security: Security = PLAINTEXT
     last_reads: LastReads = field(default_factory=LastReads, compare=False, repr=False)
-    patience: Patience = PATIENCE
+    times: ClientTimes = CLIENT_TIMES
 
     def options(self, request_timeout_ms: int | None = None) -> dict[str, object]:
         """Keyword arguments that all aiokafka clients take. request_timeout_ms: of a client that waits otherwise than others."""
         return {
             "bootstrap_servers": list(self.bootstrap_servers),
             "client_id": self.client_id,
-            "metadata_max_age_ms": self.patience.metadata_max_age_ms,
-            "request_timeout_ms": request_timeout_ms or self.patience.request_timeout_ms,
+            "metadata_max_age_ms": self.times.metadata_max_age_ms,
+            "request_timeout_ms": request_timeout_ms or self.times.request_timeout_ms,
             "retry_backoff_ms": 100,
             **self.security.options(),
         }

@@ -24,7 +24,7 @@ from hookline.log.check import LogCheck
 from hookline.log.codec import encode_setting
 from hookline.log.fitness import config_of
 from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_client import Patience
+from hookline.log.kafka_client import ClientTimes
 from hookline.log.records import Topic
 from hookline.log.topics import create_topics
 from hookline.settings import Settings
@@ -42,9 +42,9 @@ __all__ = ["PARTITIONS", "Answered", "Leaders", "Services"]
 PARTITIONS = 6
 DEADLINE_S = 8
 """A chain's `callback_deadline_s`: time to elect another leader, for callbacks to find it, and to call back."""
-SOON = Patience(metadata_max_age_ms=300, request_timeout_ms=1000)
+SOON = ClientTimes(metadata_max_age_ms=300, request_timeout_ms=1000)
 """callbacks' and ingress's: else no verdict is answered while the old leader sleeps."""
-LATE = Patience(metadata_max_age_ms=300_000, request_timeout_ms=20_000)
+LATE = ClientTimes(metadata_max_age_ms=300_000, request_timeout_ms=20_000)
 """The dispatcher's: five minutes is what Kafka's own clients come with."""
 AGAIN_S = 0.2
 """Before a callback that was answered 503 is sent again."""
@@ -140,8 +140,8 @@ class Services:
     """
 
     def __init__(self, servers: str, prefix: str) -> None:
-        self.soon = KafkaCluster(servers, prefix, client_id="soon", append_timeout_s=1.5, patience=SOON)
-        self.late = KafkaCluster(servers, prefix, client_id="late", patience=LATE)
+        self.soon = KafkaCluster(servers, prefix, client_id="soon", append_timeout_s=1.5, times=SOON)
+        self.late = KafkaCluster(servers, prefix, client_id="late", times=LATE)
         self._clock = SystemClock()
         self._receiver = Receiver()
         self._pushed = count()

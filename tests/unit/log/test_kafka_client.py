@@ -1,7 +1,7 @@
 """What every client is told: how long it goes by what it knows."""
 
 from hookline.log.kafka import KafkaCluster, kafka_cluster
-from hookline.log.kafka_client import Connection, Patience
+from hookline.log.kafka_client import ClientTimes, Connection
 from hookline.settings import load_settings
 
 
@@ -15,8 +15,8 @@ def test_services_notice_a_broker_that_went_away_in_seconds() -> None:
 
 
 def test_a_client_may_be_made_to_hear_late_of_another_leader() -> None:
-    patience = Patience(metadata_max_age_ms=300_000, request_timeout_ms=20_000)
-    connection = KafkaCluster("127.0.0.1:9092", "t.", client_id="late", patience=patience).connection
+    late = ClientTimes(metadata_max_age_ms=300_000, request_timeout_ms=20_000)
+    connection = KafkaCluster("127.0.0.1:9092", "t.", client_id="late", times=late).connection
 
     assert times(connection) == (300_000, 20_000)
     assert connection.options(2000)["request_timeout_ms"] == 2000, "one that waits otherwise than others still does"
