@@ -5,7 +5,6 @@ An error of one place is that place's, and a position that is not in the log any
 
 import asyncio
 import shutil
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +32,7 @@ from tests.contract.helpers import (
     values,
 )
 from tests.kafka import make_broker
+from tests.segments import batches, flip_last_byte
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -92,15 +92,8 @@ def segment_of(data: Path, cluster: Cluster, place: Place) -> Path:
 
 def flip(segment: Path, first: int) -> None:
     """Change the last byte of the batch that begins at that offset."""
-    data, at = bytearray(segment.read_bytes()), 0
-    while at < len(data):
-        base, length = struct.unpack_from(">qi", data, at)
-        at += 12 + length
-        if base == first:
-            data[at - 1] ^= 1
-            segment.write_bytes(data)
-            return
-    raise AssertionError(f"no batch begins at {first}")
+    (batch,) = (batch for batch in batches(segment.read_bytes()) if batch.first == first)
+    flip_last_byte(segment, batch)
 
 
 @pytest.fixture(params=["memory", "kafka"])

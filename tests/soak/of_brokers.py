@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 
 from hookline.broker import EmbeddedBroker
 from tests.soak.fault_plan import SERVICES, Fault
-from tests.soak.processes import is_stopped, until_stopped
+from tests.soak.processes import stopped
 from tests.soak.stage import PREFIX, Stage
 
 __all__ = ["freeze", "kill", "kill_all", "kill_controller", "stop_leader"]
@@ -38,14 +38,9 @@ async def freeze(stage: Stage, fault: Fault) -> str:
     """SIGSTOP, and SIGCONT."""
     process = stage.brokers.all[int(fault.target) - 1].process
     assert process is not None
-    process.send_signal(signal.SIGSTOP)
-    try:
-        stopped = await until_stopped(process.pid)
+    async with stopped(process.pid) as stood:
         await asyncio.sleep(fault.lasts_s)
-        stopped = stopped and is_stopped(process.pid)
-    finally:
-        process.send_signal(signal.SIGCONT)
-    return "stood in state T" if stopped else ""
+        return "stood in state T" if stood() else ""
 
 
 async def stop_leader(stage: Stage, fault: Fault) -> str:
@@ -54,15 +49,10 @@ async def stop_leader(stage: Stage, fault: Fault) -> str:
     leader = (await stage.brokers.leaders(topic))[partition]
     process = stage.brokers.all[leader - 1].process
     assert process is not None
-    process.send_signal(signal.SIGSTOP)
-    try:
-        stopped = await until_stopped(process.pid)
+    async with stopped(process.pid) as stood:
         successor = await _successor(stage, topic, partition, leader)
         await asyncio.sleep(fault.lasts_s)
-        stopped = stopped and is_stopped(process.pid)
-    finally:
-        process.send_signal(signal.SIGCONT)
-    return f"leader {leader} stood in state T, {successor} led instead" if stopped and successor else ""
+        return f"leader {leader} stood in state T, {successor} led instead" if stood() and successor else ""
 
 
 async def _successor(stage: Stage, topic: str, partition: int, leader: int) -> int:

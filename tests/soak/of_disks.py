@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.integration.system import until
+from tests.segments import Batch, batches, flip_last_byte, newest_segment
 from tests.soak.fault_plan import DISPATCHERS, SERVICES, Fault
 from tests.soak.ledger import now_ms
 from tests.soak.naive import Damage, Entry, read_log
 from tests.soak.processes import until_stopped
-from tests.soak.segments import Batch, batches, flip_last_byte, newest_segment
 from tests.soak.stage import PREFIX, ROOT, Stage
 
 __all__ = ["damage", "fill"]

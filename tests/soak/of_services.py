@@ -5,7 +5,7 @@ import signal
 import time
 
 from tests.soak.fault_plan import Fault
-from tests.soak.processes import can_open_nothing, is_stopped, setting_of, until_stopped
+from tests.soak.processes import can_open_nothing, setting_of, stopped
 from tests.soak.stage import Stage
 
 __all__ = ["end", "exhaust_descriptors", "move_clock", "stop"]
@@ -23,15 +23,9 @@ POLL_S = 0.1
 
 async def stop(stage: Stage, fault: Fault) -> str:
     """SIGSTOP, and SIGCONT."""
-    pid = stage.pid(fault.target)
-    stage.signal(fault.target, signal.SIGSTOP)
-    try:
-        stopped = await until_stopped(pid)
+    async with stopped(stage.pid(fault.target)) as stood:
         await asyncio.sleep(fault.lasts_s)
-        stopped = stopped and is_stopped(pid)
-    finally:
-        stage.signal(fault.target, signal.SIGCONT)
-    return "stood in state T" if stopped else ""
+        return "stood in state T" if stood() else ""
 
 
 async def end(stage: Stage, fault: Fault) -> str:

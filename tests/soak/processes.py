@@ -3,13 +3,14 @@
 import asyncio
 import os
 import resource
+import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-__all__ = ["can_open_nothing", "is_stopped", "setting_of", "until_stopped"]
+__all__ = ["can_open_nothing", "is_stopped", "setting_of", "stopped", "until_stopped"]
 
 STOPPED_S = 5.0
 POLL_S = 0.01
@@ -32,6 +33,18 @@ async def until_stopped(pid: int) -> bool:
             return False
         await asyncio.sleep(POLL_S)
     return True
+
+
+@asynccontextmanager
+async def stopped(pid: int) -> AsyncIterator[Callable[[], bool]]:
+    """SIGSTOP, and SIGCONT at the end. Yields what tells whether it has stood still so far."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        stood = await until_stopped(pid)
+        yield lambda: stood and is_stopped(pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def setting_of(pid: int, name: str) -> str | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from tests.soak.segments import batches, flip_last_byte, newest_segment
+from tests.segments import batches, flip_last_byte, newest_segment
 
 
 def batch(first: int, *values: bytes) -> bytes:
