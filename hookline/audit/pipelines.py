@@ -86,9 +86,9 @@ class PipelineHistory:
         for n, plan in enumerate(event.plans):
             if plan.n != n:
                 yield Wrong(Invariant.I13, f"its plan {n} is numbered {plan.n}")
-            if not self._is_known(plan.pipeline_id, event.settings_offset):
+            is_known, pipeline = known[plan.pipeline_id]
+            if not is_known:
                 continue
-            pipeline = known[plan.pipeline_id]
             if pipeline is None or not _is_for(pipeline, event):
                 yield Wrong(Invariant.I13, f"it has a plan of pipeline {plan.pipeline_id}, which is not for it")
                 continue
@@ -104,9 +104,9 @@ class PipelineHistory:
 
     def _judge_same_digest(self, event: PushReceived) -> Iterator[Wrong]:
         for pipeline_id in event.same_digest:
-            if not self._is_known(pipeline_id, event.settings_offset):
+            is_known, pipeline = self._at(pipeline_id, event.settings_offset)
+            if not is_known:
                 continue
-            pipeline = self._at(pipeline_id, event.settings_offset)
             if pipeline is None or not _is_for(pipeline, event) or not _is_same_digest(pipeline, event):
                 said = f"it says that pipeline {pipeline_id} had its digest, which is not for it, or does not go by digests"
                 yield Wrong(Invariant.I13, said)
@@ -119,21 +119,17 @@ class PipelineHistory:
         for pipeline_id in dict.fromkeys(
             [*self._by_repository.get(event.repository, ()), *(i for ids in globs for i in ids)]
         ):
-            if not self._is_known(pipeline_id, event.settings_offset):
-                continue
-            pipeline = self._at(pipeline_id, event.settings_offset)
-            if pipeline is not None and _is_for(pipeline, event):
+            is_known, pipeline = self._at(pipeline_id, event.settings_offset)
+            if is_known and pipeline is not None and _is_for(pipeline, event):
                 yield pipeline
 
-    def _at(self, pipeline_id: str, offset: int) -> Pipeline | None:
+    def _at(self, pipeline_id: str, offset: int) -> tuple[bool, Pipeline | None]:
+        """Is it known what stood there, and what did, as far as is known? Null: nothing, or it was deleted."""
         versions = self._versions.get(pipeline_id, ())
         at = bisect_left(versions, offset, key=lambda version: version.offset)
-        return versions[at - 1].pipeline if at else None
-
-    def _is_known(self, pipeline_id: str, offset: int) -> bool:
-        versions = self._versions.get(pipeline_id, ())
-        at = bisect_left(versions, offset, key=lambda version: version.offset)
-        return self._is_latest(versions[at - 1].offset if at else None, offset)
+        if not at:
+            return self._is_latest(None, offset), None
+        return self._is_latest(versions[at - 1].offset, offset), versions[at - 1].pipeline
 
     def _is_latest(self, latest: int | None, offset: int) -> bool:
         """Is what is known of a key up to `offset` all there was? Not where a batch that cannot be read may hold a later one."""
