@@ -80,7 +80,7 @@ class ClockSkew:
     def doubtful(self) -> bool:
         """Must nothing that cannot be taken back be decided by it: is it, or may it be, further off than the limit?"""
         self._missed = self._missed or not self._acked
-        return not self._acked or abs(self.ahead_ms) > self._limit_ms
+        return not self._acked or self._is_off()
 
     def words(self) -> str:
         """What is wrong with it, in words; "" where nothing is. Said in the log, too, once for each time that it goes wrong."""

@@ -12,13 +12,12 @@ from hookline.errors import Unavailable
 from hookline.log.cluster import Cluster, Consumer
 from hookline.log.codec import decode_setting
 from hookline.log.ends import SharedEnds
+from hookline.log.losses import until_sure
 from hookline.log.records import PIPELINES, DamagedBatch, RawRecord
 
 __all__ = ["PipelineTable"]
 
 POLL_S = 1.0
-DOUBT_S = 0.01
-"""Between two looks at whether the topic is still the one that was read."""
 
 
 class PipelineTable:
@@ -101,8 +100,7 @@ class PipelineTable:
 
         After its broker was away, a position past that offset may be one in a log that is gone.
         """
-        while self._consumer is not None and self._consumer.in_doubt(PIPELINES):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(DOUBT_S)
+        await until_sure(lambda: self._consumer is not None and self._consumer.in_doubt(PIPELINES))
         if self.position < offset:
             async with self._moved:
                 await self._moved.wait_for(lambda: self.position >= offset)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hookline.chain.state import Chain
 from hookline.errors import Unavailable, Undecodable
+from hookline.log.losses import until_sure
 from hookline.log.reader import PartitionReader
 from hookline.log.records import Positions, Topic
 from hookline.log.skips import Skip
@@ -15,8 +16,6 @@ __all__ = ["Tail"]
 
 RECORDS_A_TURN = 200
 """Records folded before others get the event loop: a few ms."""
-DOUBT_S = 0.01
-"""Between two looks at whether a log is still the one that was read: a few fetches tell."""
 STOPPED_RETRY_S = 30
 """Retry-After of a stopped partition: someone must act first."""
 
@@ -160,9 +159,7 @@ class Tail:
     async def reach(self, topic: Topic, offset: int) -> None:
         """Wait until that topic is read to that offset, and is the log that was read: after its broker was away a position
         past that offset may be one in a log that is gone. Raises Unavailable when the partition stops or is lost meanwhile."""
-        while self._in_doubt():
-            self.check()
-            await asyncio.sleep(DOUBT_S)
+        await until_sure(self._in_doubt, self.check)
         self.check()
         if self.positions.of(topic) >= offset:
             return

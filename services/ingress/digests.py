@@ -20,6 +20,7 @@ from hookline.chain.pipeline import Dedupe, Pipeline
 from hookline.errors import LogUnavailable, Undecodable
 from hookline.log.cluster import Cluster, Consumer
 from hookline.log.ends import SharedEnds
+from hookline.log.losses import until_sure
 from hookline.log.records import DamagedBatch, Place, RawRecord, Topic
 from hookline.log.skips import find_skip
 from services.ingress.delivery import Push
@@ -32,8 +33,6 @@ CAPACITY = 50_000
 HORIZON = 2_000
 """Records of each partition that a replica begins with: what happened before is not known to it."""
 POLL_S = 1.0
-DOUBT_S = 0.01
-"""Between two looks at whether the logs are still those that were read."""
 PUSH_RECEIVED = b"hookline.PushReceived.v1"
 
 
@@ -189,8 +188,7 @@ class DigestTail:
         before, ends = dict(self._positions), await self._ends.now()
         if any(before[place] > end for place, end in ends.items()):
             raise LogUnavailable("a log of pushes ends below what was read of it")
-        while self._consumer is not None and any(map(self._consumer.in_doubt, ends)):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(DOUBT_S)
+        await until_sure(lambda: self._consumer is not None and any(map(self._consumer.in_doubt, ends)))
         async with self._moved:
             await self._moved.wait_for(lambda: all(self._positions.get(place, 0) >= end for place, end in ends.items()))
 
