@@ -18,7 +18,7 @@ from aiokafka.errors import (
 
 from hookline.errors import LogUnavailable, Refused, TopicsUnfit
 from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_client import KAFKA_TROUBLE, abandon_admin
+from hookline.log.kafka_client import KAFKA_TROUBLE, abandon_admin, client_of
 from hookline.log.kafka_start import started
 from hookline.log.kafka_words import missing_right
 
@@ -36,7 +36,7 @@ OF_TOPIC = 1
 async def admin_of(cluster: KafkaCluster) -> AsyncIterator[AIOKafkaAdminClient]:
     """Raises LogUnavailable, also for what fails or hangs while it is in use."""
     admin = AIOKafkaAdminClient(**cluster.connection.options())
-    await started(cluster.connection, admin.start, lambda: abandon_admin(admin), "topics")
+    await started(cluster.connection, client_of(admin), admin.start, lambda: abandon_admin(admin), "topics")
     try:
         async with asyncio.timeout(ASK_S):
             yield admin

@@ -35,6 +35,7 @@ __all__ = [
     "abandon_client",
     "abandon_consumer",
     "check_member",
+    "client_of",
     "commit_once",
     "membership",
     "polling",
@@ -118,6 +119,11 @@ class Connection:
 
 
 # --- behind aiokafka's back
+
+
+def client_of(one: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
+    """The client by which it speaks to brokers."""
+    return one._client
 
 
 async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:

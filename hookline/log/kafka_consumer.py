@@ -69,7 +69,7 @@ class KafkaConsumer:
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
-        await started(self._connection, self._client.bootstrap, self.close, "consumer")
+        await started(self._connection, self._client, self._client.bootstrap, self.close, "consumer")
         self._client.cluster.add_listener(lambda _: self._find_leaders())
 
     def assign(self, positions: Mapping[Place, int]) -> None:

@@ -20,6 +20,7 @@ from hookline.log.kafka_client import (
     Membership,
     abandon_consumer,
     check_member,
+    client_of,
     commit_once,
     membership,
     polling,
@@ -101,7 +102,13 @@ class KafkaGroup:
             rebalance_timeout_ms=REBALANCE_MS,
             partition_assignment_strategy=(RangePartitionAssignor,),
         )
-        await started(self._connection, consumer.start, lambda: abandon_consumer(consumer), f"member of {self._group}")
+        await started(
+            self._connection,
+            client_of(consumer),
+            consumer.start,
+            lambda: abandon_consumer(consumer),
+            f"member of {self._group}",
+        )
         self.consumer = consumer
         # Not before `start`, which would wait for the assignment, while that waits for our first poll.
         consumer.subscribe([self._connection.name(topic) for topic in LOGS], listener=_Rebalances(self, consumer))

@@ -121,7 +121,7 @@ class _Metadata(Request[_MetadataStruct]):  # type: ignore[misc]
 async def ask_topics(connection: Connection, names: Iterable[str]) -> Mapping[str, KafkaTopic]:
     """Those of the topics that are there. Raises LogUnavailable; Refused where we may not see one."""
     client = AIOKafkaClient(**connection.options())
-    await started(connection, client.bootstrap, lambda: abandon_client(client), "topics")
+    await started(connection, client, client.bootstrap, lambda: abandon_client(client), "topics")
     try:
         answer = await client.send(client.get_random_node(), _Metadata(names))
     finally:

@@ -54,7 +54,7 @@ class KafkaOffsets:
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
-        await started(self._connection, self._client.bootstrap, self.close, "offsets")
+        await started(self._connection, self._client, self._client.bootstrap, self.close, "offsets")
         self._client.set_topics([self._connection.name(topic) for topic in Topic])
 
     async def starts(self, places: Iterable[Place]) -> dict[Place, int]:

@@ -60,7 +60,7 @@ class KafkaProducer:
 
     async def start(self) -> None:
         """Raises LogUnavailable."""
-        await started(self._connection, self._begin, self.close, "producer")
+        await started(self._connection, self._client, self._begin, self.close, "producer")
         self._client.cluster.add_listener(lambda _: self._pump_soon())
 
     @property

@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 
+from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError, SaslAuthenticationFailed
 
@@ -16,15 +18,20 @@ START_S = 5.0
 """Seconds that a client may take to start."""
 ASK_S = 2.0
 """Seconds that one broker gets to say what is wrong."""
+AGAIN_S = 0.1
+"""Seconds until a broker that names no brokers is asked again."""
 
 
 async def started(
     connection: Connection,
+    client: AIOKafkaClient,
     start: Callable[[], Coroutine[None, None, None]],
     abandon: Callable[[], Awaitable[None]],
     what: str,
 ) -> None:
-    """Start a client. Raises LogUnavailable after START_S, or at once when no broker answers; Refused where one does.
+    """Start a client, and return when it knows a broker. client: what `start` bootstraps.
+
+    Raises LogUnavailable after START_S, or at once when no broker answers; Refused where one does.
 
     A start that takes too long is left to its own request timeouts and then abandoned: cancelled in the middle,
     aiokafka's `bootstrap` would leave its connection open.
@@ -33,6 +40,7 @@ async def started(
     async def run() -> None:
         try:
             await start()
+            await _know_a_broker(client)
         except BaseException:
             await abandon()
             raise
@@ -48,6 +56,20 @@ async def started(
     except asyncio.CancelledError:
         _abandon_when_done(task, abandon)
         raise
+
+
+async def _know_a_broker(client: AIOKafkaClient) -> None:
+    """Return when its brokers name at least one. Raises KafkaConnectionError after START_S.
+
+    A broker that just started, or whose session ended while it was frozen, answers for a moment that the cluster has no brokers.
+    aiokafka takes that for an answer: a member's coordination ends with a failed assertion, and nothing begins it again.
+    """
+    until = time.monotonic() + START_S
+    while not client.cluster.brokers():
+        if time.monotonic() > until:
+            raise KafkaConnectionError("none is registered with its controller")
+        await client.force_metadata_update()
+        await asyncio.sleep(AGAIN_S)
 
 
 _leftover: set[asyncio.Task[None]] = set()

@@ -1,5 +1,5 @@
 """A TCP proxy before a broker that knows where a Kafka frame begins, so that a test can hold one kind of answer, cut it off,
-or hold, delay or refuse all that goes one way.
+change it, or hold, delay or refuse all that goes one way.
 
 Protocol: each request is a length, then api key, api version and correlation id; each answer a length, then that
 correlation id. An answer that is held holds all that come behind it on its connection, as a network would.
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
 
-__all__ = ["Api", "Cut", "Hold", "KafkaProxy", "Manner", "Moment", "Trouble", "Way"]
+__all__ = ["Api", "Cut", "Hold", "KafkaProxy", "Manner", "Moment", "Rewrite", "Trouble", "Way"]
 
 
 class Api(IntEnum):
@@ -20,6 +20,7 @@ class Api(IntEnum):
     PRODUCE = 0
     FETCH = 1
     LIST_OFFSETS = 2
+    METADATA = 3
     OFFSET_COMMIT = 8
 
 
@@ -39,6 +40,27 @@ class Hold:
     async def wait(self) -> None:
         self.held.set()
         await self._released.wait()
+
+
+class Rewrite:
+    """Puts another answer in place of the broker's, to the next so many requests of one kind. `count` counts them.
+
+    change: is given the request's version and the answer, both without their headers' correlation id; returns the answer.
+    """
+
+    def __init__(self, api: Api, times: int, change: Callable[[int, bytes], bytes]) -> None:
+        self.count = 0
+        self._api = api
+        self._times = times
+        self._change = change
+
+    def of(self, request: bytes, frame: bytes) -> bytes:
+        """What goes on in place of that frame, which answers the request."""
+        api, version = struct.unpack_from(">hh", request)
+        if api != self._api or self.count == self._times:
+            return frame
+        self.count += 1
+        return frame[:4] + self._change(version, frame[4:])
 
 
 class Moment(StrEnum):
@@ -127,6 +149,7 @@ class KafkaProxy:
         self._holds: list[Hold] = []
         self._cuts: list[Cut] = []
         self._troubles: list[Trouble] = []
+        self._rewrites: list[Rewrite] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -156,11 +179,15 @@ class KafkaProxy:
         """From now on all that goes through meets it, until it is lifted. Proxies may share one."""
         self._troubles.append(trouble)
 
+    def rewrite(self, rewrite: Rewrite) -> None:
+        """From now on."""
+        self._rewrites.append(rewrite)
+
     def _cut_now(self, moment: Moment, request: bytes) -> bool:
         return any(cut.now(moment, request) for cut in self._cuts)
 
     def release(self) -> None:
-        """Hold, cut and disturb nothing any more."""
+        """Hold, cut, rewrite and disturb nothing any more."""
         for hold in self._holds:
             hold.release()
         for trouble in self._troubles:
@@ -168,6 +195,7 @@ class KafkaProxy:
         self._holds.clear()
         self._troubles.clear()
         self._cuts.clear()
+        self._rewrites.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if any(trouble.refuses_connections for trouble in self._troubles):
@@ -202,6 +230,8 @@ class KafkaProxy:
                     await hold.wait()
             if self._cut_now(Moment.BEFORE_ANSWER, request) or not await self._passes(Way.ANSWERS, frame):
                 return
+            for rewrite in self._rewrites:
+                frame = rewrite.of(request, frame)
             writer.write(struct.pack(">i", len(frame)) + frame)
             await writer.drain()
 
