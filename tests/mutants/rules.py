@@ -183,12 +183,13 @@ RULES = (
         Edit(
             PARTITION,
             "token = await self._fence()\n",
-            "early = await self._ends_now(None)\n        token = await self._fence()\n",
+            "early = await self._ends_now(PartitionReader(self.number, Positions()), -1)\n        token = await self._fence()\n",
         ),
         Edit(
             PARTITION,
-            "        ends = await self._ends_now(reader)\n",
-            "        ends = early\n",
+            "        self._ends, self._reader = await self._ends_now(reader, token), reader\n",
+            "        ends = early._replace(deliveries=max(early.deliveries, token + 1))\n"
+            "        self._ends, self._reader = ends, reader\n",
         ),
         tests=TIMING,
     ),
