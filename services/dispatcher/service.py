@@ -48,6 +48,8 @@ TWIN_S = 60.0
 CONNECT_PAUSE_S = 0.5
 MEASURE_S = 10.0
 """Between two looks at a clock that was found wrong."""
+WRONG_CLOCK = "no step is closed for its deadline, and behind, no hook is called whose deadline is as near"
+"""What is not done meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Dispatcher:
         self._random = random
         self._watch = LogWatch(check_log, clock)
         self._causes = LostCauses(clock)
-        self._skew = ClockSkew(clock, settings.max_clock_skew, "no step is closed for its deadline")
+        self._skew = ClockSkew(clock, settings.max_clock_skew, WRONG_CLOCK)
         self._measured_at = clock.monotonic()
         self._measuring: asyncio.Task[None] | None = None
         self._make_sender = make_sender

@@ -74,7 +74,7 @@ class Worker:
         self._sealing: set[str] = set()
         """Chains whose StepSealed was sent and not read back."""
         self._held: set[str] = set()
-        """Chains that would be closed for their deadline, were our clock right."""
+        """Chains that wait for our clock to be right: to be closed for their deadline, or for a POST that has time for an answer."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- reading
@@ -191,6 +191,8 @@ class Worker:
             self.timers.set(chain_id, action.until)
         elif not self._decisions.unread.blocks(chain_id, action.step):
             match action:
+                case Post() if self._is_behind_deadline(chain):
+                    self._held.add(chain_id)
                 case Post():
                     self._posting.queue(chain, action)
                 case Close() if self._around.skew.doubtful:
@@ -203,6 +205,10 @@ class Worker:
                     self._decisions.append(ChainHalted(reason=reason, **self.about(chain, step)))
                 case Complete(step):
                     self._decisions.append(ChainCompleted(**self.about(chain, step)))
+
+    def _is_behind_deadline(self, chain: Chain) -> bool:
+        """Would a callback URL that is signed now have expired, by the brokers' time, before its receiver sees it?"""
+        return -self._around.skew.ahead_ms >= chain.plan.callback_deadline_s * 1000 and self._around.skew.doubtful
 
     def _refused(self, event: Decision | StepSealed, error: Exception) -> None:
         self._sealing.discard(event.chain_id)

@@ -122,7 +122,7 @@ async def give_right(cluster: Cluster, topic: Topic) -> None:
 
 
 async def make_anew(cluster: Cluster, topic: Topic, partitions: int) -> None:
-    """Delete the topic, with what lies in it, and make it again as it was made before."""
+    """Delete the topic, with what lies in it, make it again as it was made before, and wait until it is there."""
     if isinstance(cluster, MemoryBroker):
         cluster.make_anew(topic)
         return
@@ -131,6 +131,8 @@ async def make_anew(cluster: Cluster, topic: Topic, partitions: int) -> None:
     name = cluster.connection.name(topic)
     async with _admin(cluster) as admin:
         await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config_of(topic, 1))])
+        while name not in await admin.list_topics():  # noqa: ASYNC110 - a broker hears of it from the controller a moment later
+            await asyncio.sleep(0.05)
 
 
 async def delete(cluster: KafkaCluster, topic: Topic) -> None:

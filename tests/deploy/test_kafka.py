@@ -72,11 +72,11 @@ def test_an_acl_names_one_thing_and_no_more(user: str) -> None:
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_the_dispatchers_group_is_joined_by_dispatchers_and_seen_by_callbacks(user: str) -> None:
+def test_the_dispatchers_group_is_joined_by_dispatchers_and_seen_by_those_who_ask_for_it(user: str) -> None:
     groups = {
         acl["resource"]["name"]: set(acl["operations"]) for acl in acls(user) if acl["resource"]["type"] == "group"
     }
-    own = {"dispatcher": {"Describe", "Read"}, "callbacks": {"Describe"}}
+    own = {"dispatcher": {"Describe", "Read"}, "callbacks": {"Describe"}, "topics": {"Describe"}}
 
     assert groups == ({f"hookline.{DISPATCHER_GROUP}": own[user]} if user in own else {})
 

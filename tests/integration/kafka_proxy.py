@@ -1,4 +1,5 @@
-"""A TCP proxy before a broker that knows where a Kafka frame begins, so that a test can hold one kind of answer, or cut it off.
+"""A TCP proxy before a broker that knows where a Kafka frame begins, so that a test can hold one kind of answer, cut it off,
+or hold, delay or refuse all that goes one way.
 
 Protocol: each request is a length, then api key, api version and correlation id; each answer a length, then that
 correlation id. An answer that is held holds all that come behind it on its connection, as a network would.
@@ -10,7 +11,7 @@ import struct
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
 
-__all__ = ["Api", "Cut", "Hold", "KafkaProxy", "Moment"]
+__all__ = ["Api", "Cut", "Hold", "KafkaProxy", "Manner", "Moment", "Trouble", "Way"]
 
 
 class Api(IntEnum):
@@ -65,14 +66,67 @@ class Cut:
         return True
 
 
+class Way(StrEnum):
+    """A direction, as seen from the client."""
+
+    REQUESTS = "requests"
+    ANSWERS = "answers"
+
+
+class Manner(StrEnum):
+    """What becomes of all that goes one way."""
+
+    HOLD = "hold"
+    """Nothing goes on until it is lifted; then all does, even where its client has given up."""
+    DELAY = "delay"
+    """Each frame goes on some time later, and what is behind it after it: a slow line."""
+    REFUSE = "refuse"
+    """The connection is cut. Of requests: before the broker has any of it, and none is taken; of answers: when the broker has done it."""
+
+
+class Trouble:
+    """What a proxy does to all that goes one way, until `lift`. `frames` and `size` count what met it."""
+
+    def __init__(self, way: Way, manner: Manner, delay_s: float = 0.0) -> None:
+        self.way = way
+        self.manner = manner
+        self.frames = 0
+        self.size = 0
+        self._delay_s = delay_s
+        self._lifted = asyncio.Event()
+
+    def lift(self) -> None:
+        self._lifted.set()
+
+    @property
+    def refuses_connections(self) -> bool:
+        return self.manner is Manner.REFUSE and self.way is Way.REQUESTS and not self._lifted.is_set()
+
+    async def passes(self, way: Way, size: int) -> bool:
+        """Return when it may go on: true; or false: its connection is to be cut."""
+        if way is not self.way or self._lifted.is_set():
+            return True
+        self.frames += 1
+        self.size += size
+        match self.manner:
+            case Manner.HOLD:
+                await self._lifted.wait()
+            case Manner.DELAY:
+                await asyncio.sleep(self._delay_s)
+            case Manner.REFUSE:
+                return False
+        return True
+
+
 class KafkaProxy:
     """Listens on loopback; `port` is what the broker must advertise for the listener at `target`."""
 
     def __init__(self, port: int, target: int) -> None:
         self.port = port
-        self._target = target
+        self.target = target
         self._holds: list[Hold] = []
         self._cuts: list[Cut] = []
+        self._troubles: list[Trouble] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -98,19 +152,29 @@ class KafkaProxy:
         self._cuts.append(cut)
         return cut
 
+    def disturb(self, trouble: Trouble) -> None:
+        """From now on all that goes through meets it, until it is lifted. Proxies may share one."""
+        self._troubles.append(trouble)
+
     def _cut_now(self, moment: Moment, request: bytes) -> bool:
         return any(cut.now(moment, request) for cut in self._cuts)
 
     def release(self) -> None:
-        """Hold and cut nothing any more."""
+        """Hold, cut and disturb nothing any more."""
         for hold in self._holds:
             hold.release()
+        for trouble in self._troubles:
+            trouble.lift()
         self._holds.clear()
+        self._troubles.clear()
         self._cuts.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if any(trouble.refuses_connections for trouble in self._troubles):
+            writer.transport.abort()
+            return
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self._target)
+            from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self.target)
             asked: dict[int, bytes] = {}
             pumps = {
                 asyncio.create_task(self._requests(reader, to_broker, asked)),
@@ -120,6 +184,9 @@ class KafkaProxy:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pumps:
                 pump.cancel()
+            await asyncio.gather(
+                *pumps, return_exceptions=True
+            )  # else each broken connection is told on standard error
             self._tasks -= pumps
             to_broker.close()
         writer.close()
@@ -133,7 +200,7 @@ class KafkaProxy:
             for hold in list(self._holds):
                 if struct.unpack_from(">h", request)[0] == hold.api and hold.matches(request):
                     await hold.wait()
-            if self._cut_now(Moment.BEFORE_ANSWER, request):
+            if self._cut_now(Moment.BEFORE_ANSWER, request) or not await self._passes(Way.ANSWERS, frame):
                 return
             writer.write(struct.pack(">i", len(frame)) + frame)
             await writer.drain()
@@ -148,9 +215,17 @@ class KafkaProxy:
                 writer.write(whole[: len(whole) // 2])
                 await writer.drain()
                 return
+            if not await self._passes(Way.REQUESTS, frame):
+                return
             asked[struct.unpack_from(">i", frame, 4)[0]] = frame
             writer.write(whole)
             await writer.drain()
+
+    async def _passes(self, way: Way, frame: bytes) -> bool:
+        for trouble in list(self._troubles):
+            if not await trouble.passes(way, len(frame)):
+                return False
+        return True
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

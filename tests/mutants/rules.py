@@ -644,6 +644,15 @@ RULES = (
         tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
     ),
     rule(
+        "a hook is called with a callback URL that has expired, by a clock that is known to be behind",
+        Edit(
+            WORKER,
+            "                case Post() if self._is_behind_deadline(chain):",
+            "                case Post() if False:",
+        ),
+        tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_behind_makes_no_post_whose_callback_url_has_expired",
+    ),
+    rule(
         "what a wrong clock held up stays so once it is right",
         Edit(WORKER, "        if self._held and not self._around.skew.doubtful:", "        if False:"),
         tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",

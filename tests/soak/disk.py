@@ -1,5 +1,6 @@
 """A disk of a limited size for the broker, to be filled and freed: a tmpfs, which needs a mount namespace of our own."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,11 @@ class SmallDisk:
         with suppress(OSError), self._ballast.open("wb", buffering=0) as file:
             while file.write(CHUNK):
                 pass
+
+    def left(self) -> int:
+        """Bytes that can still be written."""
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize
 
     def free(self) -> None:
         self._ballast.unlink(missing_ok=True)

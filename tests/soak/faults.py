@@ -1,19 +1,39 @@
-"""Makes the faults of a plan, each at its time, and writes down when the system was whole again."""
+"""Makes the faults of a plan, each at its time, and writes down what shows it and when the system was whole again."""
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-from hookline.broker import EmbeddedBroker
+from tests.soak import of_brokers, of_disks, of_links, of_services
+from tests.soak.fault_plan import LINK_KINDS, Fault, Kind
 from tests.soak.ledger import Happened, Ledgers, now_ms
-from tests.soak.plan import Fault
 from tests.soak.stage import Stage
 
-__all__ = ["Faults"]
+__all__ = ["MAKERS", "Faults", "not_made"]
 
-FLOW_S = 60.0
+FLOW_S = 90.0
 POLL_S = 0.05
+
+Maker = Callable[[Stage, Fault], Awaitable[str]]
+
+MAKERS: Mapping[Kind, Maker] = {
+    "kill": of_services.end,
+    "leave": of_services.end,
+    "pause": of_services.stop,
+    "zombie": of_services.stop,
+    "skew": of_services.move_clock,
+    "no-descriptors": of_services.exhaust_descriptors,
+    "late-answers": of_links.hold_kind,
+    **dict.fromkeys(LINK_KINDS, of_links.disturb),
+    "kill-broker": of_brokers.kill,
+    "freeze-broker": of_brokers.freeze,
+    "kill-all": of_brokers.kill_all,
+    "kill-controller": of_brokers.kill_controller,
+    "stop-leader": of_brokers.stop_leader,
+    "disk-full": of_disks.fill,
+    "damage": of_disks.damage,
+}
 
 
 class Faults:
@@ -41,67 +61,39 @@ class Faults:
             await self._make(fault)
 
     async def _make(self, fault: Fault) -> None:
-        at = now_ms()
-        await self._disturb(fault)
-        lifted = time.monotonic()
-        await self._whole_again(now_ms())
-        recovery_s = time.monotonic() - lifted
-        self._ledgers.happened.append(Happened(fault.kind, fault.target, at, now_ms(), recovery_s))
         about = f"{fault.kind} {fault.target} {fault.value}".strip()
-        self._say(f"{about}: {fault.lasts_s:.1f} s, whole again {recovery_s:.1f} s later")
+        at = now_ms()
+        proof = await MAKERS[fault.kind](self._stage, fault)
+        lifted = time.monotonic()
+        try:
+            await self._whole_again(now_ms())
+        except TimeoutError as error:
+            raise TimeoutError(f"after {about}: {error}") from None
+        recovery_s = time.monotonic() - lifted
+        self._ledgers.happened.append(Happened(fault.kind, fault.target, at, now_ms(), recovery_s, proof))
+        self._say(f"{about}: {fault.lasts_s:.1f} s, {proof or 'NOT SHOWN'}; whole again {recovery_s:.1f} s later")
 
     async def _whole_again(self, lifted: int) -> None:
         """Every service is ready, and after the fault a push was answered and a hook was called."""
         await self._stage.all_ready()
-        async with asyncio.timeout(FLOW_S):
-            while self._is_busy():
-                answered = any(p.at > lifted and p.status in (200, 202) for p in reversed(self._ledgers.pushed))
-                if answered and self._ledgers.seen and self._ledgers.seen[-1].at > lifted:
-                    return
-                await asyncio.sleep(POLL_S)
-
-    async def _disturb(self, fault: Fault) -> None:
-        stage, target = self._stage, fault.target
-        match fault.kind:
-            case "kill" | "skew" | "leave":
-                await stage.end(target, signal.SIGTERM if fault.kind == "leave" else signal.SIGKILL)
-                await asyncio.sleep(fault.lasts_s)
-                await stage.start(target, int(fault.value) if fault.kind == "skew" else None)
-            case "pause" | "zombie":
-                stage.signal(target, signal.SIGSTOP)
-                await asyncio.sleep(fault.lasts_s)
-                stage.signal(target, signal.SIGCONT)
-            case "late-answers":
-                async with stage.late_answers(target, fault.value):
-                    await asyncio.sleep(fault.lasts_s)
-            case "kill-broker":
-                await _kill(stage.brokers[int(target) - 1], fault.lasts_s)
-            case "kill-controller":
-                await _kill(stage.controller(), fault.lasts_s)
-            case "disk-full":
-                await self._fill_disk(fault.lasts_s)
-            case "slow-broker":
-                await _freeze(stage.brokers[int(target) - 1], fault.lasts_s)
-            case other:
-                raise ValueError(f"no such fault: {other}")
-
-    async def _fill_disk(self, lasts_s: float) -> None:
-        """The broker dies of it, or is ended when there is room again: it may be half dead."""
-        assert self._stage.disk is not None
-        await asyncio.to_thread(self._stage.disk.fill)
-        await asyncio.sleep(lasts_s)
-        self._stage.disk.free()
-        await _kill(self._stage.brokers[0], 0.0)
+        try:
+            async with asyncio.timeout(FLOW_S):
+                while self._is_busy():
+                    answered = any(p.at > lifted and p.status in (200, 202) for p in reversed(self._ledgers.pushed))
+                    if answered and self._ledgers.seen and self._ledgers.seen[-1].at > lifted:
+                        return
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            raise TimeoutError(f"no push was answered, or no hook called, within {FLOW_S:g} s") from None
 
 
-async def _kill(broker: EmbeddedBroker, lasts_s: float) -> None:
-    await asyncio.to_thread(broker.kill)
-    await asyncio.sleep(lasts_s)
-    await asyncio.to_thread(broker.start)
-
-
-async def _freeze(broker: EmbeddedBroker, lasts_s: float) -> None:
-    assert broker.process is not None
-    broker.process.send_signal(signal.SIGSTOP)
-    await asyncio.sleep(lasts_s)
-    broker.process.send_signal(signal.SIGCONT)
+def not_made(planned: Sequence[Fault], happened: Sequence[Happened], *, may_fill: bool) -> Iterator[str]:
+    """Findings: faults that nothing shows, and kinds that were planned and never made. may_fill: there is a disk to be filled."""
+    for fault in happened:
+        if not fault.proof:
+            about = f"{fault.kind} {fault.target}".strip()
+            yield f"fault {about}: nothing shows that it was really made"
+    made = Counter(fault.kind for fault in happened)
+    for kind in sorted({fault.kind for fault in planned if may_fill or fault.kind != "disk-full"}):
+        if not made[kind]:
+            yield f"fault {kind}: it was planned, and never made"

@@ -4,11 +4,11 @@ A finding is a sentence that begins with the invariant's number, or with `lost`,
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.soak.ledger import Ledgers
-from tests.soak.naive import ATTEMPTS, ChainSeen, Log
+from tests.soak.naive import ATTEMPTS, ChainSeen, Damage, Log
 from tests.soak.repeats import NEVER_ARRIVED, Repeats, count_repeats
 
 __all__ = ["Judgement", "Standing", "compare", "judge"]
@@ -27,18 +27,22 @@ class Judgement:
     repeats: Repeats
 
 
-def judge(log: Log, chains: dict[str, ChainSeen], ledgers: Ledgers, now: int) -> Judgement:
-    """`chains`: the naive fold of `log`; `now` (Unix ms): when everything was quiet."""
+def judge(
+    log: Log, chains: dict[str, ChainSeen], ledgers: Ledgers, now: int, damaged: Sequence[Damage] = ()
+) -> Judgement:
+    """`chains`: the naive fold of `log`; `now` (Unix ms): when everything was quiet; `damaged`: what a disk took is not in the log,
+    and nobody's fault."""
+    taken = [entry for damage in damaged for entry in damage.lost]
     lost = [
-        *_lost_pushes(log, ledgers),
-        *_lost_verdicts(log, ledgers),
+        *_lost_pushes([*log, *taken], ledgers),
+        *_lost_verdicts([*log, *taken], ledgers),
         *_lost_orders(log, chains, ledgers),
         *_never_posted(chains, ledgers),
     ]
     repeats = count_repeats(log, chains, ledgers)
     findings = [
         *lost,
-        *_overruled(chains, ledgers),
+        *_overruled(chains, ledgers, taken),
         *_run_twice(log, ledgers),
         *_uncaused(chains, ledgers),
         *_unseen(chains, ledgers),
@@ -101,10 +105,13 @@ def _run_twice(log: Log, ledgers: Ledgers) -> Iterator[str]:
             yield f"fold {push_id}: {wanted} runs were asked for, and {count} began"
 
 
-def _overruled(chains: dict[str, ChainSeen], ledgers: Ledgers) -> Iterator[str]:
-    """I4: what was answered 200 is the first verdict or equal to it, and no clock overrules it."""
+def _overruled(chains: dict[str, ChainSeen], ledgers: Ledgers, taken: Log) -> Iterator[str]:
+    """I4: what was answered 200 is the first verdict or equal to it, and no clock overrules it. taken: by a disk."""
+    excused = {(e.event["chain_id"], e.event["step"], e.event["state"]) for e in taken if e.kind == "CallbackReceived"}
     for call in ledgers.called:
         if call.status != 200 or (chain := chains.get(call.chain_id)) is None:
+            continue
+        if (call.chain_id, call.step, call.state) in excused:
             continue
         first = chain.verdicts.get(call.step)
         if call.step in chain.seals:

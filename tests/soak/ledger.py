@@ -55,13 +55,17 @@ class Ordered:
 
 @dataclass(frozen=True)
 class Happened:
-    """A fault as it was made: from `began` until everything was ready again; `recovery_s` after it was lifted."""
+    """A fault as it was made: from `began` until everything was ready again; `recovery_s` after it was lifted.
+
+    `proof`: what shows that it was really made, in words; "" where nothing does.
+    """
 
     kind: str
     target: str
     began: int
     ended: int
     recovery_s: float
+    proof: str
 
 
 @dataclass

@@ -5,12 +5,13 @@ by itself, in the order of its offsets.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-__all__ = ["LOGS", "ChainSeen", "Entry", "Log", "fold", "read_log"]
+__all__ = ["LOGS", "ChainSeen", "Damage", "Entry", "Log", "fold", "read_log"]
 
 LOGS = ("pushes", "callbacks", "commands", "deliveries")
 BACK_MS = 3_600_000
@@ -34,6 +35,17 @@ class Entry:
 Log: TypeAlias = list[Entry]
 
 
+@dataclass(frozen=True)
+class Damage:
+    """A batch of which a disk changed a byte, and the records that it had: an operator let everybody pass over them."""
+
+    topic: str
+    partition: int
+    first: int
+    until: int
+    lost: tuple[Entry, ...]
+
+
 @dataclass
 class ChainSeen:
     """One chain as the whole log says it. `verdicts`: step to (offset, state); `end`: (reason or completed, step).
@@ -53,8 +65,10 @@ class ChainSeen:
     """Unix ms: until when something may still be waited for: a verdict's deadline or a retry."""
 
 
-async def read_log(servers: str, prefix: str, topics: tuple[str, ...] = (*LOGS, "quarantine")) -> Log:
-    """Everything that lies there now, and whether each decision counts."""
+async def read_log(
+    servers: str, prefix: str, topics: tuple[str, ...] = (*LOGS, "quarantine"), damaged: Sequence[Damage] = ()
+) -> Log:
+    """Everything that lies there now but for what is damaged, and whether each decision counts."""
     consumer = AIOKafkaConsumer(
         *(prefix + topic for topic in topics),
         bootstrap_servers=servers,
@@ -65,6 +79,9 @@ async def read_log(servers: str, prefix: str, topics: tuple[str, ...] = (*LOGS, 
     try:
         ends = await consumer.end_offsets(consumer.assignment())
         raws: list[Any] = []
+        for damage in sorted(damaged, key=lambda it: it.first):
+            if damage.topic in topics:
+                raws += await _up_to(consumer, TopicPartition(prefix + damage.topic, damage.partition), damage)
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             for batch in (await consumer.getmany(timeout_ms=500)).values():
                 raws += batch
@@ -72,6 +89,16 @@ async def read_log(servers: str, prefix: str, topics: tuple[str, ...] = (*LOGS, 
         await consumer.stop()
     raws.sort(key=lambda raw: (raw.topic, raw.partition, raw.offset))
     return _judged(raws, prefix)
+
+
+async def _up_to(consumer: AIOKafkaConsumer, place: TopicPartition, damage: Damage) -> list[Any]:
+    """What lies before it; the next is what lies behind it. One by one: a batch is looked into when its first record is wanted."""
+    raws: list[Any] = []
+    while await consumer.position(place) < damage.first:
+        for batch in (await consumer.getmany(place, timeout_ms=500, max_records=1)).values():
+            raws += batch
+    consumer.seek(place, damage.until)
+    return raws
 
 
 def _judged(raws: list[Any], prefix: str) -> Log:

@@ -1,7 +1,7 @@
 """People at the console: they cancel chains and run them again; each request is made again until it is answered."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
@@ -32,8 +32,8 @@ class Operators:
         self._headers = headers
         self._ledgers = ledgers
 
-    async def run(self, orders: Sequence[OrderPlan]) -> None:
-        """Return when the last order is answered, or given up."""
+    async def run(self, orders: Sequence[OrderPlan], is_over: Callable[[float], bool]) -> None:
+        """Return when the last order is answered, or given up. is_over: as for `Registries.run`."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with (
@@ -42,6 +42,8 @@ class Operators:
         ):
             for order in orders:
                 await asyncio.sleep(max(0.0, began + order.at_s - loop.time()))
+                if is_over(order.at_s):
+                    return
                 if recent := self._ledgers.seen[-RECENT[order.action] :]:
                     chosen = recent[int(order.which * len(recent))].webhook_id.rpartition("-")[0]
                     group.create_task(self._order(http, order, chosen))

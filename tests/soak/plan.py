@@ -3,46 +3,23 @@
 Times `at_s` are seconds from the start of the load.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-__all__ = [
-    "DISPATCHERS",
-    "SERVICES",
-    "TIMEOUTS_S",
-    "Fault",
-    "Kind",
-    "OrderPlan",
-    "PipelinePlan",
-    "Plan",
-    "PushPlan",
-    "make_plan",
-]
+from tests.soak.fault_plan import SERVICES, SKEW_MS, Fault, Kind, kinds_of, make_faults
 
-DISPATCHERS = ("dispatcher-a", "dispatcher-b")
-SERVICES = ("ingress", "callbacks", "console", *DISPATCHERS)
+__all__ = ["TIMEOUTS_S", "OrderPlan", "PipelinePlan", "Plan", "PushPlan", "make_plan"]
+
 REPOSITORIES = 6
 PUSHES_PER_S = 2.0
 ORDERS_PER_S = 0.2
 REPEATED = 0.08
 """Share of pushes that their registry sends once more, some time after it was answered."""
+LATE_FACTOR, LATE_S = 3.0, 120.0
+"""How much longer a run may take than it should, where recoveries take long."""
 TIMEOUTS_S = (1, 2, 3)
 """Of hooks: how long a POST may be open."""
-SKEW_MS = 2_000
-SESSION_S = 3.0
-"""A dispatcher that says nothing for longer loses its partitions to the other."""
-
-Kind = str
-"""kill, pause, skew: any service; zombie, leave: a dispatcher; late-answers: one service's; kill-broker, kill-controller, slow-broker; disk-full: the only broker's."""
-
-KINDS_OF_ONE = (
-    "kill", "pause", "zombie", "kill-broker", "leave", "kill", "slow-broker", "late-answers", "disk-full", "skew",
-)  # fmt: skip
-KINDS_OF_THREE = (
-    "kill", "kill-broker", "zombie", "kill-controller", "pause", "kill-broker", "leave", "slow-broker",
-    "kill-broker", "skew",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,20 +56,12 @@ class OrderPlan:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """`target`: a service, or a broker's number; `value`: the new skew in ms, or what is held back by its api's name."""
-
-    at_s: float
-    kind: Kind
-    target: str
-    lasts_s: float
-    value: str = ""
-
-
-@dataclass(frozen=True)
 class Plan:
+    """`pushes` and `orders` go on beyond `seconds`: they come until the last fault is recovered from."""
+
     seed: int
     brokers: int
+    seconds: float
     pipelines: tuple[PipelinePlan, ...]
     pushes: tuple[PushPlan, ...]
     orders: tuple[OrderPlan, ...]
@@ -101,18 +70,21 @@ class Plan:
     """How much each service's clock is off from the start on."""
 
 
-def make_plan(seed: int, seconds: float, brokers: int = 1, *, faults: bool = True) -> Plan:
-    """`seconds`: how long pushes and faults come; what they began goes on after it."""
+def make_plan(seed: int, seconds: float, brokers: int = 1, *, kinds: Sequence[Kind] | None = None) -> Plan:
+    """`seconds`: how long pushes and faults come; what they began goes on after it. `kinds`: of faults, in any order; None: all; (): none."""
+    kinds = [kind for kind in kinds_of(brokers) if kinds is None or kind in kinds]
+    longest = seconds * LATE_FACTOR + LATE_S
     # A source of its own for each part: a change to one leaves the others as they were.
     drawn = {part: Random(f"{seed}/{part}") for part in ("pipelines", "pushes", "orders", "faults", "skews")}
-    skews = {name: drawn["skews"].randint(-SKEW_MS, SKEW_MS) for name in SERVICES} if faults else {}
+    skews = {name: drawn["skews"].randint(-SKEW_MS, SKEW_MS) for name in SERVICES} if kinds else {}
     return Plan(
         seed,
         brokers,
+        seconds,
         tuple(_pipelines(drawn["pipelines"])),
-        tuple(sorted(_pushes(drawn["pushes"], seconds), key=lambda push: push.at_s)),
-        tuple(_orders(drawn["orders"], seconds)),
-        tuple(_faults(drawn["faults"], seconds, brokers)) if faults else (),
+        tuple(sorted(_pushes(drawn["pushes"], longest), key=lambda push: push.at_s)),
+        tuple(_orders(drawn["orders"], longest)),
+        tuple(make_faults(drawn["faults"], seconds, brokers, kinds)),
         skews,
     )
 
@@ -147,38 +119,3 @@ def _orders(random: Random, seconds: float) -> Iterator[OrderPlan]:
     while (at := at + random.expovariate(ORDERS_PER_S)) < seconds:
         number += 1
         yield OrderPlan(at, random.choice(("cancel", "run")), random.random(), f"order-{number}")
-
-
-def _faults(random: Random, seconds: float, brokers: int) -> Iterator[Fault]:
-    """One after the other, each kind in turn from a place that the seed gives, while there is load to disturb."""
-    kinds = KINDS_OF_ONE if brokers == 1 else KINDS_OF_THREE
-    turn, broker, at = random.randrange(len(kinds)), random.randrange(brokers), random.uniform(3.0, 6.0)
-    while True:
-        kind = kinds[turn % len(kinds)]
-        broker = broker % brokers + 1 if kind == "kill-broker" else broker
-        fault = _fault(random, kind, at, str(max(1, broker)))
-        if at + fault.lasts_s > seconds:
-            return
-        yield fault
-        at += fault.lasts_s + random.uniform(3.0, 8.0)
-        turn += 1
-
-
-def _fault(random: Random, kind: Kind, at: float, broker: str) -> Fault:
-    """`broker`: the number of the one whose turn it is."""
-    match kind:
-        case "kill":
-            return Fault(at, kind, random.choice(SERVICES), random.uniform(0.0, 2.0))
-        case "pause":
-            return Fault(at, kind, random.choice(SERVICES), random.uniform(0.5, SESSION_S - 0.5))
-        case "skew":
-            return Fault(at, kind, random.choice(SERVICES), 0.5, str(random.randint(-SKEW_MS, SKEW_MS)))
-        case "zombie":
-            return Fault(at, kind, random.choice(DISPATCHERS), SESSION_S + random.uniform(2.0, 5.0))
-        case "leave":
-            return Fault(at, kind, random.choice(DISPATCHERS), random.uniform(1.0, 5.0))
-        case "late-answers":
-            service = random.choice(("ingress", "callbacks", "dispatcher"))
-            return Fault(at, kind, service, random.uniform(1.0, 7.0), random.choice(("PRODUCE", "FETCH")))
-        case _:
-            return Fault(at, kind, "" if kind == "kill-controller" else broker, random.uniform(0.5, 4.0))

@@ -11,6 +11,7 @@ from hookline.chain.fold import PartitionFold
 from hookline.clock import SystemClock
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions
+from hookline.log.skips import skip_of
 from services.ingress.rereading import Rereader
 from tests.soak.judge import Standing
 from tests.soak.stage import PREFIX, Stage
@@ -40,6 +41,8 @@ async def product_fold(stage: Stage) -> dict[str, Standing | None]:
             for topic in LOGS:
                 while records := await partition.more(topic):
                     reader.offer(topic, records)
+                    for skip in filter(None, map(skip_of, records)):
+                        reader.skip(skip)
             for read in reader.read():
                 if read.valid:
                     fold.fold(read.record.event, read.record.offset, read.record.timestamp)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 
 import aiohttp
 from aiohttp import web
@@ -62,7 +63,8 @@ class Receivers:
         reaction = react(self._seed, body["push_data"]["tag"], pipeline, step, self._counts[webhook_id])
         url, deadline_s = body["callback_url"], float(request.match_info["deadline"])
         for call in reaction.early:
-            await asyncio.wait_for(self._call(url, webhook_id, call), PATIENCE_S)
+            with suppress(TimeoutError):  # callbacks may be stopped for longer
+                await asyncio.wait_for(self._call(url, webhook_id, call), PATIENCE_S)
         for call in reaction.later:
             wait_s = call.after_s + (deadline_s if call.late else 0.0)
             task = asyncio.create_task(self._call_after(max(0.0, wait_s), url, webhook_id, call))

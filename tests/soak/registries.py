@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
@@ -59,8 +59,8 @@ class Registries:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._ledgers = ledgers
 
-    async def run(self, pushes: Sequence[PushPlan]) -> None:
-        """Return when the last push is answered, or given up."""
+    async def run(self, pushes: Sequence[PushPlan], is_over: Callable[[float], bool]) -> None:
+        """Return when the last push is answered, or given up. is_over: is nothing more to come at that time of the plan?"""
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with (
@@ -69,6 +69,8 @@ class Registries:
         ):
             for push in pushes:
                 await asyncio.sleep(max(0.0, began + push.at_s - loop.time()))
+                if is_over(push.at_s):
+                    return
                 group.create_task(self._push(http, push))
 
     async def _push(self, http: aiohttp.ClientSession, push: PushPlan) -> None:

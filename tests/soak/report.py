@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from tests.soak.judge import Judgement
 from tests.soak.ledger import Ledgers
-from tests.soak.naive import ChainSeen
+from tests.soak.naive import ChainSeen, Damage
 from tests.soak.plan import Plan
 
 __all__ = ["Report", "make_report"]
@@ -21,6 +22,10 @@ NO_SMALL_DISK = "disk full: not made (a disk of a limited size needs `unshare --
 @dataclass(frozen=True)
 class Report:
     """`longest_recovery_s`: from when a fault was lifted until every service was ready. `ends`: chains by how they ended.
+
+    `faults`: how often each kind was made, and seen to be; `planned`: how often it was to be made.
+
+    `damaged`: records of the only copy of a batch that was damaged: they are excused, and not among the lost.
 
     `checkpoints`: partitions whose last snapshot was compared with the fold."""
 
@@ -34,10 +39,12 @@ class Report:
     explained_by: dict[str, int]
     lost: int
     faults: dict[str, int]
+    planned: dict[str, int]
     longest_recovery_s: float
     ends: dict[str, int]
     unanswered: dict[str, int]
     checkpoints: int
+    damaged: int
     findings: tuple[str, ...]
 
     def write(self, file: Path) -> None:
@@ -54,8 +61,9 @@ class Report:
             "  of them unexplained": self.unexplained_duplicates,
             "unanswered, so unknown": _words(self.unanswered),
             "lost": self.lost,
+            "taken by damaged batches": self.damaged,
             "partitions with a checkpoint": self.checkpoints,
-            "faults": _words(self.faults),
+            "faults seen": f"{sum(self.faults.values())} of {sum(self.planned.values())} ({_words(self.faults)})",
             "": "" if "disk-full" in self.faults else NO_SMALL_DISK,
             "longest recovery": f"{self.longest_recovery_s:.1f} s",
             "findings": len(self.findings),
@@ -74,10 +82,10 @@ def make_report(
     judgement: Judgement,
     findings: list[str],
     checkpoints: int,
+    damaged: Sequence[Damage] = (),
 ) -> Report:
-    """`findings`: those of the judgement and all others. A clock that was off from the start is a fault, too."""
-    faults = Counter(fault.kind for fault in ledgers.happened)
-    faults["skew"] += sum(map(bool, plan.skews_ms.values()))
+    """`findings`: those of the judgement and all others."""
+    faults = Counter(fault.kind for fault in ledgers.happened if fault.proof)
     return Report(
         seed=plan.seed,
         pushes=sum(push.status is not None and push.status < 300 for push in ledgers.pushed),
@@ -88,7 +96,8 @@ def make_report(
         unexplained_duplicates=len(judgement.repeats.unexplained),
         explained_by=judgement.repeats.explained_by,
         lost=judgement.lost,
-        faults={kind: count for kind, count in sorted(faults.items()) if count},
+        faults=dict(sorted(faults.items())),
+        planned=dict(sorted(Counter(fault.kind for fault in plan.faults).items())),
         longest_recovery_s=round(max((fault.recovery_s for fault in ledgers.happened), default=0.0), 1),
         ends=dict(Counter(chain.end[0] if chain.end else "open" for chain in chains.values())),
         unanswered={
@@ -97,6 +106,7 @@ def make_report(
             "orders": sum(order.status is None for order in ledgers.ordered),
         },
         checkpoints=checkpoints,
+        damaged=sum(len(damage.lost) for damage in damaged),
         findings=tuple(findings),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.integration.system import TOKEN
-from tests.soak.faults import Faults
+from tests.soak.faults import Faults, not_made
 from tests.soak.judge import compare, judge
 from tests.soak.ledger import Ledgers, now_ms
 from tests.soak.naive import ChainSeen, fold, read_log
@@ -37,7 +37,7 @@ async def run_soak(plan: Plan, folder: Path, say: Callable[[str], None], *, may_
     await receivers.start()
     try:
         async with stage.running():
-            say(f"{len(stage.brokers)} broker(s) and the services are ready")
+            say(f"{plan.brokers} broker(s) and the services are ready")
             headers = await _make_pipelines(stage, receivers, plan)
             await _load(stage, ledgers, plan, headers, say)
             say("the load is over; waiting for every chain's end")
@@ -53,10 +53,17 @@ async def _load(
     """`headers`: those of someone who is logged in."""
     registries = Registries(stage.url("ingress"), TOKEN, ledgers)
     operators = Operators(stage.url("console"), headers, ledgers)
-    pushing = asyncio.create_task(registries.run(plan.pushes))
-    ordering = asyncio.create_task(operators.run(plan.orders))
+    made = asyncio.Event()
+
+    def is_over(at_s: float) -> bool:
+        """Where recoveries take long the last fault comes late, and there must be something that it disturbs."""
+        return made.is_set() and at_s > plan.seconds
+
+    pushing = asyncio.create_task(registries.run(plan.pushes, is_over))
+    ordering = asyncio.create_task(operators.run(plan.orders, is_over))
     try:
         await Faults(stage, ledgers, lambda: not pushing.done(), say).run(plan.faults)
+        made.set()
         await asyncio.gather(pushing, ordering)
     finally:
         pushing.cancel()
@@ -92,17 +99,17 @@ async def _quiet(stage: Stage, receivers: Receivers) -> None:
     """Return when every chain has ended and no receiver has anything to say, or when that takes too long."""
     deadline = time.monotonic() + QUIET_S
     while time.monotonic() < deadline:
-        chains = fold(await read_log(stage.servers, PREFIX))
+        chains = fold(await read_log(stage.servers, PREFIX, damaged=stage.damaged))
         if not receivers.busy and all(chain.end for chain in chains.values()):
             return
         await asyncio.sleep(LOOK_S)
 
 
 async def _judge(stage: Stage, ledgers: Ledgers, plan: Plan) -> Report:
-    log = await read_log(stage.servers, PREFIX)
+    log = await read_log(stage.servers, PREFIX, damaged=stage.damaged)
     chains = fold(log)
     wrong_rows = await _wrong_rows(stage, chains)
-    judgement = judge(log, chains, ledgers, now_ms())
+    judgement = judge(log, chains, ledgers, now_ms(), stage.damaged)
     audited, checkpoints = await audit(stage, settled=True)
     findings = [
         *judgement.findings,
@@ -110,8 +117,9 @@ async def _judge(stage: Stage, ledgers: Ledgers, plan: Plan) -> Report:
         *wrong_rows,
         *audited,
         *(f"died {said}" for said in stage.died),
+        *not_made(plan.faults, ledgers.happened, may_fill=stage.disk is not None),
     ]
-    return make_report(plan, chains, ledgers, judgement, findings, checkpoints)
+    return make_report(plan, chains, ledgers, judgement, findings, checkpoints, stage.damaged)
 
 
 async def _wrong_rows(stage: Stage, chains: dict[str, ChainSeen]) -> list[str]:

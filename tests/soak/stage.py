@@ -1,7 +1,6 @@
 """The brokers and the services of a soak as processes: started, killed, stopped, woken, and started again when they die."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -11,20 +10,19 @@ from pathlib import Path
 
 import aiohttp
 
-from hookline.broker import EmbeddedBroker, EmbeddedCluster
 from hookline.log.kafka import KafkaCluster
 from hookline.log.topics import create_topics
-from tests.integration.kafka_proxy import Api, KafkaProxy
-from tests.integration.system import MASTER_KEY, PASSWORD, TOKEN, Stand
+from tests.integration.system import MASTER_KEY, PASSWORD, TOKEN
 from tests.kafka import free_broker_port
+from tests.soak.brokers import Brokers
 from tests.soak.disk import SmallDisk
-from tests.soak.plan import SERVICES
+from tests.soak.fault_plan import PARTITIONS, SERVICES
+from tests.soak.naive import Damage
 
-__all__ = ["PARTITIONS", "PREFIX", "Stage"]
+__all__ = ["PREFIX", "ROOT", "Stage"]
 
-PARTITIONS = 4
 PREFIX = "soak."
-READY_S = 60.0
+READY_S = 90.0
 POLL_S = 0.05
 ADMIN_OFFSET = 1000
 ROOT = Path(__file__).parents[2]
@@ -49,23 +47,18 @@ class Stage:
         """None: the broker has the disk that there is."""
         self.died: list[str] = []
         """Services that ended with nobody having killed them."""
+        self.damaged: list[Damage] = []
+        """Batches that no reader gets any more."""
+        self.brokers = Brokers(self.folder / "kafka", brokers, SERVICES)
         self._say = say
         self._skews_ms = dict(skews_ms)
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._watches: set[asyncio.Task[None]] = set()
-        self._proxies: dict[str, KafkaProxy] = {}
-        if brokers == 1:
-            stand = Stand(folder / "kafka")
-            self.brokers: tuple[EmbeddedBroker, ...] = (stand.broker,)
-            names = ("ingress", "callbacks", "dispatcher")
-            self._proxies = {name: KafkaProxy(*stand.proxy_ports[name]) for name in names}
-        else:
-            self.brokers = EmbeddedCluster(folder / "kafka", [_port() for _ in range(brokers)]).brokers
-        self._ports = {name: _port() for name in SERVICES}
+        self._ports = {name: free_broker_port() for name in SERVICES}
 
     @property
     def servers(self) -> str:
-        return ",".join(broker.bootstrap_servers for broker in self.brokers)
+        return self.brokers.servers
 
     @property
     def database(self) -> Path:
@@ -75,8 +68,17 @@ class Stage:
         """Past every proxy."""
         return KafkaCluster(self.servers, PREFIX, client_id="soak")
 
+    def port(self, service: str) -> int:
+        return self._ports[service]
+
+    def admin_port(self, service: str) -> int:
+        return self._ports[service] + ADMIN_OFFSET
+
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self._ports[service]}"
+
+    def log_file(self, service: str) -> Path:
+        return self.folder / f"{service}.log"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Stage"]:
@@ -88,24 +90,24 @@ class Stage:
     async def _started(self) -> AsyncIterator[None]:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2))
         try:
-            await asyncio.gather(*(asyncio.to_thread(broker.start) for broker in self.brokers))
-            for proxy in self._proxies.values():
-                await proxy.start()
-            await create_topics(self.cluster(), partitions=PARTITIONS)
-            await asyncio.gather(*map(self.start, SERVICES))
-            await self.all_ready()
-            yield
+            async with self.brokers.running():
+                try:
+                    await create_topics(self.cluster(), partitions=PARTITIONS)
+                    await asyncio.gather(*map(self.start, SERVICES))
+                    await self.all_ready()
+                    yield
+                finally:
+                    await self._end_services()
         finally:
-            for watch in self._watches:
-                watch.cancel()
-            for process in self._processes.values():
-                if process.returncode is None:
-                    process.kill()
-                await process.wait()
-            for proxy in self._proxies.values():
-                await proxy.stop()
-            await asyncio.gather(*(asyncio.to_thread(broker.stop) for broker in self.brokers))
             await self._http.close()
+
+    async def _end_services(self) -> None:
+        for watch in self._watches:
+            watch.cancel()
+        for process in self._processes.values():
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
     # ---- services
 
@@ -113,10 +115,10 @@ class Stage:
         """`skew_ms`: how much its clock is off from now on."""
         if skew_ms is not None:
             self._skews_ms[service] = skew_ms
-        with (self.folder / f"{service}.log").open("ab") as log:
+        with self.log_file(service).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", MODULES.get(_kind(service), f"services.{service}")),
-                env=self._environment(service),
+                env=self.environment(service),
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -126,40 +128,63 @@ class Stage:
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
 
-    async def end(self, service: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """By that signal; return when it is gone. Nobody starts it again until `start`."""
+    async def end(self, service: str, how: signal.Signals = signal.SIGKILL) -> int:
+        """By that signal; return its code when it is gone. Nobody starts it again until `start`."""
         process = self._processes.pop(service)
         if process.returncode is None:
             process.send_signal(how)
         try:
-            await asyncio.wait_for(process.wait(), 20)
+            return await asyncio.wait_for(process.wait(), 20)
         except TimeoutError:
             self.died.append(f"{service} did not stop within 20 s")
             if _kind(service) == "dispatcher":
                 process.send_signal(signal.SIGUSR1)  # its log says what it waits for
                 await asyncio.sleep(1)
             process.kill()
-            await process.wait()
+            return await process.wait()
+
+    def pid(self, service: str) -> int:
+        return self._processes[service].pid
 
     def signal(self, service: str, what: signal.Signals) -> None:
         process = self._processes[service]
         if process.returncode is None:
             process.send_signal(what)
 
-    async def all_ready(self) -> None:
-        """Raises TimeoutError where one does not get ready."""
-        async with asyncio.timeout(READY_S):
-            while True:
-                if all(await asyncio.gather(*map(self._is_ready, SERVICES))):
-                    return
-                await asyncio.sleep(POLL_S)
+    def skew_ms(self, service: str) -> int:
+        """How much its clock is off."""
+        return self._skews_ms.get(service, 0)
 
-    async def _is_ready(self, service: str) -> bool:
+    async def all_ready(self) -> None:
+        """Raises TimeoutError, which says why, where one does not get ready."""
+        said: dict[str, str] = {}
         try:
-            async with self._http.get(f"http://127.0.0.1:{self._ports[service] + ADMIN_OFFSET}/readyz") as answer:
-                return answer.status == 200
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return False
+            async with asyncio.timeout(READY_S):
+                while True:
+                    for service in SERVICES:
+                        said[service] = await self._why_not_ready(service)
+                    if not any(said.values()):
+                        return
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            raise TimeoutError(f"not ready within {READY_S:g} s: { {k: v for k, v in said.items() if v} }") from None
+
+    async def metric(self, service: str, name: str) -> float | None:
+        """A metric without labels; None where it is not told."""
+        said = await self._admin(service, "metrics")
+        values = [line.split()[1] for line in said[1].splitlines() if line.startswith(f"{name} ")]
+        return float(values[0]) if values else None
+
+    async def _why_not_ready(self, service: str) -> str:
+        status, said = await self._admin(service, "readyz")
+        return "" if status == 200 else f"{status} {said}"
+
+    async def _admin(self, service: str, page: str) -> tuple[int, str]:
+        try:
+            async with self._http.get(f"http://127.0.0.1:{self.admin_port(service)}/{page}") as answer:
+                return answer.status, await answer.text()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return 0, repr(error)
 
     async def _watch(self, service: str, process: asyncio.subprocess.Process) -> None:
         """As a supervisor would: whoever dies by itself is started again, and it is written down."""
@@ -171,16 +196,14 @@ class Stage:
             if self._processes.get(service) is process:
                 await self.start(service)
 
-    def _environment(self, service: str) -> dict[str, str]:
-        proxy = self._proxies.get(_kind(service))
-        servers = f"127.0.0.1:{proxy.port}" if proxy else self.servers
+    def environment(self, service: str) -> dict[str, str]:
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("HOOKLINE_")},
             "HOOKLINE_INGRESS_PORT": str(self._ports["ingress"]),
             "HOOKLINE_CALLBACKS_PORT": str(self._ports["callbacks"]),
             "HOOKLINE_CONSOLE_PORT": str(self._ports["console"]),
             "HOOKLINE_DISPATCHER_PORT": str(self._ports.get(service, 1)),
-            "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": servers,
+            "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": self.brokers.servers_of(service),
             "HOOKLINE_TOPIC_PREFIX": PREFIX,
             "HOOKLINE_PARTITIONS": str(PARTITIONS),
             "HOOKLINE_MASTER_KEYS": MASTER_KEY,
@@ -193,30 +216,6 @@ class Stage:
             "HOOKLINE_CLOCK_SKEW_MS": str(self._skews_ms.get(service, 0)),
         }
 
-    # ---- brokers
-
-    def controller(self) -> EmbeddedBroker:
-        """The active one, as the first broker that is alive has it on its disk."""
-        for number, broker in enumerate(self.brokers, 1):
-            file = self.folder / "kafka" / str(number) / "data" / "__cluster_metadata-0" / "quorum-state"
-            if broker.is_alive() and file.exists():
-                leader = int(json.loads(file.read_text())["leaderId"])
-                return self.brokers[leader - 1] if leader > 0 else broker
-        return self.brokers[0]
-
-    @asynccontextmanager
-    async def late_answers(self, service: str, api: str) -> AsyncIterator[None]:
-        """Within it the broker's answers of that kind do not reach the service; then they all do."""
-        hold = self._proxies[service].hold(Api[api])
-        try:
-            yield
-        finally:
-            hold.release()
-
 
 def _kind(service: str) -> str:
     return service.partition("-")[0]
-
-
-def _port() -> int:
-    return free_broker_port(24000, 25000)

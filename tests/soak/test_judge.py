@@ -7,7 +7,7 @@ import pytest
 
 from tests.soak.judge import Judgement, compare, judge
 from tests.soak.ledger import Called, Happened, Ledgers, Ordered, Pushed, Seen
-from tests.soak.naive import Log, fold
+from tests.soak.naive import Damage, Entry, Log, fold
 from tests.soak.small_log import LATER, ONE, TWO, decision, rerun, seal, small_ledgers, small_log
 
 
@@ -89,20 +89,66 @@ def test_what_was_promised_and_is_gone_counts_as_lost() -> None:
     assert judged(without(small_log(), "pushes", 1), small_ledgers()).lost == 1
 
 
-def test_a_repeat_is_explained_by_a_fault_while_a_post_was_open_and_by_no_other() -> None:
+def fault(kind: str, target: str, began: int, ended: int) -> Happened:
+    return Happened(kind, target, began, ended, 1.0, "seen")
+
+
+def fence(at: int) -> Entry:
+    return Entry("deliveries", 0, 90 + at, at, "Fence", {"owner": "b"})
+
+
+def test_a_repeat_is_explained_by_a_fence_between_the_two_and_each_fence_explains_one() -> None:
     ledgers = small_ledgers()
     ledgers.seen.append(Seen(f"{TWO}-1", 9_000))
-    ledgers.happened.append(Happened("kill", "dispatcher-a", 5_000, 6_000, 1.0))
-    for at in (5_000, 9_500, 11_900):  # the last two: the attempt was open when its dispatcher died, and has no event
-        ledgers.happened[-1] = Happened("kill", "dispatcher-a", at, at + 100, 1.0)
-        repeats = judged(small_log(), ledgers).repeats
-        assert (repeats.duplicates, repeats.explained_by, repeats.unexplained) == (1, {"kill": 1}, ())
+    for at in (1_500, 5_000, 9_000):
+        repeats = judged([*small_log(), fence(at)], ledgers).repeats
+        assert (repeats.duplicates, repeats.explained_by, repeats.unexplained) == (1, {"changed hands": 1}, ())
+    ledgers.happened.append(fault("hold-answers", "dispatcher-b", 3_000, 5_500))
+    assert judged([*small_log(), fence(5_000)], ledgers).repeats.explained_by == {"hold-answers": 1}
+    ledgers.happened[-1] = fault("hold-answers", "ingress", 3_000, 5_500)
+    assert judged([*small_log(), fence(5_000)], ledgers).repeats.explained_by == {"changed hands": 1}
+    ledgers.seen.append(Seen(f"{TWO}-1", 9_000))
+    assert judged([*small_log(), fence(5_000)], ledgers).repeats.unexplained == (f"{TWO}-1",)
+    for outside in (fence(1_400), fence(9_100), replace(fence(5_000), partition=1)):
+        assert judged([*small_log(), outside], ledgers).repeats.unexplained == (f"{TWO}-1", f"{TWO}-1")
+
+
+def test_a_last_attempt_is_explained_by_what_may_break_it_off_while_it_was_open_and_by_no_other() -> None:
+    ledgers = small_ledgers()
+    ledgers.seen.append(Seen(f"{TWO}-1", 9_000))
+    for at in (9_500, 11_900):
+        for kind, target in (("kill", "dispatcher-a"), ("kill-all", ""), ("freeze-broker", "2"), ("damage", "1")):
+            ledgers.happened = [fault(kind, target, at, at + 100)]
+            repeats = judged(small_log(), ledgers).repeats
+            assert (repeats.duplicates, repeats.explained_by, repeats.unexplained) == (1, {kind: 1}, ())
     for other in (
-        Happened("kill", "dispatcher-a", 20_000, 21_000, 1.0),
-        Happened("kill", "console", 5_000, 6_000, 1.0),
+        fault("kill", "dispatcher-a", 5_000, 6_000),  # between the two, and no Fence says that anything changed hands
+        fault("kill", "dispatcher-a", 20_000, 21_000),
+        fault("kill", "console", 9_500, 9_600),
+        fault("refuse-answers", "ingress", 9_500, 9_600),
     ):
-        ledgers.happened[-1] = other
+        ledgers.happened = [other]
         assert judged(small_log(), ledgers).repeats.unexplained == (f"{TWO}-1",)
+
+
+def taken(log: Log, topic: str, offset: int) -> Damage:
+    lost = tuple(entry for entry in log if (entry.topic, entry.offset) == (topic, offset))
+    return Damage(topic, 0, offset, offset + 1, lost)
+
+
+def test_what_a_damaged_batch_had_is_nobodys_fault_and_nothing_else_is_excused() -> None:
+    log = small_log()
+    overruled = Called(TWO, 1, "success", 1, 200)
+    gone, ledgers = without(log, "callbacks", 4), small_ledgers()
+    ledgers.called.append(overruled)
+    assert judge(gone, fold(gone), ledgers, LATER, [taken(log, "callbacks", 4)]).findings == ()
+    assert len(judge(gone, fold(gone), ledgers, LATER, [taken(log, "callbacks", 2)]).findings) >= 2
+    ledgers.called.append(replace(overruled, state="failure"))
+    assert len(judge(gone, fold(gone), ledgers, LATER, [taken(log, "callbacks", 4)]).findings) >= 2
+    gone = without(log, "pushes", 1)
+    said = judge(gone, fold(gone), small_ledgers(), LATER, [taken(log, "pushes", 1)]).findings
+    assert not any(finding.startswith("I1") for finding in said)
+    assert judge(gone, fold(gone), small_ledgers(), LATER, [taken(log, "pushes", 0)]).findings != said
 
 
 def test_another_view_that_differs_is_found() -> None:

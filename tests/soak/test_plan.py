@@ -4,37 +4,86 @@ from itertools import pairwise
 
 import pytest
 
-from tests.soak.plan import DISPATCHERS, SERVICES, SESSION_S, make_plan
+from tests.soak.fault_plan import (
+    DISPATCHERS,
+    KINDS,
+    LONGEST_S,
+    MOVED_S,
+    ONLY_WITH,
+    SERVICES,
+    SESSION_S,
+    SHORTEST_S,
+    kinds_of,
+    longest_stop_s,
+)
+from tests.soak.faults import MAKERS
+from tests.soak.plan import make_plan
 from tests.soak.reaction import ANSWERS, react
 
 
 @pytest.mark.parametrize("brokers", [1, 3])
 def test_the_same_seed_gives_the_same_plan_and_another_seed_another(brokers: int) -> None:
-    assert make_plan(7, 300, brokers) == make_plan(7, 300, brokers)
-    other = make_plan(8, 300, brokers)
-    assert other.pushes != make_plan(7, 300, brokers).pushes
-    assert other.faults != make_plan(7, 300, brokers).faults
+    plan, other = make_plan(7, 3_000, brokers), make_plan(8, 3_000, brokers)
+    assert make_plan(7, 3_000, brokers) == plan
+    assert other.pushes != plan.pushes
+    assert other.faults != plan.faults
 
 
 def test_load_is_the_same_with_faults_and_without() -> None:
-    assert make_plan(7, 60).pushes == make_plan(7, 60, faults=False).pushes
-    assert not make_plan(7, 60, faults=False).faults
+    assert make_plan(7, 60).pushes == make_plan(7, 60, kinds=()).pushes
+    assert not make_plan(7, 60, kinds=()).faults
+
+
+def test_each_kind_of_fault_is_made_with_one_broker_or_with_three_and_has_its_words() -> None:
+    assert {*kinds_of(1), *kinds_of(3)} == set(KINDS)
+    assert {*kinds_of(1)} ^ {*kinds_of(3)} == set(ONLY_WITH)
+    assert set(MAKERS) == set(KINDS)
+    assert all(KINDS.values())
 
 
 @pytest.mark.parametrize("brokers", [1, 3])
 def test_a_long_plan_has_every_kind_of_fault_and_they_come_one_after_the_other(brokers: int) -> None:
-    faults = make_plan(1, 3_000, brokers).faults
-    kinds = {"kill", "pause", "zombie", "leave", "kill-broker", "slow-broker", "skew"}
-    assert {fault.kind for fault in faults} == kinds | (
-        {"late-answers", "disk-full"} if brokers == 1 else {"kill-controller"}
-    )
+    faults = make_plan(1, 9_000, brokers).faults
+    assert {fault.kind for fault in faults} == set(kinds_of(brokers))
     assert all(a.at_s + a.lasts_s < b.at_s for a, b in pairwise(faults))
-    assert all(fault.at_s + fault.lasts_s <= 3_000 for fault in faults), "a fault while nothing is left to do"
-    assert {fault.target for fault in faults if fault.kind == "kill"} == set(SERVICES)
-    assert {fault.target for fault in faults if fault.kind == "kill-broker"} == set(map(str, range(1, brokers + 1)))
-    zombies = [fault for fault in faults if fault.kind == "zombie"]
-    assert all(zombie.lasts_s > SESSION_S for zombie in zombies)
-    assert {zombie.target for zombie in zombies} <= set(DISPATCHERS)
+    assert all(fault.at_s + fault.lasts_s <= 9_000 for fault in faults), "a fault while nothing is left to do"
+    targets = {kind: {fault.target for fault in faults if fault.kind == kind} for kind in KINDS}
+    for kind in ("kill", "pause", "skew", "no-descriptors", "hold-requests", "delay-answers", "refuse-requests"):
+        assert targets[kind] == set(SERVICES), kind
+    assert targets["kill-broker"] == targets["freeze-broker"] == set(map(str, range(1, brokers + 1)))
+    assert targets["zombie"] == set(DISPATCHERS)
+    assert {fault.value for fault in faults if fault.kind == "late-answers"} == {"PRODUCE", "FETCH"}
+
+
+def test_processes_are_stopped_for_2_to_70_s_and_for_less_in_a_short_run() -> None:
+    long, short = make_plan(1, 9_000, 3).faults, [f for seed in range(20) for f in make_plan(seed, 180).faults]
+    for faults, longest_s in ((long, LONGEST_S), (short, longest_stop_s(180))):
+        stops = [fault.lasts_s for fault in faults if fault.kind in ("pause", "freeze-broker")]
+        assert SHORTEST_S <= min(stops) < SHORTEST_S * 1.5
+        assert longest_s * 0.7 < max(stops) <= longest_s
+    assert longest_stop_s(180) == 15
+    assert all(fault.lasts_s > SESSION_S for fault in (*long, *short) if fault.kind == "zombie")
+
+
+def test_a_clock_is_moved_by_less_than_what_services_go_by_no_more() -> None:
+    moved = [abs(int(f.value)) for f in make_plan(1, 9_000).faults if f.kind == "skew"]
+    assert min(moved) >= MOVED_S[0] * 1000
+    assert max(moved) <= MOVED_S[1] * 1000 < 60_000
+
+
+def test_only_the_kinds_that_are_wanted_are_planned_in_an_order_that_the_seed_gives() -> None:
+    kinds = ("kill", "leave", "pause", "zombie")
+    orders = {tuple(f.kind for f in make_plan(seed, 600, kinds=kinds).faults[:4]) for seed in range(20)}
+    assert all(set(order) == set(kinds) for order in orders)
+    assert len(orders) > 5
+    assert make_plan(1, 600, kinds=kinds) == make_plan(1, 600, kinds=kinds[::-1]), "in whichever order they are named"
+
+
+def test_pushes_and_orders_go_on_when_the_last_fault_comes_late() -> None:
+    plan = make_plan(1, 60)
+    assert plan.seconds == 60
+    assert plan.pushes[-1].at_s > 280
+    assert plan.orders[-1].at_s > 250
 
 
 def test_pushes_come_from_two_sources_and_some_are_repeated() -> None:

@@ -232,6 +232,21 @@ async def test_a_timer_that_is_overdue_while_a_dispatcher_drains_wakes_nobody(wo
     assert len(world.decisions(HookDelivered)) == 2
 
 
+async def test_a_dispatcher_whose_clock_is_behind_makes_no_post_whose_callback_url_has_expired(world: World) -> None:
+    """Its receiver's verdict would be refused for good. A longer deadline leaves time for one."""
+    world.cluster.clock = ManualClock(world.clock.now_ms() + 120_000)
+    async with world.running("a") as dispatcher:
+        assert "this clock is 120 s behind the brokers'" in dispatcher.ready().detail
+        assert "no hook is called" in dispatcher.ready().detail
+        world.push(plan(1, deadline_s=120))
+        world.push(plan(1, deadline_s=121))
+        await until(lambda: world.receivers.posts)
+        await some_polls(world)
+        assert len(world.receivers.posts) == 1
+        world.clock.advance(120)
+        await until(lambda: len(world.receivers.posts) == 2)
+
+
 @pytest.mark.parametrize("off_s", [25 * 3600, 61])
 async def test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right(off_s: int) -> None:
     """POSTs and verdicts go on meanwhile; what an ack tells is told in readiness. Nothing is read when it is right again."""

@@ -54,6 +54,20 @@ def test_setup_says_when_python_cannot_make_a_venv(clone: Path) -> None:
     assert "python3.11 has no venv or no ensurepip. On Debian and Ubuntu: apt-get install python3-venv" in said.stderr
 
 
+def test_setup_empties_no_folder_that_a_venv_is_a_link_to(clone: Path) -> None:
+    shared = clone.parent / "shared"
+    shared.mkdir()
+    (shared / "kept").touch()
+    (clone / ".venv").symlink_to(shared)
+    no_pip = 'case "$*" in *"-m pip"*) exit 1 ;; *"-m venv"*) rm -f .venv/kept; exit 1 ;; *) exit 0 ;; esac'
+
+    said = run(clone / "scripts" / "setup", **pythons(clone, no_pip))
+
+    assert said.returncode == 1
+    assert f".venv is a link to {shared}" in said.stderr
+    assert (shared / "kept").exists()
+
+
 def test_setup_says_when_pip_fails(clone: Path) -> None:
     offline = 'case "$*" in *install*) echo "no route to host" >&2; exit 1 ;; *) exit 0 ;; esac'
     environment = pythons(clone, offline)

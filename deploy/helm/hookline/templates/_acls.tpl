@@ -30,7 +30,7 @@ Everyone checks all topics before it starts (describe), and reads the log's id i
   operations: [{{ join ", " $operations }}]
   host: "*"
 {{ end }}
-{{- if has .service (list "dispatcher" "callbacks") }}
+{{- if has .service (list "dispatcher" "callbacks" "topics") }}
 - resource: {type: group, name: {{ printf "%sdispatcher" $prefix | quote }}, patternType: literal}
   operations: [{{ ternary "Describe, Read" "Describe" (eq .service "dispatcher") }}]
   host: "*"
