@@ -17,6 +17,6 @@ TAIL_LAG = Gauge(
 )
 STOPPED = Gauge(
     "hookline_callbacks_stopped_offset",
-    "Offset of the record that stops a partition because it cannot be read; absent for all others",
+    "Offset of the record that stops a partition: it cannot be read, or its cause is lost; absent for all others",
     ["topic", "partition"],
 )

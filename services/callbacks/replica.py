@@ -5,7 +5,7 @@ Which commits are made later does not matter to one that runs.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from uuid import UUID
@@ -14,7 +14,7 @@ import structlog
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, OffsetOutOfRange, Refused, SnapshotLost, Unavailable, Undecodable
-from hookline.log.causes import LostCauses
+from hookline.log.causes import LostCause, LostCauses
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.feed import Feed
@@ -79,12 +79,12 @@ class Replica:
     @property
     def current(self) -> bool:
         """Is every partition restored? One that stopped holds up no other, unless none is left."""
-        stopped = sum(tail.stopped is not None for tail in self.tails)
-        return stopped < len(self.tails) and all(tail.current or tail.stopped is not None for tail in self.tails)
+        stopped = sum(tail.stands for tail in self.tails)
+        return stopped < len(self.tails) and all(tail.current or tail.stands for tail in self.tails)
 
     def progress(self) -> str:
         """How far it is, in words: which partitions are not current, and why; what is wrong just now."""
-        behind = [tail for tail in self.tails if not tail.current or tail.stopped is not None]
+        behind = [tail for tail in self.tails if not tail.current or tail.stands]
         said = [f"{len(self.tails) - len(behind)} of {len(self.tails)} partitions are current"]
         said += [f"partition {tail.partition}: {tail.progress()}" for tail in behind]
         if (trouble := self.trouble or self.unanswered) is not None:
@@ -125,7 +125,7 @@ class Replica:
             self._came_round()
 
     async def watch_lag(self) -> None:
-        """Keep the lag's metric, until cancelled. Raises ForeignLog where a record waits for one that its topic has lost."""
+        """Keep the lag's metric, and stop those of which a record waits for a cause that is lost; until cancelled."""
         causes = LostCauses(self._clock)
         while True:
             await self._clock.sleep(LAG_S)
@@ -136,10 +136,18 @@ class Replica:
                 ends, self.unanswered = {}, str(error)
             else:
                 self.unanswered = None
-            causes.check(waits, ends)
+            self._stop_lacking(causes.check(waits, ends))
             for tail in self.tails:
                 lag = sum(Positions.among(ends, tail.partition)) - sum(tail.positions) if ends else float("nan")
                 TAIL_LAG.labels(tail.partition).set(lag)
+
+    def _stop_lacking(self, lost: Mapping[int, LostCause]) -> None:
+        """Those of which a record waits for such a cause, and let go on those that lacked one and do no more."""
+        for tail in self.tails:
+            now = lost.get(tail.partition) if tail.stopped is None else None
+            if tail.lacks is not None and now is None:
+                log.info("partition goes on", partition=tail.partition)
+            _lack(tail, now)
 
     async def _read_on(self) -> None:
         """Restore what has not begun, then read; what has lost its log, or finds no snapshot, is restored meanwhile."""
@@ -214,6 +222,7 @@ class Replica:
             feed.settle(tail.partition)
             if tail.stopped is not None and tail.reader is not None:
                 feed.stop(tail.reader)
+                _lack(tail, None)
                 self._say_stopped(tail.stopped)
         if self.current and not was_current:
             log.info("restored", partitions=len(self.tails))
@@ -308,3 +317,11 @@ class Replica:
         log.error(
             "partition stopped", topic=error.topic, partition=error.partition, offset=error.offset, reason=error.reason
         )
+
+
+def _lack(tail: Tail, lost: LostCause | None) -> None:
+    if (before := tail.lacks) is not None:
+        STOPPED.remove(before.wait.topic, tail.partition)
+    if lost is not None:
+        STOPPED.labels(lost.wait.topic, tail.partition).set(lost.wait.offset)
+    tail.lack(lost)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hookline.chain.state import Chain
 from hookline.errors import Unavailable, Undecodable
+from hookline.log.causes import LostCause
 from hookline.log.losses import until_sure
 from hookline.log.reader import PartitionReader
 from hookline.log.records import Positions, Topic
@@ -30,7 +31,8 @@ class _Wait:
 
 
 class Tail:
-    """Restoring (no reader, then not yet at `goal`), current, or stopped at a record that cannot be read.
+    """Restoring (no reader, then not yet at `goal`), current, or stopped: at a record that cannot be read, or because one
+    waits for a cause that is lost (then it reads on, which is what brings the cause).
 
     Positions are those of what was folded, so whoever waits for one finds everything below it in `chain`.
     """
@@ -40,6 +42,7 @@ class Tail:
         self.partition = partition
         self.reader: PartitionReader | None = None
         self.stopped: Undecodable | None = None
+        self.lacks: LostCause | None = None
         self.lost: str | None = None
         """Why it has not begun: the snapshot that it should begin from is gone, and no newer one is committed yet."""
         self.current = False
@@ -56,6 +59,11 @@ class Tail:
     def awaited(self) -> bool:
         """Does somebody wait for it to read on?"""
         return bool(self._waits)
+
+    @property
+    def stands(self) -> bool:
+        """Is it stopped, for whatever reason?"""
+        return self.stopped is not None or self.lacks is not None
 
     @property
     def positions(self) -> Positions:
@@ -85,6 +93,8 @@ class Tail:
         """How far it is, in words."""
         if self.stopped is not None:
             return f"stopped: {self.stopped}"
+        if self.lacks is not None:
+            return f"stopped: {self.lacks}"
         if self.current:
             return "current"
         if self.lost is not None:
@@ -126,6 +136,12 @@ class Tail:
         self.reader.skip(skip)
         self.stopped = None
 
+    def lack(self, lost: LostCause | None) -> None:
+        """A record waits for that cause: stopped until it is there (None)."""
+        self.lacks = lost
+        if lost is not None:
+            self._refuse_all()
+
     def lose(self) -> None:
         """A log has lost what was read of it: to begin anew, from a snapshot."""
         self.reader = self._memory = self._goal = None
@@ -152,8 +168,8 @@ class Tail:
         return self._memory.chain(chain_id) if self._memory is not None else None
 
     def check(self) -> None:
-        """Raises Unavailable while it is restoring, and for good when it has stopped."""
-        if self.stopped is not None or not self.current:
+        """Raises Unavailable while it is restoring, and while it is stopped."""
+        if self.stands or not self.current:
             raise self._refusal()
 
     async def reach(self, topic: Topic, offset: int) -> None:
@@ -173,6 +189,6 @@ class Tail:
 
     def _refusal(self) -> Unavailable:
         # Not the words of progress(): they name topics and offsets, which are nothing to a receiver.
-        if self.stopped is not None:
+        if self.stands:
             return Unavailable("this part of the log cannot be read", retry_after_s=STOPPED_RETRY_S)
         return Unavailable("starting: the log is not read yet")

@@ -8,7 +8,9 @@ RECORDS = Counter("hookline_projection_records", "Records read into the database
 LAG_RECORDS = Gauge("hookline_projection_lag_records", "Records in the logs that are not in the database yet")
 LAG_SECONDS = Gauge("hookline_projection_lag_seconds", "Age of the last record read while there are more; else 0")
 STOPPED = Gauge(
-    "hookline_projection_stopped", "1 while a record that cannot be read stops the partition", ["partition"]
+    "hookline_projection_stopped",
+    "1 while a record that cannot be read, or whose cause is lost, stops the partition",
+    ["partition"],
 )
 BATCH_SECONDS = Histogram(
     "hookline_projection_batch_seconds",

@@ -66,8 +66,8 @@ async def rebuild(
         while (left := await asyncio.to_thread(_left, database, ends)) != 0:
             if projecting.done():
                 projecting.result()
-            if stopped := projector.progress.stopped:
-                raise Unavailable("; ".join(map(str, stopped.values())))
+            if standing := projector.progress.standing:
+                raise Unavailable("; ".join(standing.values()))
             say("waiting for the old database to be dropped" if left is None else f"{left:,} records to go")
             await clock.sleep(LOOK_S)
     finally:

@@ -50,6 +50,8 @@ RESTORE_SECONDS = Histogram(
 )
 CHECKPOINTS = Counter("hookline_checkpoints", "Snapshots committed")
 CHECKPOINT_TIME = Gauge("hookline_checkpoint_timestamp_seconds", "Unix time of the last commit", ["partition"])
-STOPPED = Gauge("hookline_stopped_partitions", "Partitions stopped at a record that cannot be read")
+STOPPED = Gauge(
+    "hookline_stopped_partitions", "Partitions stopped at a record that cannot be read, or whose cause is lost"
+)
 NAME_TAKEN = Counter("hookline_group_name_taken", "Times that another process took our GROUP_INSTANCE_ID from us")
 POLL_AGE = Gauge("hookline_poll_age_seconds", "Age of the last completed poll")

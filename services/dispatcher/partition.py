@@ -3,7 +3,8 @@
 PARKED      the group is rebalancing
 RESTORING   Fence acked -> commit -> its snapshot -> ends of the four logs -> fold until every cursor is there
 RUNNING     timers and POSTs
-STOPPED     at a record that this version cannot read (rule 7); goes on when an operator skipped it, or with a new version
+STOPPED     at a record that this version cannot read (rule 7); goes on when an operator skipped it, or with a new version.
+            Or a record waits for a cause that is lost: it reads on, on its token, and goes on once the cause is there
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from hookline.errors import (
     Undecodable,
     Unfoldable,
 )
+from hookline.log.causes import LostCause
 from hookline.log.codec import encode
 from hookline.log.losses import say_lost
 from hookline.log.reader import PartitionReader, Read
@@ -69,6 +71,8 @@ class Partition:
         self._checkpoints: Checkpoints | None = None
         self._ends: Positions | None = None
         self._must_leave = False
+        self._lacks = False
+        """Is it stopped because a cause is lost?"""
         self._skips: set[Skip] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._began = 0.0
@@ -122,7 +126,8 @@ class Partition:
         """Revoked, perhaps only for the length of a rebalance: keep memory and token, begin nothing."""
         self._assigned.clear()
         self._stop_reading()
-        if self.state is State.RUNNING and self.worker is not None:
+        if self.worker is not None and (self.state is State.RUNNING or self._lacks):
+            self._lack_nothing()
             self.worker.pause()
             self.state, self.detail = State.PARKED, "the group is rebalancing"
 
@@ -134,9 +139,29 @@ class Partition:
         self._assigned.set()
         if self._reader is not None:
             self._transport.feed.start(self._reader)
-        if self.state is State.PARKED:
-            self.state, self.detail, self._ends = State.RESTORING, "reading on after a rebalance", None
-            self._spawn_ends()
+            self._read_on("reading on after a rebalance")
+
+    def lack(self, lost: LostCause | None) -> None:
+        """A record waits for that cause: nothing is decided or POSTed until it is there. None: there is no such record.
+
+        It keeps its token and reads on, since that is what brings the cause: another Fence would change nothing.
+        """
+        if lost is None:
+            if self._lacks:
+                self._lack_nothing()
+                self._read_on("reading on: the cause is there")
+            return
+        if self.worker is not None and self.state in (State.RESTORING, State.RUNNING) and not self._failed.done():
+            self.worker.pause()
+            self.state, self._lacks = State.STOPPED, True
+            metrics.STOPPED.inc()
+        if self._lacks:
+            self.detail = str(lost)
+
+    def _lack_nothing(self) -> None:
+        if self._lacks:
+            self._lacks = False
+            metrics.STOPPED.dec()
 
     @property
     def next_due(self) -> int | None:
@@ -240,8 +265,7 @@ class Partition:
         )
         # A deposed leader may answer with old ends. `deliveries` is read to our own Fence all the same, and so is all that workers
         # before us decided; what is missed of the others is read later, as what comes in is (docs/design.md section 4, rule 4).
-        ends = await self._ends_now(reader)
-        self._ends, self._reader = ends._replace(deliveries=max(ends.deliveries, token + 1)), reader
+        self._ends, self._reader = await self._ends_now(reader, token), reader
         troubles = Troubles(self.number)
         fold = PartitionFold(restored.chains.values(), restored.repeats, on_end=_count_end, on_misfit=troubles.misfit)
         self.worker = Worker(token, self._reader, fold, self._around, troubles, self._fail)
@@ -266,7 +290,7 @@ class Partition:
 
     def _advance(self) -> None:
         """To RUNNING when every cursor is at or past its end; then decide for what was touched."""
-        if self.worker is None or self._reader is None or self._draining:
+        if self.worker is None or self._reader is None or self._draining or not self._assigned.is_set():
             return
         if self.state is State.RUNNING:
             self.worker.settle()
@@ -286,21 +310,33 @@ class Partition:
         metrics.RESTORE_SECONDS.observe(seconds)
         log.info("running", partition=self.number, open_chains=len(worker.fold.chains), seconds=round(seconds, 3))
 
-    async def _ends_now(self, reader: PartitionReader | None) -> Positions:
-        """Raises LogTruncated where that reader has read further: it would count as there, and is in another log."""
-        at = Positions() if reader is None else reader.positions
+    async def _ends_now(self, reader: PartitionReader, token: int) -> Positions:
+        """That of `deliveries` past the Fence of that token, at least.
+
+        Raises LogTruncated where that reader has read further: it would count as there, and is in another log.
+        """
+        at = reader.positions
         ends = Positions.among(await self._transport.offsets.ends(logs_of(self.number)), self.number)
         if (topic := at.beyond(ends)) is not None:
             raise LogTruncated(topic, self.number, at.of(topic), f"the log ends at {ends.of(topic)}")
-        return ends
+        return ends._replace(deliveries=max(ends.deliveries, token + 1))
 
-    def _spawn_ends(self) -> None:
+    def _read_on(self, detail: str) -> None:
+        """Under the same token: RUNNING once all is read that is there by then."""
+        self.state, self.detail, self._ends = State.RESTORING, detail, None
+        self._began = self._around.clock.monotonic()
+        worker = self.worker
+        assert worker is not None, "it has a reader"
+
         async def ask() -> None:
             try:
-                self._ends = await self._ends_now(self._reader)
+                ends = await self._ends_now(worker.reader, worker.token)
             except Exception as error:  # noqa: BLE001 - crash only
-                self._fail(error)
-            else:
+                if worker is self.worker:
+                    self._fail(error)
+                return
+            if worker is self.worker:
+                self._ends = ends
                 self.on_data()
 
         self._ends_task = asyncio.create_task(ask())
@@ -319,6 +355,7 @@ class Partition:
     async def _drop(self) -> None:
         """Forget worker, memory and token."""
         self._stop_reading()
+        self._lack_nothing()
         worker, self.worker, self._reader, self._ends = self.worker, None, None, None
         checkpoints, self._checkpoints = self._checkpoints, None
         if checkpoints is not None:

@@ -13,7 +13,7 @@ import structlog
 
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
-from hookline.errors import AppendFailed, ForeignLog, HooklineError, LogUnavailable, NameTaken, OffsetOutOfRange
+from hookline.errors import AppendFailed, HooklineError, LogUnavailable, NameTaken, OffsetOutOfRange
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.feed import Feed
@@ -301,13 +301,11 @@ class Dispatcher:
         waits = self._causes.waits(self._transport.feed.readers.values())
         try:
             ends = await offsets.ends(places)
-            self._causes.check(waits, ends)
         except LogUnavailable:
             return  # the gauges stay as they were; readiness and the poll's age tell
-        except ForeignLog as error:
-            self._end(error)
-            return
+        lost = self._causes.check(waits, ends)
         for number, partition in self._partitions.items():
+            partition.lack(lost.get(number))
             if (worker := partition.worker) is not None and Place(LOGS[0], number) in ends:
                 unread = sum(max(0, ends[Place(t, number)] - worker.reader.position(t)) for t in LOGS)
                 metrics.UNREAD_EVENTS.labels(number).set(unread)

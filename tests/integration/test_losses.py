@@ -4,11 +4,14 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from hookline.chain.events import CallbackReceived, ChainCompleted, ChainHalted
+from hookline.chain.events import CallbackReceived, ChainCompleted, ChainHalted, Verdict
+from hookline.log.codec import encode
 from hookline.log.records import Place, Topic
+from hookline.log.writer import Writer
 from tests.contract.test_losses import flip, segment_of
 from tests.integration.system import SERVICES, Stand, System, until
 from tests.integration.test_operations import all_ready, hookline, says
@@ -103,6 +106,68 @@ async def test_a_damaged_batch_stops_its_partition_until_it_is_skipped_and_no_ot
     assert {status for status, _ in told.last} == {200}
     code, said = await hookline(system, "audit", "replay")
     assert said.count("skipped by") == 1
+
+
+async def test_a_record_whose_cause_is_lost_stops_its_partition_until_the_cause_is_there_and_no_other(
+    system: System,
+) -> None:
+    """A verdict on a push that `pushes` lost. It goes on with what its processes know, under the same Fences."""
+    told = Told(system)
+    for number in range(12):
+        await push(system, f"a{number}")
+    await until(lambda: _all_completed(system, 12))
+    pids = {name: process.pid for name, process in system.processes.items()}
+    fences, pushes = await _fences(system), await _length(system, Topic.PUSHES)
+    lost = pushes + 15
+    at = await _append(system, lost)
+    for service in ("dispatcher", "callbacks", "console"):
+        words = f"callbacks[{DAMAGED}]@{at} rests on pushes[{DAMAGED}]@{lost}"
+        await until(lambda service=service, words=words: _says(system, service, words))  # type: ignore[misc]
+    before, others = await completed(system), set(range(PARTITIONS)) - {DAMAGED}
+    count = 12
+    while not await _have_grown(system, before, others):
+        await push(system, f"b{count}")
+        count += 1
+    assert await _length(system, Topic.PUSHES) < lost, "too many: its cause's offset is there"
+    assert (await completed(system))[DAMAGED] == before[DAMAGED], "it stands still"
+    while await _length(system, Topic.PUSHES) <= lost:
+        await push(system, f"c{count}")
+        count += 1
+    await until(lambda: all_ready(system))
+    await until(lambda: _all_completed(system, count), within_s=90)
+    assert {status for status, _ in told.last} == {200}
+    assert {name: process.pid for name, process in system.processes.items()} == pids
+    assert all(process.returncode is None for process in system.processes.values())
+    assert await _fences(system) == fences
+    for service in ("dispatcher", "callbacks", "console"):
+        said = (system.folder / f"{service}.log").read_text()
+        assert said.count("the cause of a record is lost") == 1
+
+
+async def _append(system: System, cause: int) -> int:
+    """A verdict on a push at that offset, in partition DAMAGED; its offset."""
+    verdict = CallbackReceived(
+        cause=cause,
+        chain_id=f"{uuid4()}-{cause}-0-0",
+        step=1,
+        state=Verdict.SUCCESS,
+        received_at=1,
+        remote_ip="192.0.2.1",
+    )
+    writer = Writer(system.cluster())
+    try:
+        return await writer.append(encode(verdict, DAMAGED, now_ms=1))
+    finally:
+        await writer.close()
+
+
+async def _length(system: System, topic: Topic) -> int:
+    """Records of it in partition DAMAGED."""
+    return sum(raw.place.partition == DAMAGED for raw in await system.raw(topic))
+
+
+async def _fences(system: System) -> int:
+    return sum(raw.headers.get("ce_type") == b"hookline.Fence.v1" for raw in await system.raw(Topic.DELIVERIES))
 
 
 async def _says(system: System, service: str, words: str) -> bool:

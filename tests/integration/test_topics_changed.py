@@ -239,7 +239,8 @@ async def complete_anew(system: System, tag: str) -> None:
 async def test_records_that_others_rest_on_and_that_are_gone_are_said_with_what_to_do_and_that_helps(
     stand: Stand, tmp_path: Path, topic: Topic
 ) -> None:
-    """Read on, what comes in later would wait until the topic is as long again."""
+    """The services end, since the topic is another; started again they stop at what rests on it, which would wait until the
+    topic is as long again."""
     system = System(stand, tmp_path, partitions=1, look_s=LOOK_S)
     async with system.running():
         await system.make_pipeline("build")
@@ -251,8 +252,9 @@ async def test_records_that_others_rest_on_and_that_are_gone_are_said_with_what_
         async with kept(system) as keeper:
             await make_anew(system.cluster(), topic, 1)
             for service in ("dispatcher", "callbacks"):
-                await until(lambda s=service: any(f"rests on {topic}[0]@0" in w for w in keeper.ends[s]), within_s=100)
-            words = next(w for w in reversed(keeper.ends["dispatcher"]) if "rests on" in w)
+                await until(lambda s=service: says(system, s, f"rests on {topic}[0]@0"), within_s=100)
+                assert all("made anew" in w or "there is no topic" in w for w in keeper.ends[service])
+            words = await detail(system, "dispatcher")
         resting = "commands, callbacks, deliveries" if topic is Topic.PUSHES else "callbacks, deliveries"
         assert f"stop all services, delete {resting} too, and run `hookline topics create`" in words
         for service in SERVICES:

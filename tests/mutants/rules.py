@@ -43,6 +43,7 @@ DECISIONS, POSTING, SENDER, SLOTS = (
     "services/dispatcher/sender.py",
     "services/dispatcher/slots.py",
 )
+CAUSES, LOST_CAUSES = "hookline/log/causes.py", "unit/dispatcher/test_lost_causes.py"
 KAFKA_PRODUCER, KAFKA_LINE = "hookline/log/kafka_producer.py", "hookline/log/kafka_line.py"
 
 AUDIT = "hookline/audit/"
@@ -54,6 +55,65 @@ SIMULATION = "unit/dispatcher/test_simulation.py"
 CONTAINMENT, CONNECTIONS = "unit/dispatcher/test_containment.py", "unit/dispatcher/test_connections.py"
 
 RULES = (
+    # ---- an error of one place is that place's (design section 4, rule 7)
+    rule(
+        "a lost cause is never found out",
+        Edit(CAUSES, "        self._lost = lost\n        return lost\n", "        return {}\n"),
+        tests=f"unit/log/test_causes.py {LOST_CAUSES}",
+    ),
+    rule(
+        "a lost cause ends the whole dispatcher",
+        Edit(
+            DISPATCHER,
+            "        lost = self._causes.check(waits, ends)\n",
+            "        lost = self._causes.check(waits, ends)\n"
+            "        for found in lost.values():\n            self._end(RuntimeError(str(found)))\n",
+        ),
+        tests=f"{LOST_CAUSES}::test_its_partition_stops_and_no_other_until_the_cause_is_there",
+    ),
+    rule(
+        "a partition whose cause is lost is restored again and again, each time with a Fence",
+        Edit(
+            PARTITION,
+            "            self.worker.pause()\n            self.state, self._lacks = State.STOPPED, True\n",
+            "            self._fail(Fenced(str(lost)))\n            self.state, self._lacks = State.STOPPED, True\n",
+        ),
+        tests=f"{LOST_CAUSES}::test_its_partition_stops_and_no_other_until_the_cause_is_there",
+    ),
+    rule(
+        "a partition whose cause is lost POSTs on",
+        Edit(PARTITION, "self.state, self._lacks = State.STOPPED, True", "self._lacks = True"),
+        tests=LOST_CAUSES,
+    ),
+    rule(
+        "a partition stays stopped when its cause is there again",
+        Edit(PARTITION, 'self._read_on("reading on: the cause is there")', "pass"),
+        tests=f"{LOST_CAUSES}::test_its_partition_stops_and_no_other_until_the_cause_is_there",
+    ),
+    rule(
+        "a partition that was revoked while it asks for the ends runs on",
+        Edit(PARTITION, " or self._draining or not self._assigned.is_set():", " or self._draining:"),
+        tests=f"{LOST_CAUSES}::test_what_is_revoked_meanwhile_begins_nothing_until_it_is_assigned_again",
+    ),
+    rule(
+        "callbacks goes on in a partition whose cause is lost",
+        Edit("services/callbacks/replica.py", "            _lack(tail, now)\n", "            _lack(tail, None)\n"),
+        tests="unit/callbacks/test_refusals.py",
+    ),
+    rule(
+        "the console says nothing of a lost cause",
+        Edit("services/console/readmodel/projector.py", "self.progress.lack(lost)", "pass"),
+        tests="unit/console/test_service.py",
+    ),
+    rule(
+        "a Fence that lay in a damaged batch is never in force",
+        Edit(
+            READER,
+            "            self.fence = token  # a Fence lay in a batch that is damaged: who else would know its offset?",
+            "            pass",
+        ),
+        tests="unit/log/test_skips.py",
+    ),
     # ---- fences (design section 4, rule 1)
     rule(
         "no fence: a decision counts whoever wrote it",
@@ -132,12 +192,13 @@ RULES = (
         Edit(
             PARTITION,
             "token = await self._fence()\n",
-            "early = await self._ends_now(None)\n        token = await self._fence()\n",
+            "early = await self._ends_now(PartitionReader(self.number, Positions()), -1)\n        token = await self._fence()\n",
         ),
         Edit(
             PARTITION,
-            "        ends = await self._ends_now(reader)\n",
-            "        ends = early\n",
+            "        self._ends, self._reader = await self._ends_now(reader, token), reader\n",
+            "        ends = early._replace(deliveries=max(early.deliveries, token + 1))\n"
+            "        self._ends, self._reader = ends, reader\n",
         ),
         tests=TIMING,
     ),

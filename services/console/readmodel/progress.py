@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from hookline.chain.ids import partition_of
 from hookline.errors import Unavailable, Undecodable
+from hookline.log.causes import LostCause
 from hookline.log.ends import SharedEnds
 from hookline.log.records import Place, Positions
 from services.console.metrics import LAG_RECORDS, LAG_SECONDS, STOPPED
@@ -27,15 +28,22 @@ class Progress:
         self._ask: SharedEnds | None = None
         self.stopped: dict[int, Undecodable] = {}
         """By partition, the record that this version cannot read: it is read no further."""
+        self._lacking: Mapping[int, LostCause] = {}
         self._moved = asyncio.Condition()
+
+    @property
+    def standing(self) -> dict[int, str]:
+        """By partition that is stopped, why: a record cannot be read, or waits for a cause that is lost."""
+        return {p: str(why) for p, why in (*self._lacking.items(), *self.stopped.items())}
 
     @property
     def behind(self) -> int:
         """Records between the positions and the ends as last asked, stopped partitions left out."""
+        standing = self.standing
         return sum(
             max(0, end - self.positions[place.partition].of(place.topic))
             for place, end in self._ends.items()
-            if place.partition in self.positions and place.partition not in self.stopped
+            if place.partition in self.positions and place.partition not in standing
         )
 
     def detail(self) -> str:
@@ -46,7 +54,7 @@ class Progress:
             said.append(
                 f"read {done:,} records, {self.behind:,} to go" if self.behind else f"read all {done:,} records"
             )
-        said += [f"stopped: {error}" for error in self.stopped.values()]
+        said += [f"stopped: {why}" for why in self.standing.values()]
         return "; ".join(said)
 
     def asks(self, ends: SharedEnds | None) -> None:
@@ -78,19 +86,30 @@ class Progress:
     def stop(self, error: Undecodable) -> None:
         """That partition is read no further."""
         self.stopped[error.partition] = error
-        STOPPED.labels(error.partition).set(1)
+        self._tell({error.partition})
 
     def go_on(self, partition: int) -> None:
         """Past the record that it stopped at."""
         del self.stopped[partition]
-        STOPPED.labels(partition).set(0)
+        self._tell({partition})
+
+    def lack(self, lost: Mapping[int, LostCause]) -> None:
+        """A record of each of these partitions waits for such a cause; of no other."""
+        changed = self._lacking.keys() | lost.keys()
+        self._lacking = dict(lost)
+        self._tell(changed)
+
+    def _tell(self, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            STOPPED.labels(partition).set(partition in self.standing)
 
     def restart(self, doing: str) -> None:
         """The projection begins anew."""
         self.doing = doing
-        for partition in self.stopped:
-            STOPPED.labels(partition).set(0)
+        changed = set(self.standing)
         self.stopped.clear()
+        self._lacking = {}
+        self._tell(changed)
 
     def partition_of(self, push_id: str) -> int:
         """Where everything about that push lies. Raises Unavailable while the topics have not been seen."""
@@ -121,8 +140,8 @@ class Progress:
 
     def _reached(self, partitions: set[int], ends: Mapping[Place, int]) -> bool:
         for partition in partitions:
-            if partition in self.stopped:
-                raise Unavailable(f"partition {partition} is read no further: {self.stopped[partition]}", 60)
+            if (why := self.standing.get(partition)) is not None:
+                raise Unavailable(f"partition {partition} is read no further: {why}", 60)
             at = self.positions.get(partition)
             if at is None or not at.reached(Positions.among(ends, partition)):
                 return False

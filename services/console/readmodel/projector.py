@@ -144,12 +144,13 @@ class Projector:
     async def _looked(self, readers: Collection[PartitionReader] = ()) -> bool:
         """Ask for the logs' ends now and then; did it just now?
 
-        Raises LogUnavailable, and ForeignLog where a record waits for one that its topic has lost.
+        A partition of which a record waits for one that its topic has lost is stopped meanwhile. Raises LogUnavailable.
         """
         if self._clock.monotonic() < self._look_at:
             return False
         waits = self._causes.waits(readers)
-        self._causes.check(waits, await self.progress.refresh_ends())
+        lost = self._causes.check(waits, await self.progress.refresh_ends())
+        self.progress.lack(lost)
         self._look_at = self._clock.monotonic() + LOOK_S
         return True
 

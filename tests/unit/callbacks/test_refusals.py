@@ -6,17 +6,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import ClientSession
+from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from hookline.chain.ids import ChainId
+from hookline.chain.ids import ChainId, partition_of
 from hookline.errors import ForeignLog, LogUnavailable, Refused, TopicsUnfit
 from hookline.log import snapshots
 from hookline.log.cluster import Consumer
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.watch import LogState
+from services.callbacks.metrics import STOPPED
 from services.callbacks.service import CallbacksService
-from tests.unit.callbacks.checkpoints import snapshot
+from tests.unit.callbacks.checkpoints import beside, snapshot
 from tests.unit.callbacks.world import KEYS, LOG_ID, HandClock, World, serving, until
 
 
@@ -148,14 +150,63 @@ async def test_a_log_that_was_made_anew_is_read_anew(topic: Topic) -> None:
             assert (await it.post(world.push()))[0] == 200
 
 
-async def test_records_that_rest_on_pushes_that_are_gone_end_it_with_what_to_do() -> None:
+@pytest.mark.parametrize("at_start", [True, False], ids=["at the start", "while it runs"])
+async def test_a_record_whose_cause_is_lost_stops_its_partition_and_no_other_until_the_cause_is_there(
+    *, at_start: bool
+) -> None:
+    world = made()
+    chain, other = world.push(), world.push()
+    while (partition := partition_of(chain.push_id, 3)) == partition_of(other.push_id, 3):
+        other = world.push()
+    pushes = Place(Topic.PUSHES, partition)
+    lost = chain._replace(offset=world.cluster.end(pushes) + 1)
+
+    def says(words: str) -> bool:
+        world.clock.ms += 1000
+        return words in it.service.ready().detail
+
+    with capture_logs() as lines:
+        if at_start:
+            world.heard(lost, 1, "success")
+        async with starting(world) as it:
+            if not at_start:
+                await until(lambda: it.service.ready().ok)
+                world.heard(lost, 1, "success")
+            words = f"{pushes.topic}[{partition}]@{lost.offset}, and pushes[{partition}] ends at {lost.offset - 1}"
+            await until(lambda: says(f"partition {partition}: stopped: callbacks[{partition}]@0 rests on {words}"))
+            await until(lambda: it.service.ready().ok)  # the others are read and answered
+            assert (await it.post(chain))[:2] == (503, "30")
+            assert (await it.post(other))[0] == 200
+            label = f'hookline_callbacks_stopped_offset{{partition="{partition}",topic="callbacks"}}'
+            assert f"{label} 0.0" in generate_latest().decode()
+            world.push(push_id=beside(chain, world))
+            await until(lambda: says(f"ends at {lost.offset}"))
+            assert (await it.post(chain))[0] == 503
+            world.push(push_id=beside(chain, world))
+            await until(lambda: says("3 of 3 partitions are current"))
+            assert it.service.ready().ok
+            assert (await it.post(chain))[0] == 200
+            assert label not in generate_latest().decode()
+    assert [line["event"] for line in lines if line["event"].startswith("partition ")] == [
+        "partition stopped: the cause of a record is lost",
+        "partition goes on",
+    ]
+
+
+async def test_who_waits_for_an_answer_in_a_partition_that_stops_is_answered_503_at_once() -> None:
     world = made(partitions=1)
     chain = world.push()
-    world.heard(chain, 1, "success")
-    world.cluster.make_anew(Topic.PUSHES)
-    async with starting(world) as it:
-        with pytest.raises(ForeignLog, match=r"callbacks\[0\]@0 rests on pushes\[0\]@0, and pushes\[0\] ends at 0"):
-            await it.ended()
+    async with running(world) as it:
+        world.hold_up_callbacks(chain)
+        asked = asyncio.create_task(it.post(chain))
+
+        def is_answered() -> bool:
+            world.clock.ms += 1000
+            return asked.done()
+
+        await until(is_answered)
+        assert asked.result()[:2] == (503, "30")
+    STOPPED.clear()  # it lacks its cause for good
 
 
 async def test_a_commit_beyond_the_end_of_a_log_is_folded_anew_where_nothing_was_ever_deleted(

@@ -9,18 +9,22 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
+from hookline.chain.ids import ChainId
 from hookline.clock import SystemClock
-from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, OffsetOutOfRange, TopicsUnfit
+from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, OffsetOutOfRange, TopicsUnfit, Unavailable
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Draft, Place, Topic
 from hookline.log.watch import LogState
 from hookline.settings import Settings
+from services.console.metrics import STOPPED
 from services.console.readmodel import model
 from services.console.readmodel.database import Database, open_database
 from services.console.readmodel.schema import METADATA, chains, meta
 from services.console.rebuild import rebuild
 from services.console.service import Console
+from tests.metric_values import value_of
 from tests.unit.console.histories import LOG_ID, History, fill, plan, push
 from tests.unit.console.running import KEY, PARTITIONS, PASSWORD, until
 
@@ -117,12 +121,39 @@ async def test_a_topic_that_is_made_anew_ends_it_and_the_next_start_says_what_to
             await asyncio.wait_for(console.wait(), 10)
 
 
+async def test_a_record_whose_cause_is_lost_stops_its_partition_and_no_other_until_the_cause_is_there(
+    tmp_path: Path,
+) -> None:
+    cluster = logs()
+    writing = History(cluster, PARTITIONS)
+    here = next(p for p in (push(number, (plan(),)) for number in range(1000, 2000)) if writing.place(p.push_id) == 1)
+    there = next(p for p in (push(number, (plan(),)) for number in range(1000, 2000)) if writing.place(p.push_id) == 2)
+    end = cluster.end(Place(Topic.PUSHES, 1))
+    settings = Settings(data_dir=tmp_path)
+    with capture_logs() as lines:
+        async with started(settings, cluster, clock=HastyClock()) as console:
+            await until(lambda: console.ready().ok)
+            writing.verdict(ChainId(here.push_id, end, 0, 0), 1)
+            said = f"stopped: callbacks[1]@{cluster.end(Place(Topic.CALLBACKS, 1)) - 1} rests on pushes[1]@{end}"
+            await until(lambda: said in console.ready().detail)
+            assert console.ready().ok
+            assert value_of(STOPPED.labels(1)) == 1
+            writing.push(there)
+            done = records(cluster) - 1
+            await until(lambda: f"read all {done:,} records; stopped: " in console.ready().detail)
+            writing.push(here)
+            await until(lambda: console.ready().detail == f"read all {records(cluster):,} records")
+            assert value_of(STOPPED.labels(1)) == 0
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "partition stopped: the cause of a record is lost"
+    ]
+
+
 async def test_records_that_rest_on_pushes_that_are_gone_end_a_rebuild_with_what_to_do(tmp_path: Path) -> None:
     cluster = logs()
     cluster.make_anew(Topic.PUSHES)
-    async with started(Settings(data_dir=tmp_path), cluster, clock=HastyClock()) as console:
-        with pytest.raises(ForeignLog, match=r"rests on pushes\[\d\]@\d+, and pushes\[\d\] ends at 0"):
-            await asyncio.wait_for(console.wait(), 20)
+    with pytest.raises(Unavailable, match=r"rests on pushes\[\d\]@\d+, and pushes\[\d\] ends at 0"):
+        await rebuilt(Settings(data_dir=tmp_path), cluster, clock=HastyClock())
 
 
 async def test_what_an_operator_must_mend_is_said_and_sends_nobody_away(tmp_path: Path) -> None:
@@ -236,12 +267,14 @@ async def test_a_database_that_fails_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert failed
 
 
-async def rebuilt(settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID) -> list[str]:
+async def rebuilt(
+    settings: Settings, cluster: MemoryCluster, log_id: UUID = LOG_ID, clock: SystemClock | None = None
+) -> list[str]:
     async def check_log() -> LogState:
         return LogState(log_id)
 
     database, said = open_database(settings), list[str]()
-    await asyncio.wait_for(rebuild(database, cluster, check_log, SystemClock(), said.append), 20)
+    await asyncio.wait_for(rebuild(database, cluster, check_log, clock or SystemClock(), said.append), 20)
     database.close()
     return said
 

@@ -11,7 +11,7 @@ from hookline.errors import Undecodable
 from hookline.log.codec import encode
 from hookline.log.memory import MemoryCluster
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic
+from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, damaged
 from hookline.log.skips import Skip, find_skip, skip_of
 from tests.unit.chain.logs import PARTITION, START, Logs, plan
 
@@ -96,6 +96,27 @@ def test_a_reader_stops_until_it_is_told_and_then_reads_as_if_the_record_were_no
     )
     assert told.positions == logs.ends
     assert told.skipped == {bad}
+
+
+def test_a_fence_that_lay_in_a_damaged_batch_is_in_force_from_the_first_decision_with_its_token() -> None:
+    """Nobody else knows its offset. What its predecessor wrote before that counts; what it writes afterwards is void."""
+    logs = Logs()
+    (chain,) = logs.push(plan(2))
+    first, lost = logs.fence("w0"), logs.fence("w1")
+    for token in (first, lost, first, lost):
+        logs.token = token
+        logs.delivered(chain, 1)
+    place = Place(Topic.DELIVERIES, PARTITION)
+    logs.records[Topic.DELIVERIES][lost] = damaged(place, lost, lost + 1, "its checksum is wrong")
+    reader = PartitionReader(PARTITION, Positions(), skips=[Skip(Topic.DELIVERIES, lost, lost + 1)])
+    reads = [read for read in read_on(reader, logs) if read.record.fence is not None]
+    assert [(read.record.fence, read.valid) for read in reads] == [
+        (first, True),
+        (lost, True),
+        (first, False),
+        (lost, True),
+    ]
+    assert reader.fence == lost
 
 
 @pytest.mark.parametrize("seed", range(60))
