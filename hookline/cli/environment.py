@@ -16,7 +16,7 @@ SESSION_TIMEOUT_MS = "3000"
 """Our own broker allows it; a killed dispatcher that does not come back is noticed after this."""
 
 SECRETS_OF: Mapping[str, frozenset[str]] = {
-    "ingress": frozenset({MASTER_KEYS, INGRESS_TOKENS}),
+    "ingress": frozenset({INGRESS_TOKENS}),
     "dispatcher": frozenset({MASTER_KEYS}),
     "callbacks": frozenset({MASTER_KEYS}),
     "console": frozenset({MASTER_KEYS, ADMIN_PASSWORD, "HOOKLINE_DATABASE_URL"}),

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TypeAlias
 
-__all__ = ["IPAddress", "is_blocked"]
+__all__ = ["BLOCKED", "STAND_FOR_IPV4", "IPAddress", "is_blocked"]
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
-_BLOCKED: tuple[IPNetwork, ...] = tuple(
+BLOCKED: tuple[IPNetwork, ...] = tuple(
     map(
         ip_network,
         (
@@ -49,9 +49,11 @@ _BLOCKED: tuple[IPNetwork, ...] = tuple(
     )
 )
 
-_SAME_HOST = tuple(map(IPv6Network, ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")))
+SAME_HOST = tuple(map(IPv6Network, ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96")))
 """IPv4-mapped, IPv4-translated, IPv4-compatible: the IPv4 address in another spelling."""
-_NAT64 = IPv6Network("64:ff9b::/96")
+NAT64 = IPv6Network("64:ff9b::/96")
+STAND_FOR_IPV4 = (*SAME_HOST, NAT64, IPv6Network("2002::/16"))
+"""Of these an address is blocked where the IPv4 one is that it stands for (6to4 is the last; Teredo is blocked as a whole)."""
 _V4_BITS = 0xFFFF_FFFF
 
 
@@ -63,11 +65,11 @@ def is_blocked(ip: IPAddress, allowed: Sequence[IPNetwork]) -> bool:
     if _within(ip, allowed):
         return False
     if isinstance(ip, IPv6Address):
-        if _within(ip, _SAME_HOST) and int(ip) > 1:  # :: and ::1 are IPv6's own
+        if _within(ip, SAME_HOST) and int(ip) > 1:  # :: and ::1 are IPv6's own
             return is_blocked(IPv4Address(int(ip) & _V4_BITS), allowed)
         if any(is_blocked(inner, allowed) for inner in _embedded(ip)):
             return True
-    return _within(ip, _BLOCKED)
+    return _within(ip, BLOCKED)
 
 
 def _within(ip: IPAddress, networks: Sequence[IPNetwork]) -> bool:
@@ -76,7 +78,7 @@ def _within(ip: IPAddress, networks: Sequence[IPNetwork]) -> bool:
 
 def _embedded(ip: IPv6Address) -> Iterator[IPv4Address]:
     """The IPv4 addresses that packets to `ip` are passed on to."""
-    if ip in _NAT64:
+    if ip in NAT64:
         yield IPv4Address(int(ip) & _V4_BITS)
     if ip.sixtofour is not None:
         yield ip.sixtofour

@@ -2,12 +2,15 @@
 
 import ipaddress
 import json
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import pytest
 import yaml
 
 from hookline.settings import ADMIN_OFFSET, Settings
+from hookline.web.addresses import BLOCKED, STAND_FOR_IPV4
 from scripts.chart_readme import CHART, readme
 from tests.deploy.conftest import NAMESPACE, refused, rendered
 
@@ -15,8 +18,6 @@ SERVICES = ("ingress", "dispatcher", "callbacks", "console")
 HTTP = ("ingress", "callbacks", "console")
 PODS = (*SERVICES, "topics", "test")
 VALUES = ("minimal", "full")
-PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8")
-PRIVATE_6 = ("fc00::/7", "fe80::/10", "::1/128", "::ffff:0:0/96", "64:ff9b::/96")
 
 
 @pytest.mark.parametrize("values", VALUES)
@@ -198,9 +199,58 @@ def test_the_dispatcher_does_not_reach_private_networks_but_those_allowed() -> N
     ]
     excepted = [ipaddress.ip_network(net) for block in blocks for net in block.get("except", [])]
 
-    for private in map(ipaddress.ip_network, (*PRIVATE, *PRIVATE_6)):
-        assert any(type(private) is type(net) and private.subnet_of(net) for net in excepted), private  # type: ignore[arg-type]
+    assert collapsed(excepted) == collapsed([*BLOCKED, *STAND_FOR_IPV4])
     assert {"cidr": "10.20.0.0/16"} in blocks
+
+
+def collapsed(networks: Iterable[IPv4Network | IPv6Network]) -> set[IPv4Network | IPv6Network]:
+    """The same addresses in as few networks as there may be."""
+    by_version: dict[int, list[Any]] = {4: [], 6: []}
+    for network in networks:
+        by_version[network.version].append(network)
+    return {*ipaddress.collapse_addresses(by_version[4]), *ipaddress.collapse_addresses(by_version[6])}
+
+
+def test_hooks_leave_by_the_ports_that_are_named_only() -> None:
+    wide = [
+        rule
+        for spec in policies("dispatcher")
+        for rule in spec["egress"]
+        if {"ipBlock": {"cidr": "10.20.0.0/16"}} in rule["to"]
+    ]
+
+    assert [rule["ports"] for rule in wide] == [[{"port": port, "protocol": "TCP"} for port in (80, 443, 8080, 8443)]]
+
+
+def console_clients(values: str) -> list[Any]:
+    (rule,) = [
+        rule
+        for spec in policies("console", values)
+        for rule in spec["ingress"]
+        if {"port": "http", "protocol": "TCP"} in rule["ports"]
+    ]
+    return rule["from"]  # type: ignore[no-any-return]
+
+
+def test_nobody_reaches_the_console_unless_named() -> None:
+    gateways = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateways"}}}
+    (tester,) = console_clients("minimal")
+
+    assert tester["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "test"
+    assert console_clients("full") == [gateways, tester]
+
+
+def test_a_callback_url_in_the_clear_must_be_asked_for() -> None:
+    url = "publicCallbackUrl=http://hookline.example.com"
+
+    assert "set allowHttpCallbackUrl" in refused("minimal", url)
+    assert rendered("minimal", url, "allowHttpCallbackUrl=true").things
+
+
+def test_what_a_pod_may_write_is_bounded() -> None:
+    for name, pod in rendered("minimal").pods().items():
+        for volume in pod["spec"].get("volumes", []):
+            assert "emptyDir" not in volume or "sizeLimit" in volume["emptyDir"], (name, volume)
 
 
 def test_nothing_calls_a_dispatcher_but_monitoring() -> None:

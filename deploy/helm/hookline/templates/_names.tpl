@@ -51,6 +51,9 @@ labels:
 
 {{- define "hookline.publicCallbackUrl" -}}
 {{- if .Values.publicCallbackUrl -}}
+{{- if not (or (hasPrefix "https://" .Values.publicCallbackUrl) .Values.allowHttpCallbackUrl) }}
+{{- fail "publicCallbackUrl is not https: verdicts are sent with tokens in the URL. Make it https, or set allowHttpCallbackUrl" }}
+{{- end -}}
 {{ .Values.publicCallbackUrl }}
 {{- else -}}
 https://{{ required "set publicCallbackUrl or routes.hosts.callbacks: where receivers send their verdicts" .Values.routes.hosts.callbacks }}

@@ -170,7 +170,7 @@ spec:
       persistentVolumeClaim:
         claimName: {{ include "hookline.fullname" .ctx }}-console
       {{- else }}
-      emptyDir: {}
+      emptyDir: {sizeLimit: {{ $own.persistence.size }}}
       {{- end }}
     {{- end }}
     {{- if and (eq .service "ingress") $own.secretsFile }}
