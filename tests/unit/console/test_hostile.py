@@ -16,11 +16,10 @@ from prometheus_client import REGISTRY
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from hookline.chain.events import EVENTS, Event, Fence, HaltReason, SkipRequested
-from hookline.chain.ids import ChainId
+from hookline.chain.events import EVENTS, Fence
 from hookline.chain.kept_text import KEPT
 from hookline.errors import RowRefused, Unavailable, Undecodable
-from hookline.log.codec import decode, encode, topic_of
+from hookline.log.codec import decode, encode
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Place, Positions, Topic
 from hookline.settings import Settings
@@ -32,7 +31,7 @@ from services.console.readmodel.progress import Progress
 from services.console.readmodel.schema import chains, events, pushes, set_aside
 from tests.event_fields import Path as FieldPath
 from tests.event_fields import text_paths, with_value
-from tests.unit.console.histories import LOG_ID, History, plan, push
+from tests.unit.console.histories import LOG_ID, History, plan, push, sample
 from tests.unit.console.test_read_model import dump, opened, read_all
 
 PARTITIONS = 3
@@ -80,29 +79,6 @@ def numbers() -> Iterator[int]:
     return (n for n in range(10**6) if history.place(str(uuid5(LOG_ID, str(n)))) == P)
 
 
-def sample(history: History, model: type[Event], chain: ChainId) -> Event:
-    """An event of that model that counts for that chain."""
-    written = {
-        "HookAttemptFailed": lambda: history.failed(chain, 1),
-        "HookDelivered": lambda: history.delivered(chain, 1),
-        "CallbackReceived": lambda: history.verdict(chain, 1),
-        "StepClosing": lambda: history.closing(chain, 1),
-        "StepSealed": lambda: history.sealed(chain, 1, history.closing(chain, 1)),
-        "ChainHalted": lambda: history.halted(chain, 1, HaltReason.CANCELLED),
-        "ChainCompleted": lambda: history.completed(chain, 3),
-        "CancelRequested": lambda: history.cancel(chain),
-        "RedeliveryRequested": lambda: history.run(chain, 1, plan()),
-    }
-    if model.__name__ == "PushReceived":
-        return push(RANDOM.randrange(10**9), (plan(),), received_at=history.now)
-    if model is SkipRequested:
-        return SkipRequested(topic="pushes", offset=0, by="admin", requested_at=history.now, reason="no")
-    if model is Fence:
-        return Fence(owner="w", fenced_at=history.now)
-    written[model.__name__]()
-    return decode(history.cluster.log(Place(topic_of(model), P))[-1]).event
-
-
 def story() -> Story:
     """Each value in each field: the chain it is about, that record, and a good verdict of another chain behind it."""
     cluster = MemoryCluster(PARTITIONS)
@@ -113,7 +89,7 @@ def story() -> Story:
         for path in text_paths(model):
             for value in HOSTILE.values():
                 (chain,) = history.push(push(next(number), (plan(),), received_at=history.now))
-                event = sample(history, model, chain)
+                event = sample(history, model, chain, RANDOM.randrange(10**9))
                 draft = encode(event, P, now_ms=history.now, fence=history.fences.get(P))
                 put = (
                     f"{value}-0" if path == ("chain_id",) else value
@@ -223,16 +199,16 @@ def test_a_push_that_was_set_aside_still_begins_its_window(database: Database) -
     history = History(cluster, PARTITIONS)
     odd = push(2, (plan().model_copy(update={"n": 2**40}),))
     whole = push(2, (plan(),))
-    history.push(odd)
-    for _ in range(2):
-        history.push(whole)
+    for event in (odd, whole, whole):
+        history.push(event)
         with opened(database, cluster) as model:
             read_all(model, cluster)
+    history.push(odd)
     history.push(whole)
     with opened(database, cluster) as model:
         read_all(model, cluster)
     with database.read() as connection:
-        assert [row.repeat for row in connection.execute(select(pushes))] == [True, True, True]
+        assert [row.repeat for row in connection.execute(select(pushes))] == [True] * 4
         assert connection.execute(select(chains)).all() == []
 
 
