@@ -15,6 +15,7 @@ from services.console.readmodel.database import Database
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.schema import chains, meta, positions
 from tests.unit.audit.record import FOLDER
+from tests.unit.audit.script import Script, plan, push
 from tests.unit.audit.sources import Records, of_bundle
 from tests.unit.console.conftest import database, database_settings, postgres_url
 
@@ -161,3 +162,13 @@ def test_a_database_without_our_tables_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(Unavailable, match="no such table"):
         open_console(f"sqlite:///{tmp_path / 'empty'}")
+
+
+async def test_a_name_is_compared_as_the_console_keeps_it(database: Database, database_settings: Settings) -> None:
+    script = Script()
+    odd = push(plan(1)).model_copy(update={"repository": "acme/\0" + "\N{SNOWMAN}" * 1000})
+    script.records.append(odd)
+    fill(database, script.records)
+    findings, figures = await compared(database_settings, script.records)
+    assert [finding.said for finding in findings if "console" in finding.said] == []
+    assert figures.rows == 1

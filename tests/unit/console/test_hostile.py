@@ -28,10 +28,11 @@ from services.console.readmodel.entering import entering
 from services.console.readmodel.history import History as Queries
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.progress import Progress
-from services.console.readmodel.schema import chains, events, pushes, set_aside
+from services.console.readmodel.schema import METADATA, chains, events, pushes, set_aside
 from tests.event_fields import Path as FieldPath
 from tests.event_fields import text_paths, with_value
 from tests.unit.console.histories import LOG_ID, History, plan, push, sample
+from tests.unit.console.running import running
 from tests.unit.console.test_read_model import dump, opened, read_all
 
 PARTITIONS = 3
@@ -324,3 +325,28 @@ def test_names_are_found_by_what_is_kept_of_them(database: Database) -> None:
         assert queries.open_chains(nothing) == []
         assert queries.latest([nothing]) == {}
         assert queries.chain(nothing) is None
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/pushes?repository=%00",
+        "/api/pushes?repository=a/b%00c",
+        "/api/pipelines/%00",
+        "/api/pipelines/%00/history",
+        "/api/chains/%00",
+        "/v2/repositories/a%00/b/webhook_pipeline/",
+    ],
+)
+async def test_a_nul_in_a_request_is_no_error_of_the_database(postgres_url: str, tmp_path: Path, path: str) -> None:
+    database = open_database(Settings(database_url=postgres_url))
+    with database.write() as connection:
+        METADATA.drop_all(connection)
+    database.close()
+    async with running(tmp_path, settings={"database_url": postgres_url}) as console:
+        status, _ = await console.call("GET", path)
+        assert status < 500
+        page = path.replace("/api/", "/")
+        async with console.http.get(console.base + page, headers={"Authorization": f"JWT {console.token}"}) as answer:
+            assert answer.status < 500
