@@ -1,6 +1,7 @@
 """The console's rows are compared with the fold, at the positions that its database stands at, on SQLite and PostgreSQL."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, insert, select, update
@@ -166,6 +167,7 @@ def test_a_database_without_our_tables_is_said(tmp_path: Path) -> None:
 
 async def test_a_name_is_compared_as_the_console_keeps_it(database: Database, database_settings: Settings) -> None:
     script = Script()
+    script.records.log_id = UUID(int=1)
     odd = push(plan(1)).model_copy(update={"repository": "acme/\0" + "\N{SNOWMAN}" * 1000})
     script.records.append(odd)
     fill(database, script.records)
