@@ -4,6 +4,7 @@
       ConfigError           a setting is missing or wrong: the user's mistake, said in words, exit code 2
       BrokerError           the embedded broker cannot start: no Java, no disk, a port taken, another cluster's data
       DatabaseBroken        the console's database is not one any more: it is dropped, and filled from the logs anew
+      RowRefused            the console's database does not take what a record holds: that record is set aside
       ProcessFailed         a child process of `hookline up` dies again and again before it is ready
       LogError              something about the logs in Kafka
         AppendFailed        a record was not acked in time: it may be in the log or land later (unknown, never "failed")
@@ -57,6 +58,7 @@ __all__ = [
     "RecordRefused",
     "RecordTooLarge",
     "Refused",
+    "RowRefused",
     "SnapshotLost",
     "TokenError",
     "TooMany",
@@ -82,6 +84,10 @@ class BrokerError(HooklineError):
 
 class DatabaseBroken(HooklineError):
     """The console's database cannot be read as one; the text says how to drop it. All that it holds is in the logs."""
+
+
+class RowRefused(HooklineError):
+    """The console's database does not take a value of a record, and time does not mend that; the text holds nothing of the value."""
 
 
 class ProcessFailed(HooklineError):

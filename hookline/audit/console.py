@@ -17,6 +17,7 @@ from hookline.audit.findings import Finding, Invariant
 from hookline.audit.history import Facts
 from hookline.audit.source import Extent
 from hookline.chain.events import HaltReason
+from hookline.chain.kept_text import kept_text
 from hookline.chain.state import Chain
 from hookline.errors import ConfigError, ForeignLog, Unavailable
 from hookline.log.records import LOGS, Positions, Topic
@@ -41,10 +42,15 @@ def open_console(url: str) -> "ConsoleRows":
         if target.get_backend_name() == "sqlite":
             if not target.database or not Path(target.database).is_file():
                 raise ConfigError(f"there is no console's database at {target.database}")
-            engine = create_engine(target)
+            engine = create_engine(target, hide_parameters=True)
             event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         else:
-            engine = create_engine(target, isolation_level="REPEATABLE READ", connect_args={"connect_timeout": 5})
+            engine = create_engine(
+                target,
+                hide_parameters=True,
+                isolation_level="REPEATABLE READ",
+                connect_args={"connect_timeout": 5},
+            )
     except (ArgumentError, NoSuchModuleError):
         raise ConfigError("that is not a database's URL, such as sqlite:///hookline-data/console.sqlite3") from None
     except ModuleNotFoundError as error:
@@ -162,8 +168,8 @@ def _row(chain: Chain) -> dict[str, object]:
         step = ending.step
         status = {None: "success", HaltReason.CALLBACK_FAILURE: "failure"}.get(ending.reason, "error")
     return {
-        "repository": chain.repository,
-        "pipeline_id": chain.plan.pipeline_id,
+        "repository": kept_text(chain.repository),
+        "pipeline_id": kept_text(chain.plan.pipeline_id),
         "first_step": chain.first_step,
         "step": step,
         "status": status,

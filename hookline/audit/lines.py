@@ -1,4 +1,4 @@
-"""An entry of a story as one line: in words for people, in fields for machines. URLs of hooks are masked (I11)."""
+"""An entry of a story as one line: in words for people, in fields for machines. URLs of hooks and callback tokens are masked (I11)."""
 
 from pydantic import JsonValue
 
@@ -21,7 +21,7 @@ from hookline.chain.events import (
     StepSealed,
     written_at,
 )
-from hookline.web.masking import mask_tokens, mask_url
+from hookline.web.masking import mask_json, mask_tokens, mask_url
 
 __all__ = ["as_fields", "hooks_of", "what"]
 
@@ -46,7 +46,7 @@ def as_fields(entry: Entry) -> dict[str, object]:
     record, chain = entry.record, entry.chain
     event = record.event
     push_id = event.push_id if isinstance(event, PushReceived) else None
-    return {
+    fields: dict[str, JsonValue] = {
         "chain_id": None if chain is None else chain.id,
         "push_id": push_id if chain is None else chain.push_id,
         "repository": _repository(event) if chain is None else chain.repository,
@@ -64,12 +64,17 @@ def as_fields(entry: Entry) -> dict[str, object]:
         ],
         "said": what(entry),
         "data": _data(event),
-        "state": None if chain is None else standing(chain),
     }
+    state = None if chain is None else standing(chain)
+    return {**{name: mask_json(value) for name, value in fields.items()}, "state": state}
 
 
 def what(entry: Entry) -> str:
     """What happened, in a few words."""
+    return mask_tokens(_what(entry))
+
+
+def _what(entry: Entry) -> str:
     match entry.record.event:
         case PushReceived() as event:
             tag = f":{event.tag}" if event.tag else ""
@@ -100,7 +105,7 @@ def what(entry: Entry) -> str:
 
 def hooks_of(plan: Plan) -> list[str]:
     """Each hook by name and URL."""
-    return [f"{hook.name} {mask_url(hook.url)}" for hook in plan.hooks]
+    return [mask_tokens(f"{hook.name} {mask_url(hook.url)}") for hook in plan.hooks]
 
 
 def _repository(event: Event) -> str | None:
@@ -117,10 +122,7 @@ def _data(event: Event) -> dict[str, JsonValue]:
         case Fence():
             return event.model_dump(mode="json")
         case _:
-            fields = event.model_dump(mode="json", exclude=SAID_ELSEWHERE)
-            if isinstance(answer := fields.get("answer"), str):
-                fields["answer"] = mask_tokens(answer)
-            return fields
+            return event.model_dump(mode="json", exclude=SAID_ELSEWHERE)
 
 
 def _plan(plan: Plan) -> dict[str, JsonValue]:

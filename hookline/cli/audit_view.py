@@ -22,6 +22,7 @@ from hookline.audit.verify import Figures
 from hookline.chain.events import SkipRequested, written_at
 from hookline.chain.state import Chain
 from hookline.cli.terminal import error_console, make_console
+from hookline.web.masking import mask_tokens
 
 __all__ = ["AuditView", "stood_fields"]
 
@@ -188,8 +189,8 @@ def stood_fields(stood: Stood) -> dict[str, object]:
     return {
         "chain_id": chain.id,
         "push_id": chain.push_id,
-        "repository": chain.repository,
-        "pipeline": chain.plan.slug,
+        "repository": mask_tokens(chain.repository),
+        "pipeline": mask_tokens(chain.plan.slug),
         "partition": stood.partition,
         "whole": stood.whole,
         "first_step": chain.first_step,
@@ -223,8 +224,9 @@ def _ended(chain: Chain) -> str:
 
 
 def _plain(text: str) -> str:
-    """No markup and no control characters: what receivers and producers wrote is shown as it is."""
-    return escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text))
+    """No markup, no control characters and no callback tokens: else what receivers and producers wrote is shown as it is."""
+    said = mask_tokens(text)
+    return escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in said))
 
 
 def _counted(counts: "dict[str, int]") -> str:

@@ -6,6 +6,8 @@ import sys
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
+from hookline.web.masking import mask_tokens
+
 __all__ = ["configure_logging"]
 
 
@@ -16,6 +18,7 @@ def configure_logging(style: str, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _without_tokens,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -43,6 +46,11 @@ def configure_logging(style: str, level: str) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.access").disabled = True
     logging.getLogger("aiohttp.server").addFilter(_without_request_text)
+
+
+def _without_tokens(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Of ours and of the libraries', and of traces: the last resort behind not putting them there."""
+    return {name: mask_tokens(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
 def _without_request_text(record: logging.LogRecord) -> bool:

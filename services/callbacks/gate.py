@@ -14,6 +14,7 @@ from hookline.chain.tokens import CallbackToken
 from hookline.errors import Unavailable
 from hookline.log.codec import encode
 from hookline.log.records import Draft, Place, Topic
+from hookline.web.masking import mask_tokens
 from services.callbacks.answers import Answer, answer_to_appended, judge
 from services.callbacks.body import CallbackBody
 from services.callbacks.metrics import APPEND_SECONDS
@@ -48,12 +49,18 @@ class Callback(NamedTuple):
         return self.came_at > self.token.expires_at
 
     def event(self) -> CallbackReceived:
+        """A receiver may say the very URL that it was given: no token goes into a topic (I11)."""
         chain_id, step, _ = self.token
+        state, *said = self.body
+        description, context, target_url = (None if text is None else mask_tokens(text) for text in said)
         return CallbackReceived(
             cause=chain_id.cause,
             chain_id=str(chain_id),
             step=step,
-            **self.body._asdict(),
+            state=state,
+            description=description,
+            context=context,
+            target_url=target_url,
             received_at=self.came_at,
             remote_ip=self.remote_ip,
         )

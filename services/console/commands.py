@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from hookline.chain.events import CancelRequested, RedeliveryRequested
 from hookline.chain.ids import ChainId, push_of
+from hookline.chain.kept_text import is_whole
 from hookline.clock import Clock
 from hookline.errors import Invalid
 from hookline.log.codec import encode
@@ -71,6 +72,8 @@ class Commands:
         payload = await asyncio.to_thread(self._history.payload, chain)
         if plan_of is None or payload is None:
             raise Invalid({"non_field_errors": ["The push of this chain is not in the logs any more."]})
+        if not is_whole(chain.repository):
+            raise Invalid({"non_field_errors": ["Its repository's name is not kept whole: push again."]})
         if not 1 <= from_step <= len(plan_of.steps):
             raise Invalid({"from_step": [f"Must be a step of the chain: 1 to {len(plan_of.steps)}."]})
         async with self._turn:

@@ -9,11 +9,11 @@ from hookline.log.records import Positions
 from hookline.log.watch import LogState
 from hookline.settings import Settings
 from services.console.readmodel.database import Database, check_owner, has_tables, is_to_be_dropped, open_database
-from services.console.readmodel.model import check_partitions, check_positions
-from services.console.readmodel.store import load_positions
+from services.console.readmodel.model import NAMED, check_partitions, check_positions
+from services.console.readmodel.store import load_positions, load_set_aside
 from services.console.rebuild import ends_now
 
-__all__ = ["check_database"]
+__all__ = ["check_database", "compare"]
 
 
 def check_database(settings: Settings) -> str:
@@ -22,7 +22,7 @@ def check_database(settings: Settings) -> str:
 
     async def ask() -> str:
         state = await LogCheck(cluster)()
-        return await asyncio.to_thread(_compare, database, state, await ends_now(cluster))
+        return await asyncio.to_thread(compare, database, state, await ends_now(cluster))
 
     try:
         return asyncio.run(ask())
@@ -30,13 +30,15 @@ def check_database(settings: Settings) -> str:
         database.close()
 
 
-def _compare(database: Database, log: LogState, ends: Mapping[int, Positions]) -> str:
+def compare(database: Database, log: LogState, ends: Mapping[int, Positions]) -> str:
+    """In words. Raises ForeignLog, DatabaseBroken, Unavailable."""
     with database.write() as connection:  # of it nothing is written: only a writer is told that a file is broken
         if not has_tables(connection) or is_to_be_dropped(connection):
             return f"{database.shown} is filled from the logs when the console starts"
         check_owner(connection, log.log_id, log.topics)
-        at = load_positions(connection)
+        at, (aside, named) = load_positions(connection), load_set_aside(connection, NAMED)
     check_partitions(at, ends)
     check_positions(at, ends)
     behind = sum(max(0, end - mine) for p in at for end, mine in zip(ends[p], at[p], strict=True))
-    return f"{database.shown} is of log {log.log_id}, {behind:,} records behind"
+    said = f"{database.shown} is of log {log.log_id}, {behind:,} records behind"
+    return f"{said}, {aside:,} set aside: {'; '.join(map(str, named))}" if aside else said

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = ["BATCH_SECONDS", "LAG_RECORDS", "LAG_SECONDS", "LOGIN_FAILURES", "RECORDS", "STOPPED"]
+__all__ = ["BATCH_SECONDS", "LAG_RECORDS", "LAG_SECONDS", "LOGIN_FAILURES", "RECORDS", "SET_ASIDE", "STOPPED"]
 
 RECORDS = Counter("hookline_projection_records", "Records read into the database")
 LAG_RECORDS = Gauge("hookline_projection_lag_records", "Records in the logs that are not in the database yet")
@@ -12,6 +12,7 @@ STOPPED = Gauge(
     "1 while a record that cannot be read, or whose cause is lost, stops the partition",
     ["partition"],
 )
+SET_ASIDE = Gauge("hookline_projection_set_aside", "Records that the database did not take, while all others went on")
 BATCH_SECONDS = Histogram(
     "hookline_projection_batch_seconds",
     "Time to fold and write one batch",

@@ -74,6 +74,8 @@ async def rebuild(
         projecting.cancel()
         await asyncio.wait({projecting})
     say(f"rebuilt: {sum(map(sum, ends.values())):,} records read")
+    for trouble in projector.progress.troubles:
+        say(trouble)
 
 
 async def ends_now(cluster: Cluster) -> dict[int, Positions]:

@@ -97,8 +97,8 @@ class Console:
         trouble = "" if self._table.running else self._trouble
         said = "; ".join(part for part in (self._watch.denied, trouble, progress.detail()) if part)
         if not self._pipelines_read:
-            return Status(False, self._watch.noted(f"the pipelines are not read yet; {said}"))
-        return Status(progress.current, self._watch.noted(said))
+            return Status(False, self._watch.noted(f"the pipelines are not read yet; {said}"), progress.troubles)
+        return Status(progress.current, self._watch.noted(said), progress.troubles)
 
     def live(self) -> Status:
         age = self._clock.monotonic() - self._projector.last_alive

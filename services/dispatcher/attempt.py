@@ -54,7 +54,7 @@ class Attempt(NamedTuple):
     ) -> HookDelivered | HookAttemptFailed:
         """What is appended. `now` (Unix ms) and `random` are for the time of the next attempt."""
         # A receiver may answer with the very body that it was sent: no token goes into a topic (I11).
-        answer = None if outcome.answer is None else mask_tokens(outcome.answer)
+        answer, detail = (None if text is None else mask_tokens(text) for text in (outcome.answer, outcome.detail))
         if outcome.error is None:
             assert outcome.status is not None, "delivered by its status"
             return HookDelivered(
@@ -82,7 +82,7 @@ class Attempt(NamedTuple):
             started_at=self.started_at,
             took_ms=outcome.took_ms,
             error=outcome.error,
-            detail=outcome.detail,
+            detail=detail,
             status=outcome.status,
             answer=answer,
             retry_after_s=asked,

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from hookline.chain.events import HookPlan
 from hookline.chain.pipeline import Hook, Pipeline
 from hookline.chain.state import Chain
-from hookline.web.masking import mask_tokens, mask_url
+from hookline.web.masking import mask_json, mask_url
 from services.console.attempt_words import attempt_words
 from services.console.readmodel.history import ChainRow, PushRow, Timeline, TimelineEvent
 from services.console.readmodel.standing import step_standing
@@ -60,37 +60,41 @@ def pipeline_json(pipeline: Pipeline) -> Json:
 
 def history_json(row: ChainRow, link: Link) -> Json:
     """A row of History."""
-    return {
-        "uuid": row.id,
-        "created": rfc3339(row.created_at),
-        "status": row.status.value,
-        "reason": row.reason,
-        "step": row.step,
-        "tag": row.tag,
-        "description": row.said.description,
-        "detail": None if row.said.failed is None else attempt_words(row.said.failed),
-        "target_url": row.said.target_url,
-        "chain_url": link(f"/api/chains/{row.id}"),
-    }
+    return _shown(
+        {
+            "uuid": row.id,
+            "created": rfc3339(row.created_at),
+            "status": row.status.value,
+            "reason": row.reason,
+            "step": row.step,
+            "tag": row.tag,
+            "description": row.said.description,
+            "detail": None if row.said.failed is None else attempt_words(row.said.failed),
+            "target_url": row.said.target_url,
+            "chain_url": link(f"/api/chains/{row.id}"),
+        }
+    )
 
 
 def timeline_json(timeline: Timeline, link: Link) -> Json:
     """One chain with all that happened to it."""
     row, chain = timeline.row, timeline.chain
-    return {
-        **history_json(row, link),
-        "repository": row.repository,
-        "pipeline": {"id": row.pipeline_id, "name": chain.plan.name, "slug": chain.plan.slug},
-        "expect_final_callback": chain.plan.expect_final_callback,
-        "first_step": row.first_step,
-        "ended": rfc3339(row.ended_at),
-        "cancel_requested": chain.cancelled,
-        "run": [run.id for run in timeline.runs].index(row.id) + 1,
-        "runs": [chain_json(run, link) for run in timeline.runs],
-        "push": None if timeline.push is None else push_json(timeline.push, None, link),
-        "hooks": [_step_json(chain, number, hook) for number, hook in enumerate(chain.plan.hooks, 1)],
-        "timeline": [_event_json(event, row.partition) for event in timeline.events],
-    }
+    return _shown(
+        {
+            **history_json(row, link),
+            "repository": row.repository,
+            "pipeline": {"id": row.pipeline_id, "name": chain.plan.name, "slug": chain.plan.slug},
+            "expect_final_callback": chain.plan.expect_final_callback,
+            "first_step": row.first_step,
+            "ended": rfc3339(row.ended_at),
+            "cancel_requested": chain.cancelled,
+            "run": [run.id for run in timeline.runs].index(row.id) + 1,
+            "runs": [chain_json(run, link) for run in timeline.runs],
+            "push": None if timeline.push is None else push_json(timeline.push, None, link),
+            "hooks": [_step_json(chain, number, hook) for number, hook in enumerate(chain.plan.hooks, 1)],
+            "timeline": [_event_json(event, row.partition) for event in timeline.events],
+        }
+    )
 
 
 def chain_json(row: ChainRow, link: Link) -> Json:
@@ -106,21 +110,23 @@ def chain_json(row: ChainRow, link: Link) -> Json:
 
 def push_json(push: PushRow, why: Why | None, link: Link) -> Json:
     """A push, and the chains it started or why it started none (`code` and `detail`)."""
-    return {
-        "push_id": push.push_id,
-        "partition": push.partition,
-        "offset": push.offset,
-        "source": push.source,
-        "registry": push.registry,
-        "repository": push.repository,
-        "tag": push.tag,
-        "digest": push.digest,
-        "pusher": push.pusher,
-        "pushed": rfc3339(push.pushed_at),
-        "received": rfc3339(push.received_at),
-        "chains": [chain_json(row, link) for row in push.chains],
-        "nothing_started": None if why is None else {"code": why["code"], "detail": why["detail"]},
-    }
+    return _shown(
+        {
+            "push_id": push.push_id,
+            "partition": push.partition,
+            "offset": push.offset,
+            "source": push.source,
+            "registry": push.registry,
+            "repository": push.repository,
+            "tag": push.tag,
+            "digest": push.digest,
+            "pusher": push.pusher,
+            "pushed": rfc3339(push.pushed_at),
+            "received": rfc3339(push.received_at),
+            "chains": [chain_json(row, link) for row in push.chains],
+            "nothing_started": None if why is None else {"code": why["code"], "detail": why["detail"]},
+        }
+    )
 
 
 def _hook_json(hook: Hook) -> Json:
@@ -157,9 +163,10 @@ def _event_json(event: TimelineEvent, partition: int) -> Json:
         "at": rfc3339(event.timestamp),
         "void": event.void,
         "step": event.fields.get("step", event.fields.get("from_step")),
-        "data": {key: _shown(value) for key, value in event.fields.items() if key not in _NOT_SHOWN},
+        "data": {key: value for key, value in event.fields.items() if key not in _NOT_SHOWN},
     }
 
 
-def _shown(value: JsonValue) -> JsonValue:
-    return mask_tokens(value) if isinstance(value, str) else value
+def _shown(answer: Json) -> Json:
+    """Without callback tokens, whichever field says one (I11)."""
+    return {name: mask_json(value) for name, value in answer.items()}

@@ -3,6 +3,7 @@
 from urllib.parse import quote, urlencode
 
 from hookline.errors import Invalid
+from hookline.web.masking import MASK, mask_tokens
 from services.console.forms import parse_pattern
 
 __all__ = ["is_link", "local_path", "repository_path"]
@@ -17,7 +18,10 @@ def local_path(text: str) -> str:
 
 
 def is_link(url: str) -> bool:
-    """May a page make a link of what a stranger sent? Only plain http(s), nothing that a browser would mend into it."""
+    """May a page make a link of what a stranger sent? Only plain http(s), nothing that a browser would mend into it, and nothing
+    that is masked: it leads nowhere, or tells what the text beside it does not."""
+    if MASK in mask_tokens(url):
+        return False
     scheme, _, rest = url.partition("://")
     return scheme.lower() in ("http", "https") and rest[:1] not in ("", "/", "?", "#") and url.isprintable()
 

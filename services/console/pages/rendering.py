@@ -1,4 +1,4 @@
-"""Templates to pages: Jinja2 with everything escaped, and the few functions that templates call."""
+"""Templates to pages: Jinja2 with everything escaped and callback tokens masked, and the few functions that templates call."""
 
 from functools import cache
 from hashlib import sha256
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from hookline.clock import Clock
 from hookline.web.masking import mask_tokens, mask_url
@@ -34,6 +35,7 @@ class Renderer:
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_shown,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -45,9 +47,7 @@ class Renderer:
             rfc3339=rfc3339,
             words=words,
         )
-        self._environment.filters.update(
-            attempt_words=attempt_words, duration=words.duration, masked=mask_url, without_tokens=mask_tokens
-        )
+        self._environment.filters.update(attempt_words=attempt_words, duration=words.duration, masked=mask_url)
 
     def page(
         self, request: web.Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: object
@@ -80,6 +80,11 @@ class Renderer:
 
     def _ago(self, at: int) -> str:
         return words.relative(at, self._clock.now_ms())
+
+
+def _shown(value: object) -> object:
+    """Whatever a template puts into a page, text or attribute: without callback tokens (I11)."""
+    return mask_tokens(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache

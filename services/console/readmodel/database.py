@@ -13,7 +13,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
+    DataError,
     DBAPIError,
+    IntegrityError,
     InterfaceError,
     NoSuchModuleError,
     OperationalError,
@@ -21,7 +23,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, Unavailable
+from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, RowRefused, Unavailable
 from hookline.log.records import LOGS, Topic
 from hookline.settings import Settings
 from services.console.readmodel.schema import METADATA, SCHEMA_VERSION, meta
@@ -37,6 +39,7 @@ __all__ = [
     "open_database",
     "prepare",
     "rebuild_asked",
+    "refusals",
 ]
 
 FILE = "console.sqlite3"
@@ -44,6 +47,8 @@ REBUILD_COMMAND = "python -m services.console --rebuild"
 SQLITE_BUSY_S = 10
 CONNECT_S = 5
 PRIVATE = 0o600
+OF_VALUES = ("22", "23", "54")
+"""Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded."""
 WRITER_LOCK = 0x484F4F4B_4C494E45
 """Key of PostgreSQL's advisory lock: "HOOKLINE"."""
 
@@ -71,7 +76,8 @@ def open_database(settings: Settings) -> "Database":
 class Database:
     """Connections, by whose own words every failure is `Unavailable`: the caller answers 503 or tries again.
 
-    But for one that time does not mend: a file of SQLite's that is none, or is damaged, is `DatabaseBroken` to its writer.
+    But for two that time does not mend, both told to the writer: a file of SQLite's that is none, or is damaged, is `DatabaseBroken`;
+    a value that the database does not take is `RowRefused`. No error's text, nor its trace, holds values of rows.
     """
 
     def __init__(self, url: URL) -> None:
@@ -81,11 +87,13 @@ class Database:
         self._file = Path(url.database or "")
         if self.is_sqlite:
             _make_file(self._file)
-            self._engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_S})
+            self._engine = create_engine(url, hide_parameters=True, connect_args={"timeout": SQLITE_BUSY_S})
             event.listen(self._engine, "connect", _tune_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
         else:
-            self._engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_S})
+            self._engine = create_engine(
+                url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_S}
+            )
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -95,8 +103,9 @@ class Database:
 
     @contextlib.contextmanager
     def write(self, lock: "WriterLock | None" = None) -> Iterator[Connection]:
-        """One transaction; with `lock`, on the connection that holds it. Raises Unavailable, DatabaseBroken."""
-        with self._broken(), _unavailable_on(OperationalError, InterfaceError, sqlite3.OperationalError):
+        """One transaction; with `lock`, on the connection that holds it. Raises Unavailable, DatabaseBroken, RowRefused."""
+        unavailable = _unavailable_on(OperationalError, InterfaceError, sqlite3.OperationalError)
+        with self._broken(), unavailable, refusals():
             if lock is not None and lock.connection is not None:
                 with lock.connection.begin():
                     yield lock.connection
@@ -143,9 +152,32 @@ def _unavailable_on(*errors: type[DBAPIError] | type[sqlite3.Error]) -> Iterator
     except PoolTimeout as error:
         raise Unavailable("the console's database is busy with other requests") from error
     except errors as error:
-        # The first line only: the rest is the statement with its values. While it connects, SQLite's own comes as it is.
-        said = str(error.orig if isinstance(error, DBAPIError) else error).strip().split("\n")[0]
-        raise Unavailable(f"the console's database does not answer: {said}") from error
+        raise Unavailable(f"the console's database does not answer: {_said(error)}") from error
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Raises RowRefused where the database, or its driver, does not take a value: the same one is refused again."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not _is_refusal(error):
+            raise
+        raise RowRefused(_said(error)) from error
+    except (ValueError, ArithmeticError) as error:  # a driver's own: not UTF-8, or a number of more than 64 bits
+        raise RowRefused(f"{type(error).__name__}") from error
+
+
+def _is_refusal(error: DBAPIError) -> bool:
+    """By its class; PostgreSQL's limits (an index row that is too long) are OperationalError, like a connection that broke."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, DataError | IntegrityError) or state.startswith(OF_VALUES)
+
+
+def _said(error: Exception) -> str:
+    """The first line only: the rest is the statement, and PostgreSQL's own detail with values. While it connects, SQLite's own
+    error comes as it is."""
+    return str(error.orig if isinstance(error, DBAPIError) else error).strip().split("\n")[0]
 
 
 class WriterLock:

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, func, select, true, tuple_
 
 from hookline.chain.events import CallbackReceived, HookAttemptFailed, HookDelivered, Payload, ReadTo
+from hookline.chain.kept_text import kept_text
 from hookline.chain.payloads import unpack_payload
 from hookline.chain.state import Chain
 from hookline.log.records import Topic
@@ -139,7 +140,7 @@ class History:
             return {
                 row.pipeline_id: row
                 for pipeline_id in pipeline_ids
-                for row in _chain_rows(connection, newest.where(chains.c.pipeline_id == pipeline_id))
+                for row in _chain_rows(connection, newest.where(_all(chains.c.pipeline_id, pipeline_id)))
             }
 
     def folded(self, chain_id: str) -> Chain | None:
@@ -203,12 +204,12 @@ class History:
     def open_chains(self, pipeline_id: str) -> list[str]:
         """Ids of its chains that are not over."""
         with self._database.read() as connection:
-            is_open = (chains.c.pipeline_id == pipeline_id) & (chains.c.status == Status.PENDING.value)
+            is_open = _all(chains.c.pipeline_id, pipeline_id) & (chains.c.status == Status.PENDING.value)
             return list(connection.scalars(select(chains.c.id).where(is_open)))
 
 
 def _all(column: ColumnElement[str], value: str | None) -> ColumnElement[bool]:
-    return true() if value is None else column == value
+    return true() if value is None else column == kept_text(value)
 
 
 def _count(connection: Connection, query: Select[int]) -> int:
@@ -216,7 +217,7 @@ def _count(connection: Connection, query: Select[int]) -> int:
 
 
 def _chain(connection: Connection, chain_id: str) -> ChainRow | None:
-    return next(iter(_chain_rows(connection, select(*_CHAIN).where(chains.c.id == chain_id))), None)
+    return next(iter(_chain_rows(connection, select(*_CHAIN).where(chains.c.id == kept_text(chain_id)))), None)
 
 
 def _chain_rows(connection: Connection, query: Select[*tuple[Any, ...]]) -> tuple[ChainRow, ...]:

@@ -3,22 +3,51 @@
 Its memory is what the database says: after any failure it is thrown away and `open` loads it anew.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
-from hookline.errors import ForeignLog
-from hookline.log.reader import PartitionReader
+import structlog
+from sqlalchemy import Connection
+
+from hookline.errors import ForeignLog, RowRefused
+from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Positions, Topic
 from services.console.metrics import BATCH_SECONDS, RECORDS
-from services.console.readmodel.database import REBUILD_COMMAND, Database, WriterLock, note_lost, prepare, rebuild_asked
-from services.console.readmodel.projection import PartitionProjection, Rows, Saved
-from services.console.readmodel.store import load_chains, load_positions, load_saved, save_rows, start_at
+from services.console.readmodel.database import (
+    REBUILD_COMMAND,
+    Database,
+    WriterLock,
+    note_lost,
+    prepare,
+    rebuild_asked,
+    refusals,
+)
+from services.console.readmodel.projection import PartitionProjection
+from services.console.readmodel.rows import Rows, Saved, SetAside
+from services.console.readmodel.store import (
+    load_chains,
+    load_positions,
+    load_saved,
+    load_set_aside,
+    move_to,
+    save_rows,
+    save_set_aside,
+    start_at,
+)
 
-__all__ = ["BATCH", "ReadModel", "check_partitions", "check_positions"]
+__all__ = ["BATCH", "NAMED", "ReadModel", "check_partitions", "check_positions"]
+
+log = structlog.get_logger()
+
+Work: TypeAlias = Sequence[tuple[PartitionProjection, Sequence[Read]]]
 
 BATCH = 5_000
 """Most records of one transaction."""
 NONE_KNOWN: Mapping[Topic, UUID] = {}
+NAMED = 20
+"""Records that were set aside, of those that readiness names; all are counted."""
 CHAINS_HELD = 20_000
 """Chains in memory over all partitions; others are folded anew from their rows when something happens to them."""
 
@@ -30,6 +59,8 @@ class ReadModel:
         self.projections: dict[int, PartitionProjection] = {}
         self.last_timestamp = 0
         """Kafka's timestamp (Unix ms) of the last record of the last batch."""
+        self.set_aside: tuple[int, tuple[SetAside, ...]] = 0, ()
+        """How many records the database did not take, and the first of them."""
         self._database = database
         self._chains_held = chains_held
         self._lock: WriterLock | None = None
@@ -56,6 +87,7 @@ class ReadModel:
             if not saved:
                 saved = {p: Saved(p, Positions(), -1, 0, {}) for p in starts}
                 start_at(connection, saved.values())
+            self.set_aside = load_set_aside(connection, NAMED)
         at = {p: s.positions for p, s in saved.items()}
         check_partitions(at, ends)
         try:
@@ -73,7 +105,7 @@ class ReadModel:
     def project(self, partitions: Collection[int]) -> int:
         """Fold and write at most one batch of what those partitions' readers were offered; the number of records.
 
-        Raises Unavailable: then nothing of it is in the database (or, where the commit had no answer, all of it).
+        A record that the database does not take is set aside, by itself. Raises Unavailable: then nothing of it is in the database (or, where the commit had no answer, all of it).
         """
         left, work = BATCH, []
         for partition in partitions:
@@ -83,24 +115,60 @@ class ReadModel:
                 work.append((projection, reads))
         if not work:
             return 0
-        with BATCH_SECONDS.time(), self._database.write(self._lock) as connection:
-            missing = [projection.missing(reads) for projection, reads in work]
-            found = load_chains(connection, set().union(*missing))
-            rows = Rows()
-            for (projection, reads), ids in zip(work, missing, strict=True):
-                projection.hold(found, ids)
-                projection.project(reads, rows)
-            save_rows(connection, rows, [projection for projection, _ in work])
+        with BATCH_SECONDS.time():
+            try:
+                self._write(work)
+            except RowRefused:
+                self._write_each(work)
         for projection, reads in work:
             projection.let_go()
             self.last_timestamp = reads[-1].record.timestamp
         RECORDS.inc(BATCH - left)
         return BATCH - left
 
+    def _write(self, work: Work) -> None:
+        """Raises RowRefused: then memory is not what the database says."""
+        with self._database.write(self._lock) as connection:
+            missing = [projection.missing(reads) for projection, reads in work]
+            found = load_chains(connection, set().union(*missing))
+            rows = Rows()
+            for (projection, reads), ids in zip(work, missing, strict=True):
+                projection.hold(found, ids)
+                projection.project(reads, rows)
+            save_rows(connection, rows)
+            move_to(connection, [projection for projection, _ in work])
+
+    def _write_each(self, work: Work) -> None:
+        """The same in small: to find the records that the database does not take, and to go on without them."""
+        refused: list[SetAside] = []
+        with self._database.write(self._lock) as connection:
+            saved = load_saved(connection)
+            for projection, reads in work:
+                projection.remember(saved[projection.reader.partition])
+                ids = projection.missing(reads)
+                projection.hold(load_chains(connection, ids), ids)
+                refused += projection.project_each(reads, partial(_write_alone, connection))
+            save_set_aside(connection, refused)
+            move_to(connection, [projection for projection, _ in work])
+            self.set_aside = load_set_aside(connection, NAMED)
+        for record in refused:
+            log.error(
+                "record set aside",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                reason=record.reason,
+            )
+
     def positions(self) -> dict[int, Positions]:
         """As they are in the database, whoever writes it. Raises Unavailable."""
         with self._database.read() as connection:
             return load_positions(connection)
+
+    def look_at_set_aside(self) -> None:
+        """As they are in the database, whoever writes it. Raises Unavailable."""
+        with self._database.read() as connection:
+            self.set_aside = load_set_aside(connection, NAMED)
 
     def rebuild_asked(self) -> bool:
         """Did someone ask for the read model to be dropped? Raises Unavailable."""
@@ -136,6 +204,12 @@ def check_positions(at: Mapping[int, Positions], ends: Mapping[int, Positions]) 
                     f"the console's database has read {topic}[{partition}] to {positions.of(topic)}, which ends at"
                     f" {ends[partition].of(topic)}: records were lost there. Rebuild it: {REBUILD_COMMAND}"
                 )
+
+
+def _write_alone(connection: Connection, rows: Rows) -> None:
+    """Raises RowRefused: then nothing of it is in the transaction."""
+    with refusals(), connection.begin_nested():
+        save_rows(connection, rows)
 
 
 def _reader(saved: Saved, start: Positions) -> PartitionReader:

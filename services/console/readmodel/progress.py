@@ -1,14 +1,15 @@
 """How far the read model has got: for readiness, metrics, and whoever must see what he has just written."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hookline.chain.ids import partition_of
 from hookline.errors import Unavailable, Undecodable
 from hookline.log.causes import LostCause
 from hookline.log.ends import SharedEnds
 from hookline.log.records import Place, Positions
-from services.console.metrics import LAG_RECORDS, LAG_SECONDS, STOPPED
+from services.console.metrics import LAG_RECORDS, LAG_SECONDS, SET_ASIDE, STOPPED
+from services.console.readmodel.rows import SetAside
 
 __all__ = ["Progress"]
 
@@ -29,6 +30,8 @@ class Progress:
         self.stopped: dict[int, Undecodable] = {}
         """By partition, the record that this version cannot read: it is read no further."""
         self._lacking: Mapping[int, LostCause] = {}
+        self.troubles: tuple[str, ...] = ()
+        """Records that the database does not take, and which hold up nothing; for `/readyz`."""
         self._moved = asyncio.Condition()
 
     @property
@@ -87,6 +90,15 @@ class Progress:
         """That partition is read no further."""
         self.stopped[error.partition] = error
         self._tell({error.partition})
+
+    def note_set_aside(self, count: int, first: Collection[SetAside]) -> None:
+        """So many records are not in the database, though all was read."""
+        SET_ASIDE.set(count)
+        more = (f"and {count - len(first)} records more",) if count > len(first) else ()
+        self.troubles = (
+            *(f"{record.topic}[{record.partition}]@{record.offset} is set aside: {record.reason}" for record in first),
+            *more,
+        )
 
     def go_on(self, partition: int) -> None:
         """Past the record that it stopped at."""

@@ -1,60 +1,30 @@
 """Records of one partition to rows of the read model, by the pure fold (`hookline.chain.fold`); no database here."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeAlias
 
-from hookline.chain.events import ChainEvent, Fence, PushReceived, RedeliveryRequested, SkipRequested
-from hookline.chain.fold import PartitionFold, Repeats, misfit
+from hookline.chain.events import ChainEvent, Event, Fence, PushReceived, RedeliveryRequested, SkipRequested
+from hookline.chain.fold import PartitionFold, Repeats, misfit, rerun, start
 from hookline.chain.payloads import pack_payload
 from hookline.chain.state import Chain
-from hookline.errors import Undecodable, Unfoldable
+from hookline.errors import RowRefused, Undecodable, Unfoldable
 from hookline.log.codec import Record, type_of
 from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader, Read, cause_of
 from hookline.log.records import Positions, Topic
 from hookline.log.skips import Skip, covering
+from services.console.readmodel.entering import Row
+from services.console.readmodel.rows import Rows, Saved, SetAside
 from services.console.readmodel.standing import Standing, standing
 
-__all__ = ["FENCED", "LATER", "MISFIT", "PartitionProjection", "Row", "Rows", "Saved"]
-
-Row: TypeAlias = dict[str, object]
-"""Column to value."""
+__all__ = ["FENCED", "LATER", "MISFIT", "PartitionProjection"]
 
 FENCED = "fenced"
 LATER = "later"
 MISFIT = "misfit"
 """Why an event is void."""
-TEXT_LIMIT = 512
-"""Characters of a push's texts that are kept: a producer may send any; PostgreSQL indexes no more than 2700 bytes."""
-INT_LIMIT = 2**53
 RUN_PARTS = {"payload", "plan"}
 """Of a RedeliveryRequested, not kept in its event's row: the push and the chain have them."""
-
-
-@dataclass
-class Rows:
-    """What a batch writes: new rows, and by chain id the columns that change."""
-
-    pushes: list[Row] = field(default_factory=list)
-    chains: dict[str, Row] = field(default_factory=dict)
-    changes: dict[str, Row] = field(default_factory=dict)
-    events: list[Row] = field(default_factory=list)
-
-
-class Saved(NamedTuple):
-    """One partition as the database has it. `windows`: push_id to the end of its window, `clock`: Unix ms.
-
-    `windows_from`: the offset in `pushes` from which windows count.
-    """
-
-    partition: int
-    positions: Positions
-    fence: int | None
-    clock: int
-    windows: dict[str, int]
-    windows_from: int = 0
 
 
 class _NotedRepeats(Repeats):
@@ -72,16 +42,20 @@ class PartitionProjection:
 
     def __init__(self, saved: Saved, reader: PartitionReader, most_chains: int) -> None:
         self.reader = reader
-        self.windows_from = saved.windows_from
-        """Offset in `pushes` of the first push whose window counts (`Repeats`: a time that goes far back ends all before it)."""
         self.stopped: Undecodable | None = None
         """The record that cannot be read: nothing of this partition is projected any more."""
-        self._repeats = _NotedRepeats(saved.windows, saved.clock)
-        self._fold = PartitionFold(repeats=self._repeats, keep_ended=True, keep_payload=False)
+        self.remember(saved)
         self._most_chains = most_chains
         self._taken_from, self._fence_before = reader.positions, reader.fence
         """Where the last `take` began."""
         self._passed: set[Skip] = set()
+
+    def remember(self, saved: Saved) -> None:
+        """Have in memory what the database has, and no chain; the reader stays where it is."""
+        self.windows_from = saved.windows_from
+        """Offset in `pushes` of the first push whose window counts (`Repeats`: a time that goes far back ends all before it)."""
+        self._repeats = _NotedRepeats(saved.windows, saved.clock)
+        self._fold = PartitionFold(repeats=self._repeats, keep_ended=True, keep_payload=False)
 
     @property
     def held(self) -> int:
@@ -136,6 +110,24 @@ class PartitionProjection:
                     self._stop_before(reads[:number], error)
                     return
 
+    def project_each(self, reads: Sequence[Read], write: Callable[[Rows], None]) -> Iterator[SetAside]:
+        """As `project`, each record by itself. One that cannot be written is as if it were not there, and is given.
+
+        write: raises RowRefused, and then has written nothing.
+        """
+        for number, (record, valid) in enumerate(reads):
+            before, rows = self._chain_of(record.event), Rows()
+            try:
+                self._project(record, valid, rows)
+                write(rows)
+            except Unfoldable as error:
+                if covering(self._passed, record.topic, record.offset) is None:
+                    self._stop_before(reads[:number], error)
+                    return
+            except (RowRefused, ValueError, ArithmeticError) as error:
+                self._forget(record, before)
+                yield self._set_aside(record, str(error) if isinstance(error, RowRefused) else type(error).__name__)
+
     def _project(self, record: Record, valid: bool, rows: Rows) -> None:
         match record.event:
             case PushReceived() as event:
@@ -146,6 +138,29 @@ class PartitionProjection:
                 pass
             case event:
                 self._event(record, event, valid, rows)
+
+    def _chain_of(self, event: Event) -> Chain | None:
+        if isinstance(event, PushReceived | RedeliveryRequested | SkipRequested | Fence):
+            return None
+        return self._fold.chains.get(event.chain_id)
+
+    def _forget(self, record: Record, before: Chain | None) -> None:
+        """Its chains are as they were before that record, and as a restart would find them in the database."""
+        match record.event:
+            case PushReceived() as event:
+                for chain in start(event, record.offset, keep_payload=False):
+                    self._fold.chains.pop(chain.id, None)
+            case RedeliveryRequested() as event:
+                self._fold.chains.pop(rerun(event, record.offset, keep_payload=False).id, None)
+            case _ if before is not None:
+                self._fold.chains[before.id] = before
+
+    def _set_aside(self, record: Record, reason: str) -> SetAside:
+        made = SetAside(record.partition, record.topic.value, record.offset, reason)
+        if not isinstance(record.event, PushReceived):
+            return made
+        push_id = record.event.push_id
+        return made._replace(push_id=push_id.encode(), until=self._repeats.until.get(push_id))
 
     def _stop_before(self, projected: Sequence[Read], error: Unfoldable) -> None:
         """The reader is where it was when these had been read."""
@@ -171,13 +186,13 @@ class PartitionProjection:
                 "partition": record.partition,
                 "offset": record.offset,
                 "push_id": event.push_id,
-                "source": _text(event.source),
-                "registry": _text(event.registry),
-                "repository": _text(event.repository),
-                "tag": _text(event.tag),
-                "digest": _text(event.digest),
-                "pusher": _text(event.pusher),
-                "pushed_at": max(-INT_LIMIT, min(event.pushed_at, INT_LIMIT)),
+                "source": event.source,
+                "registry": event.registry,
+                "repository": event.repository,
+                "tag": event.tag,
+                "digest": event.digest,
+                "pusher": event.pusher,
+                "pushed_at": event.pushed_at,
                 "received_at": event.received_at,
                 "until": self._repeats.until[event.push_id],
                 "repeat": self._repeats.repeated,
@@ -209,7 +224,7 @@ class PartitionProjection:
             "run": int(run),
             "partition": record.partition,
             "repository": chain.repository,
-            "tag": _text(tag),
+            "tag": tag,
             "pipeline_id": chain.plan.pipeline_id,
             "first_step": chain.first_step,
             "plan": chain.plan.model_dump_json(),
@@ -232,7 +247,7 @@ class PartitionProjection:
             if (now := standing(after)) != standing(before):
                 row = rows.chains.get(after.id) or rows.changes.setdefault(after.id, {})
                 row.update(_standing(now))
-        rows.events.append(_event_row(record, before.id, (record.raw.value or b"").decode(), void))
+        rows.events.append(_event_row(record, before.id, (record.raw.value or b"").decode(errors="replace"), void))
 
 
 def _was_read(event: ChainEvent, before: dict[Topic, int]) -> bool:
@@ -261,8 +276,3 @@ def _tag(event: RedeliveryRequested) -> str | None:
     pushed = event.payload.get("push_data")
     tag = pushed.get("tag") if isinstance(pushed, dict) else None
     return tag if isinstance(tag, str) else None
-
-
-def _text(value: str | None) -> str | None:
-    """What PostgreSQL takes: no NUL, not too long for an index."""
-    return None if value is None else value[:TEXT_LIMIT].replace("\0", "\ufffd")

@@ -123,6 +123,8 @@ class Projector:
         """Stand by while another process writes this database."""
         while not await _in(thread, model.lock):
             self.progress.doing = "standing by: another console writes this database"
+            await _in(thread, model.look_at_set_aside)
+            self.progress.note_set_aside(*model.set_aside)
             await self._moved(await _in(thread, model.positions), 0)
             await self._looked()
             await self._clock.sleep(STANDBY_S)
@@ -155,6 +157,7 @@ class Projector:
         return True
 
     async def _note(self, model: ReadModel) -> None:
+        self.progress.note_set_aside(*model.set_aside)
         positions = {p: projection.reader.positions for p, projection in model.projections.items()}
         await self._moved(positions, max(0, self._clock.now_ms() - model.last_timestamp) / 1000)
 

@@ -2,14 +2,31 @@
 
 Rows depend on what lies in the logs only, never on batches or on how the logs interleaved: a rebuild gives the same rows.
 `*_at` and `until` are Unix milliseconds.
+A column's `info` says what may be changed of a value that does not fit (`services.console.readmodel.entering`).
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-__all__ = ["METADATA", "SCHEMA_VERSION", "chains", "events", "meta", "positions", "pushes"]
+__all__ = [
+    "DOCUMENT",
+    "METADATA",
+    "NAME",
+    "SCHEMA_VERSION",
+    "SHOWN",
+    "chains",
+    "events",
+    "meta",
+    "positions",
+    "pushes",
+    "set_aside",
+]
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 """Another one in the database: its tables are dropped and built anew. Raise it with any change below."""
+
+NAME = {"enters": "a name: cut, and cleaned"}
+DOCUMENT = {"enters": "JSON: cleaned"}
+SHOWN = {"enters": "a number that no row is found by: brought into the column's range"}
 
 METADATA = MetaData()
 
@@ -43,17 +60,17 @@ pushes = Table(
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
     Column("push_id", String(36), nullable=False),
-    Column("source", Text, nullable=False),
-    Column("registry", Text),
-    Column("repository", Text, nullable=False),
-    Column("tag", Text),
-    Column("digest", Text),
-    Column("pusher", Text),
-    Column("pushed_at", BigInteger, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("until", BigInteger, nullable=False),
+    Column("source", Text, info=NAME, nullable=False),
+    Column("registry", Text, info=NAME),
+    Column("repository", Text, info=NAME, nullable=False),
+    Column("tag", Text, info=NAME),
+    Column("digest", Text, info=NAME),
+    Column("pusher", Text, info=NAME),
+    Column("pushed_at", BigInteger, info=SHOWN, nullable=False),
+    Column("received_at", BigInteger, info=SHOWN, nullable=False),
+    Column("until", BigInteger, info=SHOWN, nullable=False),
     Column("repeat", Boolean, nullable=False),
-    Column("plans", Integer, nullable=False),
+    Column("plans", Integer, info=SHOWN, nullable=False),
     Column("payload", LargeBinary),
     Index("hookline_pushes_by_id", "push_id", "offset"),
     Index("hookline_pushes_by_repository", "repository", "received_at"),
@@ -71,17 +88,17 @@ chains = Table(
     Column("n", Integer, nullable=False),
     Column("run", BigInteger, nullable=False),
     Column("partition", Integer, nullable=False),
-    Column("repository", Text, nullable=False),
-    Column("tag", Text),
-    Column("pipeline_id", Text, nullable=False),
+    Column("repository", Text, info=NAME, nullable=False),
+    Column("tag", Text, info=NAME),
+    Column("pipeline_id", Text, info=NAME, nullable=False),
     Column("first_step", Integer, nullable=False),
-    Column("plan", Text, nullable=False),
-    Column("request_id", Text),
-    Column("created_at", BigInteger, nullable=False),
+    Column("plan", Text, info=DOCUMENT, nullable=False),
+    Column("request_id", Text, info=NAME),
+    Column("created_at", BigInteger, info=SHOWN, nullable=False),
     Column("step", Integer, nullable=False),
     Column("status", String(8), nullable=False),
     Column("reason", String(32)),
-    Column("ended_at", BigInteger),
+    Column("ended_at", BigInteger, info=SHOWN),
     Index("hookline_chains_by_pipeline", "pipeline_id", "created_at"),
     Index("hookline_chains_by_push", "push_id", "push_offset"),
     Index("hookline_chains_by_repository", "repository", "created_at"),
@@ -108,10 +125,22 @@ events = Table(
     Column("chain_id", String(100), primary_key=True),
     Column("topic", String(10), primary_key=True),
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
-    Column("timestamp", BigInteger, nullable=False),
+    Column("timestamp", BigInteger, info=SHOWN, nullable=False),
     Column("type", String(40), nullable=False),
     Column("void", String(6)),
-    Column("json", Text, nullable=False),
+    Column("json", Text, info=DOCUMENT, nullable=False),
 )
 """One row an event of a chain, as it lies in the log (a RedeliveryRequested without plan and payload).
 `void`: null where it counts, `fenced` for a decision of a fenced worker, `later` where one before it counted, `misfit` where it names a step that its chain does not have."""
+
+set_aside = Table(
+    "hookline_set_aside",
+    METADATA,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("topic", String(10), primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, info=NAME, nullable=False),
+    Column("push_id", LargeBinary),
+    Column("until", BigInteger, info=SHOWN),
+)
+"""Records that the database did not take: nothing else of them is here. Of a push its window for repeats, which counts all the same."""

@@ -1,18 +1,32 @@
 """The projection's SQL: where it stands, the chains it needs, and the rows of a batch with the positions they lead to."""
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import cast
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, inspect, select, update
 
 from hookline.chain.events import EVENTS, ChainEvent, Plan
 from hookline.chain.fold import apply
 from hookline.chain.state import PENDING, Chain
 from hookline.log.records import Positions
-from services.console.readmodel.projection import PartitionProjection, Row, Rows, Saved
-from services.console.readmodel.schema import chains, events, positions, pushes
+from services.console.readmodel.entering import Row, entering, may_be_id
+from services.console.readmodel.projection import PartitionProjection
+from services.console.readmodel.rows import Rows, Saved, SetAside
+from services.console.readmodel.schema import chains, events, positions, pushes, set_aside
 
-__all__ = ["event_of", "fresh_chain", "load_chains", "load_positions", "load_saved", "save_rows", "start_at"]
+__all__ = [
+    "event_of",
+    "fresh_chain",
+    "load_chains",
+    "load_positions",
+    "load_saved",
+    "load_set_aside",
+    "move_to",
+    "save_rows",
+    "save_set_aside",
+    "start_at",
+]
 
 IDS_A_SELECT = 500
 
@@ -21,12 +35,16 @@ def load_saved(connection: Connection) -> dict[int, Saved]:
     """By partition; empty before `start_at`."""
     saved = {}
     for row in connection.execute(select(positions)):
-        open_windows = (
-            select(pushes.c.push_id, pushes.c.until)
-            .where(pushes.c.partition == row.partition, pushes.c.until > row.clock, pushes.c.offset >= row.windows_from)
-            .order_by(pushes.c.until)  # the latest of one push_id wins
-        )
-        windows = {row.push_id: row.until for row in connection.execute(open_windows)}
+        found = [
+            (push.push_id if isinstance(push.push_id, str) else push.push_id.decode(), push.until)
+            for table in (pushes, set_aside)
+            for push in connection.execute(
+                select(table.c.push_id, table.c.until).where(
+                    table.c.partition == row.partition, table.c.until > row.clock, table.c.offset >= row.windows_from
+                )
+            )
+        ]
+        windows = dict(sorted(found, key=itemgetter(1)))  # the latest of one push_id wins
         at = Positions(row.pushes, row.callbacks, row.commands, row.deliveries)
         saved[row.partition] = Saved(row.partition, at, row.fence, row.clock, windows, row.windows_from)
     return saved
@@ -48,7 +66,7 @@ def load_positions(connection: Connection) -> dict[int, Positions]:
 
 def load_chains(connection: Connection, ids: Iterable[str]) -> dict[str, Chain]:
     """Chains by id, folded anew from their rows; those that are not there are left out."""
-    wanted = sorted(ids)
+    wanted = sorted(chain_id for chain_id in ids if may_be_id(chains.c.id, chain_id))
     found: dict[str, Chain] = {}
     for at in range(0, len(wanted), IDS_A_SELECT):
         some = wanted[at : at + IDS_A_SELECT]
@@ -78,17 +96,37 @@ def event_of(event_type: str, json: str) -> ChainEvent:
     return cast(ChainEvent, EVENTS[event_type].model_validate_json(json))
 
 
-def save_rows(connection: Connection, rows: Rows, projections: Iterable[PartitionProjection]) -> None:
-    """All rows of a batch, and the positions of the partitions it came from."""
-    for table, new in ((pushes, rows.pushes), (chains, list(rows.chains.values())), (events, rows.events)):
+def save_rows(connection: Connection, rows: Rows) -> None:
+    """New rows and changes, each value as it may enter. Raises RowRefused, and what the database says of a value."""
+    for table, new in ((pushes, rows.pushes), (chains, rows.chains.values()), (events, rows.events)):
         if new:
-            connection.execute(insert(table), new)
+            connection.execute(insert(table), [entering(table, row) for row in new])
     if rows.changes:
-        connection.execute(_CHANGE, [{"key": chain_id, **change} for chain_id, change in rows.changes.items()])
+        changes = [{"key": chain_id, **entering(chains, change)} for chain_id, change in rows.changes.items()]
+        connection.execute(_CHANGE, changes)
+
+
+def move_to(connection: Connection, projections: Iterable[PartitionProjection]) -> None:
+    """The positions that a batch leads to, of the partitions it came from."""
     now = [
         {"key": p.reader.partition} | _place_row(p.reader.positions, p) | {"fence": p.reader.fence} for p in projections
     ]
     connection.execute(_MOVE, now)
+
+
+def save_set_aside(connection: Connection, records: Iterable[SetAside]) -> None:
+    """Name those records: they are in no other table."""
+    if rows := [entering(set_aside, record._asdict()) for record in records]:
+        connection.execute(insert(set_aside), rows)
+
+
+def load_set_aside(connection: Connection, most: int) -> tuple[int, tuple[SetAside, ...]]:
+    """How many records were set aside, and the first of them. None where the tables are of a version that sets nothing aside."""
+    if not inspect(connection).has_table(set_aside.name):
+        return 0, ()
+    first = select(set_aside).order_by(*set_aside.primary_key).limit(most)
+    count = connection.scalar(select(func.count()).select_from(set_aside)) or 0
+    return count, tuple(SetAside(*row) for row in connection.execute(first))
 
 
 def _place_row(at: Positions, windows: PartitionProjection | Saved) -> Row:

@@ -1,6 +1,7 @@
 """The console's rows are compared with the fold, at the positions that its database stands at, on SQLite and PostgreSQL."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, insert, select, update
@@ -15,6 +16,7 @@ from services.console.readmodel.database import Database
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.schema import chains, meta, positions
 from tests.unit.audit.record import FOLDER
+from tests.unit.audit.script import Script, plan, push
 from tests.unit.audit.sources import Records, of_bundle
 from tests.unit.console.conftest import database, database_settings, postgres_url
 
@@ -161,3 +163,14 @@ def test_a_database_without_our_tables_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(Unavailable, match="no such table"):
         open_console(f"sqlite:///{tmp_path / 'empty'}")
+
+
+async def test_a_name_is_compared_as_the_console_keeps_it(database: Database, database_settings: Settings) -> None:
+    script = Script()
+    script.records.log_id = UUID(int=1)
+    odd = push(plan(1)).model_copy(update={"repository": "acme/\0" + "\N{SNOWMAN}" * 1000})
+    script.records.append(odd)
+    fill(database, script.records)
+    findings, figures = await compared(database_settings, script.records)
+    assert [finding.said for finding in findings if "console" in finding.said] == []
+    assert figures.rows == 1

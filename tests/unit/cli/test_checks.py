@@ -64,12 +64,15 @@ async def test_what_is_wrong_with_a_part_of_a_service_is_said_though_it_is_ready
     try:
         settings = Settings(dispatcher_port=port, ingress_port=port, callbacks_port=port, console_port=port)
         findings = [finding async for finding in check_services(settings) if finding.what == "dispatcher"]
+        remedies = {finding.what: finding.remedy async for finding in check_services(settings) if finding.remedy}
     finally:
         await runner.cleanup()
     assert [(finding.level, finding.said) for finding in findings] == [
         (Level.GOOD, f"ready at http://127.0.0.1:{port + 1000}/readyz"),
         (Level.BAD, "chain c is set aside: because"),
     ]
+    assert "“A chain that is set aside”" in remedies["dispatcher"]
+    assert "“A record that is set aside”" in remedies["console"]
 
 
 def test_a_database_in_the_data_folder(tmp_path: Path) -> None:

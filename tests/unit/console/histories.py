@@ -1,7 +1,7 @@
 """Made-up logs: pushes with plans, attempts, verdicts in and out of turn, fences, repeats, cancels and further runs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from uuid import UUID, uuid5
@@ -22,6 +22,7 @@ from hookline.chain.events import (
     PushReceived,
     ReadTo,
     RedeliveryRequested,
+    SkipRequested,
     StepClosing,
     StepSealed,
     Verdict,
@@ -29,7 +30,7 @@ from hookline.chain.events import (
 from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.pipeline import LogId
 from hookline.clock import ManualClock
-from hookline.log.codec import encode, encode_setting
+from hookline.log.codec import decode, encode, encode_setting, topic_of
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Place, Topic
 
@@ -216,6 +217,29 @@ class History:
             "read_to": ReadTo(**ends),
             "decided_at": self.now,
         }
+
+
+def sample(history: History, model: type[Event], chain: ChainId, number: int = 0) -> Event:
+    """An event of that model, in the log already where it is one of that chain; a push is another one, by its number."""
+    written: dict[type[Event], Callable[[], object]] = {
+        HookAttemptFailed: lambda: history.failed(chain, 1),
+        HookDelivered: lambda: history.delivered(chain, 1),
+        CallbackReceived: lambda: history.verdict(chain, 1),
+        StepClosing: lambda: history.closing(chain, 1),
+        StepSealed: lambda: history.sealed(chain, 1, history.closing(chain, 1)),
+        ChainHalted: lambda: history.halted(chain, 1, HaltReason.CANCELLED),
+        ChainCompleted: lambda: history.completed(chain, 3),
+        CancelRequested: lambda: history.cancel(chain),
+        RedeliveryRequested: lambda: history.run(chain, 1, plan()),
+    }
+    if model is PushReceived:
+        return push(number, (plan(),), received_at=history.now)
+    if model is SkipRequested:
+        return SkipRequested(topic="pushes", offset=0, by="admin", requested_at=history.now, reason="no")
+    if model is Fence:
+        return Fence(owner="w", fenced_at=history.now)
+    written[model]()
+    return decode(history.cluster.log(Place(topic_of(model), history.place(chain.push_id)))[-1]).event
 
 
 def fill(history: History, seed: int, pushes: int) -> Iterator[None]:

@@ -242,6 +242,16 @@ async def test_run_from_no_step(console: Running, body: object, said: str) -> No
     assert await console.call("POST", f"/api/chains/{started(console)}/run", body) == (400, {"from_step": [said]})
 
 
+@pytest.mark.parametrize("name", ["acme/a\0b", "acme/" + "a" * 600])
+async def test_a_run_of_a_repository_whose_name_is_not_kept_whole_is_refused(console: Running, name: str) -> None:
+    """It would be a run of another repository's."""
+    (chain,) = console.writing.push(push(1, (plan(),), received_at=console.writing.now, repository=name))
+    await console.projected()
+    status, body = await console.call("POST", f"/api/chains/{chain}/run", {})
+    assert (status, body) == (400, {"non_field_errors": ["Its repository's name is not kept whole: push again."]})
+    assert commands(console) == []
+
+
 def keyed(console: Running, key: str = "a key") -> dict[str, str]:
     return {"Authorization": f"JWT {console.token}", "Idempotency-Key": key}
 

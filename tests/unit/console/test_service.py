@@ -18,11 +18,12 @@ from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Draft, Place, Topic
 from hookline.log.watch import LogState
 from hookline.settings import Settings
+from services.console.fit import compare
 from services.console.metrics import STOPPED
 from services.console.readmodel import model
 from services.console.readmodel.database import Database, open_database
-from services.console.readmodel.schema import METADATA, chains, meta
-from services.console.rebuild import rebuild
+from services.console.readmodel.schema import METADATA, chains, meta, pushes
+from services.console.rebuild import ends_now, rebuild
 from services.console.service import Console
 from tests.metric_values import value_of
 from tests.unit.console.histories import LOG_ID, History, fill, plan, push
@@ -312,3 +313,30 @@ async def test_rebuild_says_what_stops_it(tmp_path: Path) -> None:
     cluster.append(Draft(Place(Topic.PUSHES, 1), b"k", b"{}", {"ce_type": b"hookline.New.v9"}))
     with pytest.raises(Exception, match=r"pushes\[1\]@"):
         await rebuilt(Settings(data_dir=tmp_path), cluster)
+
+
+async def test_a_record_that_is_set_aside_is_named_by_readiness_by_a_rebuild_and_by_the_check(
+    database_settings: Settings,
+) -> None:
+    """The service is ready, before and after a restart; what came behind it is there."""
+    cluster = MemoryCluster(PARTITIONS)
+    history = History(cluster, PARTITIONS)
+    history.begin()
+    odd = push(1, (plan().model_copy(update={"n": 2**40}),))
+    history.push(odd)
+    (chain,) = history.push(push(1, (plan(),), received_at=history.now, window_s=0))
+    place = f"pushes[{history.place(odd.push_id)}]@0"
+    named = f"{place} is set aside: n is too large a number"
+    for _ in range(2):
+        async with started(database_settings, cluster) as console:
+            await until(lambda: console.ready().ok)
+            assert console.ready().troubles == (named,)
+    said = await rebuilt(database_settings, cluster)
+    assert said[-2:] == [f"rebuilt: {records(cluster):,} records read", named]
+    database = open_database(database_settings)
+    assert compare(database, LogState(LOG_ID), await ends_now(cluster)).endswith(
+        f", 0 records behind, 1 set aside: {place}: n is too large a number"
+    )
+    with database.read() as connection:
+        assert chain.offset in set(connection.scalars(select(pushes.c.offset)))
+    database.close()

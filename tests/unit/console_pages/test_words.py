@@ -3,9 +3,11 @@
 import pytest
 
 from hookline.chain.events import AttemptError, HaltReason, HookAttemptFailed, ReadTo
+from hookline.web.masking import mask_tokens
 from services.console.attempt_words import attempt_words
 from services.console.pages.addresses import is_link, repository_path
 from services.console.pages.words import duration, milliseconds, reason_words, relative
+from tests.token_encodings import ENCODINGS, URL
 
 NOW = 1_700_000_000_000
 
@@ -117,3 +119,11 @@ def test_no_links(url: str) -> None:
 )
 def test_the_page_of_a_repository(repository: str, path: str) -> None:
     assert repository_path(repository) == path
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_links_to_what_is_masked_are_none(encoding: str) -> None:
+    """A receiver's own callback URL as its `target_url`, as earlier versions wrote it, and as it is written now."""
+    for url in (URL, f"https://ci.example/?back={ENCODINGS[encoding](URL)}"):
+        assert not is_link(url)
+        assert not is_link(mask_tokens(url))
