@@ -2,11 +2,16 @@
 
 import logging
 import sys
+from textwrap import indent
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
+from hookline.visible import visible
+
 __all__ = ["configure_logging"]
+
+TRACES = frozenset({"exception", "stack"})
 
 
 def configure_logging(style: str, level: str) -> None:
@@ -17,10 +22,10 @@ def configure_logging(style: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.processors.JSONRenderer()]
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else [_plainly, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -32,7 +37,7 @@ def configure_logging(style: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     root = logging.getLogger()
@@ -43,6 +48,19 @@ def configure_logging(style: str, level: str) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.access").disabled = True
     logging.getLogger("aiohttp.server").addFilter(_without_request_text)
+
+
+def _plainly(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """No value moves a terminal's cursor or makes a line of its own; a trace's lines are indented. JSON needs none of it."""
+    return {name: _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    if name in TRACES:
+        return indent(visible(str(value), lines=True), "  ")
+    return value if isinstance(value, int | float) else visible(str(value))
 
 
 def _without_request_text(record: logging.LogRecord) -> bool:

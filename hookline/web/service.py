@@ -15,6 +15,7 @@ from aiohttp import web
 from hookline.clock import Clock, SystemClock
 from hookline.errors import ConfigError, HooklineError
 from hookline.settings import ADMIN_OFFSET, Settings, load_settings
+from hookline.visible import visible
 from hookline.web.body import COMPRESSED_BODIES
 from hookline.web.health import Status, admin_app
 from hookline.web.logging import configure_logging
@@ -84,7 +85,7 @@ def run(build: Callable[[Settings, Clock], Service], port: Callable[[Settings], 
 
 
 def _say(text: str, code: int) -> int:
-    sys.stderr.write(f"hookline: {text}\n")
+    sys.stderr.write(f"hookline: {visible(text, lines=True)}\n")
     return code
 
 
