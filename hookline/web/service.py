@@ -17,6 +17,7 @@ from hookline.errors import ConfigError, HooklineError
 from hookline.settings import ADMIN_OFFSET, Settings, load_settings
 from hookline.visible import visible
 from hookline.web.body import COMPRESSED_BODIES
+from hookline.web.door import DoorRunner
 from hookline.web.health import Status, admin_app
 from hookline.web.logging import configure_logging
 from hookline.web.memory import give_back, spare_the_collector
@@ -169,7 +170,7 @@ async def _listen(app: web.Application, address: _Address, *, drain_s: float) ->
 
 def app_runner(app: web.Application, *, drain_s: float = DRAIN_S) -> web.AppRunner:
     """How every app is served, in tests too."""
-    return web.AppRunner(
+    return DoorRunner(
         app,
         access_log=None,
         shutdown_timeout=drain_s,

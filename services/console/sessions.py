@@ -61,6 +61,8 @@ class Sessions:
 
     def user_of(self, token: str) -> str | None:
         """The name of the signed-in user; None for a token that is not ours, is over, or is of an earlier password."""
+        if not token.isascii():  # PyJWT would fail on it
+            return None
         try:
             key_id = str(jwt.get_unverified_header(token).get("kid"))
             if key_id not in self._keys:
