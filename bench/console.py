@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import aiohttp
 
 from bench.failure import BenchFailed
-from bench.stage import Stage
+from bench.stage import PASSWORD, Stage
 
 __all__ = ["make_pipeline", "seconds_until_shown"]
 
@@ -25,7 +25,7 @@ async def make_pipeline(
     hooks = [{"name": str(n), "hook_url": url} for n, url in enumerate(urls, 1)]
     body = {"name": "ci", "expect_final_callback": final_callback, "timeout": timeout_s, "webhooks": hooks}
     async with aiohttp.ClientSession() as http:
-        async with http.post(f"{base}/v2/users/login/", json={"username": "admin", "password": "bench"}) as answer:
+        async with http.post(f"{base}/v2/users/login/", json={"username": "admin", "password": PASSWORD}) as answer:
             headers = {"Authorization": f"JWT {(await answer.json())['token']}"}
         url = f"{base}/v2/repositories/bench/{name}/webhook_pipeline/"
         async with http.post(url, json=body, headers=headers) as answer:

@@ -7,7 +7,7 @@ import string
 
 __all__ = ["TOKEN", "a_payload", "number_of", "requests"]
 
-TOKEN = "bench"
+TOKEN = "bench-token-of-ours"
 NOUNS = ("image", "layer", "registry", "build", "release", "container", "service", "pipeline", "commit", "branch")
 TAG = re.compile(rb'"tag": ?"v(\d+)"')
 

@@ -15,15 +15,17 @@ import aiohttp
 import psutil
 
 from bench.failure import BenchFailed
+from bench.pushes import TOKEN
 from hookline.broker import EmbeddedBroker
 from hookline.cli import tether
 from hookline.errors import HooklineError
 from hookline.log.kafka import KafkaCluster
 from hookline.log.topics import create_topics
 
-__all__ = ["KAFKA", "MASTER_KEY", "SERVICES", "SNAPSHOTS", "Stage", "stage"]
+__all__ = ["KAFKA", "MASTER_KEY", "PASSWORD", "SERVICES", "SNAPSHOTS", "Stage", "stage"]
 
-MASTER_KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+PASSWORD = "bench password"
+MASTER_KEY = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 SERVICES = ("ingress", "callbacks", "console", "dispatcher")
 KAFKA = "kafka"
 """The broker's name beside the processes'."""
@@ -155,8 +157,8 @@ class Stage:
             "HOOKLINE_TOPIC_PREFIX": self.prefix,
             "HOOKLINE_PARTITIONS": str(self.partitions),
             "HOOKLINE_MASTER_KEYS": MASTER_KEY,
-            "HOOKLINE_ADMIN_PASSWORD": "bench",
-            "HOOKLINE_INGRESS_TOKENS": "bench",
+            "HOOKLINE_ADMIN_PASSWORD": PASSWORD,
+            "HOOKLINE_INGRESS_TOKENS": TOKEN,
             "HOOKLINE_ALLOW_PRIVATE_ADDRESSES": "127.0.0.0/8",
             "HOOKLINE_SESSION_TIMEOUT_MS": "3000",
             "HOOKLINE_GROUP_INSTANCE_ID": name,

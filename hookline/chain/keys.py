@@ -56,6 +56,11 @@ class KeyRing:
                 raise ConfigError(
                     f"HOOKLINE_MASTER_KEYS entry {number} is not id:base64 of {KEY_BYTES} bytes (id: 1 to 16 letters or digits)"
                 )
+            if len(set(key)) == 1:
+                raise ConfigError(
+                    f"HOOKLINE_MASTER_KEYS entry {number} is one byte repeated: anybody can guess it. Make one of random"
+                    " bytes: echo k1:$(head -c 32 /dev/urandom | base64)"
+                )
             if key_id in keys:
                 raise ConfigError(f"HOOKLINE_MASTER_KEYS has two keys with the id {key_id}")
             keys[key_id] = key

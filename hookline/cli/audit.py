@@ -1,7 +1,6 @@
 """`hookline audit`: replay, state, verify, export. They read and nothing else: nothing is produced, committed or sent (I12)."""
 
 import asyncio
-import json
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -81,7 +80,7 @@ def replay(
             if not as_json:
                 view.story(told)
             elif not isinstance(told, Left):
-                view.line(json.dumps(as_fields(told)))
+                view.line(as_fields(told))
         view.close_run(run)
 
     on_log(source, tell)
@@ -113,7 +112,7 @@ def state(
             wanted = [stood for stood in chains if not (only_open and stood.chain.ending)]
             if as_json:
                 for stood in wanted:
-                    view.line(json.dumps(stood_fields(stood)))
+                    view.line(stood_fields(stood))
             else:
                 view.stood(wanted)
         view.stood([], last=True)
@@ -176,7 +175,7 @@ def verify(
         def hear(said: Said) -> None:
             match said:
                 case Finding() if as_json:
-                    view.line(json.dumps({"finding": said._asdict()}))
+                    view.line({"finding": said._asdict()})
                 case Finding():
                     view.finding(said)
                 case Judged(figures, seal_there):
@@ -189,7 +188,7 @@ def verify(
         if seal is not None and seals != {seal}:
             raise BundleBroken(f"{source} is whole, and another file: its seal is {seals.pop()}")
         if as_json:
-            view.line(json.dumps({"figures": all_figures.as_fields()}))
+            view.line({"figures": all_figures.as_fields()})
         else:
             view.figures(all_figures, origin, seals.pop())
         view.close_with(all_figures.records)

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -21,7 +20,7 @@ from hookline.audit.times import show_time
 from hookline.audit.verify import Figures
 from hookline.chain.events import SkipRequested, written_at
 from hookline.chain.state import Chain
-from hookline.cli.terminal import error_console, make_console
+from hookline.cli.terminal import error_console, make_console, plain, print_json
 from hookline.web.masking import mask_tokens
 
 __all__ = ["AuditView", "stood_fields"]
@@ -69,9 +68,9 @@ class AuditView:
             self._bar.update(self._task, advance=self._unshown)
             self._unshown = 0
 
-    def line(self, text: str) -> None:
-        """As it is, for machines."""
-        print(text, flush=False)
+    def line(self, value: object) -> None:
+        """One JSON object a line, for machines."""
+        print_json(value, indent=None)
 
     # ---- replay
 
@@ -82,16 +81,16 @@ class AuditView:
         elif isinstance(told.record.event, SkipRequested):
             record = told.record
             place = f"{record.topic}[{record.partition}]@{record.offset}"
-            self._console.print(f"\n[warn]skipped[/] [name]{escape(place)}[/]  {_plain(what(told))}")
+            self._console.print(f"\n[warn]skipped[/] [name]{plain(place)}[/]  {plain(what(told))}")
         elif told.chain is not None:
             self._rows.setdefault(told.chain.id, []).append(_row(told))
 
     def _chain(self, chain: Chain, rows: list[Row]) -> None:
         self._console.print(
-            f"\n[name]{chain.id}[/]  {_plain(chain.repository)}, pipeline {_plain(chain.plan.name)}: {_ended(chain)}"
+            f"\n[name]{plain(chain.id)}[/]  {plain(chain.repository)}, pipeline {plain(chain.plan.name)}: {_ended(chain)}"
         )
         for step, hook in enumerate(hooks_of(chain.plan), 1):
-            self._console.print(f"  [quiet]{step}[/] {_plain(hook)}")
+            self._console.print(f"  [quiet]{step}[/] {plain(hook)}")
         table = _table("time", "place", "event", "who", "rests on", "after it")
         for row in rows:
             table.add_row(*row)
@@ -107,7 +106,7 @@ class AuditView:
         table = _table("chain", "repository", "pipeline", "stood at")
         for stood in self._stood:
             chain, note = stood.chain, "" if stood.whole else " [warn](the log begins later than it)[/]"
-            table.add_row(chain.id, _plain(chain.repository), _plain(chain.plan.name), f"{_ended(chain)}{note}")
+            table.add_row(plain(chain.id), plain(chain.repository), plain(chain.plan.name), f"{_ended(chain)}{note}")
         self._stood.clear()
         self._console.print(table)
 
@@ -117,37 +116,38 @@ class AuditView:
         place = f"{finding.topic}[{finding.partition}]@{finding.offset}"
         about = " ".join(filter(None, (finding.event, finding.chain_id)))
         self._console.print(
-            f"[bad]{finding.invariant:<3}[/] [name]{escape(place)}[/] {_plain(about)}\n    {_plain(finding.said)}"
+            f"[bad]{plain(finding.invariant):<3}[/] [name]{plain(place)}[/] {plain(about)}\n    {plain(finding.said)}"
         )
 
     def figures(self, figures: Figures, origin: Origin, seal: str) -> None:
         """seal: of a bundle, "" without one."""
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         passed = figures.passed
-        table.add_row("log", f"{origin.log_id or 'without an id'}, {origin.partitions} partitions")
-        table.add_row("records", f"{figures.records}: {_counted(figures.events)}" if figures.records else "0")
-        table.add_row("chains", f"{figures.started}: {figures.open} open, {_counted(figures.ended) or '0 over'}")
+        table.add_row("log", f"{plain(origin.log_id or 'without an id')}, {origin.partitions:d} partitions")
+        table.add_row("records", f"{figures.records:d}: {_counted(figures.events)}" if figures.records else "0")
+        table.add_row("chains", f"{figures.started:d}: {figures.open:d} open, {_counted(figures.ended) or '0 over'}")
         table.add_row(
-            "void", f"{passed['void']} decisions of fenced workers, {passed['later']} later verdicts of a step"
+            "void", f"{passed['void']:d} decisions of fenced workers, {passed['later']:d} later verdicts of a step"
         )
         if passed["unjudged"]:
             table.add_row(
-                "not judged", f"{passed['unjudged']} records of chains that began before the log, or ended long before"
+                "not judged",
+                f"{passed['unjudged']:d} records of chains that began before the log, or ended long before",
             )
         if passed["unread"]:
-            table.add_row("not compared", f"{passed['unread']} pushes of sources that this Hookline does not have")
+            table.add_row("not compared", f"{passed['unread']:d} pushes of sources that this Hookline does not have")
         if passed["skipped"]:
             table.add_row(
-                "skipped", f"{passed['skipped']} records that cannot be read: `hookline audit replay` says by whom"
+                "skipped", f"{passed['skipped']:d} records that cannot be read: `hookline audit replay` says by whom"
             )
-        table.add_row("checkpoints", f"{figures.checkpoints} compared")
+        table.add_row("checkpoints", f"{figures.checkpoints:d} compared")
         if figures.rows:
-            table.add_row("console", f"{figures.rows} chains compared")
+            table.add_row("console", f"{figures.rows:d} chains compared")
         if seal:
-            table.add_row("seal", seal)
+            table.add_row("seal", plain(seal))
         self._console.print(table)
         if figures.findings:
-            self._console.print(f"[bad]{figures.findings} finding{'s' if figures.findings > 1 else ''}[/]")
+            self._console.print(f"[bad]{figures.findings:d} finding{'s' if figures.findings > 1 else ''}[/]")
         else:
             self._console.print("[good]clean: nothing found[/]")
 
@@ -156,10 +156,10 @@ class AuditView:
     def exported(self, file: Path, last: LastLine, seal: str) -> None:
         table = _table("section", "hash of its last line")
         for section, hash_of_line in last.last.items():
-            table.add_row(section, hash_of_line)
+            table.add_row(plain(section), plain(hash_of_line))
         self._console.print(table)
-        self._console.print(f"{escape(str(file))}: {last.records} records, {file.stat().st_size:,} bytes")
-        self._console.print(f"[good]seal {seal}[/]")
+        self._console.print(f"{plain(file)}: {last.records:d} records, {file.stat().st_size:,} bytes")
+        self._console.print(f"[good]seal {plain(seal)}[/]")
 
     # ---- the end
 
@@ -167,12 +167,12 @@ class AuditView:
         """What was not told, and the figure."""
         for number, (stop, left) in run.stops.items():
             self._errors.print(
-                f"[warn]{stop.topic}[{number}\\]@{stop.offset}: every reader stops here: {_plain(stop.said)};"
-                f" {left} records of the partition are not read[/]"
+                f"[warn]{_place(stop.topic, number, stop.offset)}: every reader stops here: {plain(stop.said)};"
+                f" {left:d} records of the partition are not read[/]"
             )
         if run.passed:
             self._errors.print(
-                f"[quiet]{run.passed} records are about chains that began before the log, or ended long before[/]"
+                f"[quiet]{run.passed:d} records are about chains that began before the log, or ended long before[/]"
             )
         self.close_with(run.records)
 
@@ -202,35 +202,29 @@ def stood_fields(stood: Stood) -> dict[str, object]:
 def _row(entry: Entry) -> Row:
     record = entry.record
     partition = record.partition
-    void = f" [warn](void: {entry.void})[/]" if entry.void else ""
+    void = f" [warn](void: {plain(entry.void)})[/]" if entry.void else ""
     said = what(entry)
     return (
-        show_time(written_at(record.event)),
+        plain(show_time(written_at(record.event))),
         _place(record.topic, partition, record.offset),
-        f"{type(record.event).__name__}{' ' if said else ''}{_plain(said)}{void}",
-        _plain(entry.who),
+        f"{plain(type(record.event).__name__)}{' ' if said else ''}{plain(said)}{void}",
+        plain(entry.who),
         ", ".join(_place(topic, partition, offset) for topic, offset in entry.inputs),
         "" if entry.chain is None else _ended(entry.chain),
     )
 
 
 def _place(topic: str, partition: int, offset: int) -> str:
-    return escape(f"{topic}[{partition}]@{offset}")
+    return plain(f"{topic}[{partition}]@{offset}")
 
 
 def _ended(chain: Chain) -> str:
     style = "quiet" if chain.ending is None else "good" if chain.ending.reason is None else "bad"
-    return f"[{style}]{escape(words(chain))}[/]"
-
-
-def _plain(text: str) -> str:
-    """No markup, no control characters and no callback tokens: else what receivers and producers wrote is shown as it is."""
-    said = mask_tokens(text)
-    return escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in said))
+    return f"[{style}]{plain(words(chain))}[/]"
 
 
 def _counted(counts: "dict[str, int]") -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
+    return ", ".join(f"{count:d} {plain(name)}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
 
 
 def _table(*columns: str) -> Table:

@@ -18,6 +18,7 @@ from hookline.errors import ConfigError, HooklineError, LogUnavailable, Undecoda
 from hookline.log.fitness import fitness, narrow
 from hookline.log.kafka import kafka_cluster
 from hookline.log.topics import describe
+from hookline.secret_bounds import password_fault, token_faults
 from hookline.settings import Settings
 
 __all__ = [
@@ -73,12 +74,16 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
     except ConfigError as error:
         remedy = "`hookline up` makes one; or: echo k1:$(head -c 32 /dev/urandom | base64)"
         yield Finding(Level.BAD, "master keys", str(error), remedy)
-    yield _given("console's password", bool(settings.admin_password.get_secret_value()), "HOOKLINE_ADMIN_PASSWORD")
+    password = settings.admin_password.get_secret_value()
+    yield _given("console's password", bool(password), password_fault(password), "HOOKLINE_ADMIN_PASSWORD")
     can_check = bool(settings.ingress_tokens or settings.ingress_secrets_file or settings.insecure_ingress)
-    yield _given("ingress tokens", can_check, "HOOKLINE_INGRESS_TOKENS")
+    fault = "; ".join(token_faults(tuple(token.get_secret_value() for token in settings.ingress_tokens)))
+    yield _given("ingress tokens", can_check, fault, "HOOKLINE_INGRESS_TOKENS")
 
 
-def _given(what: str, given: bool, setting: str) -> Finding:
+def _given(what: str, given: bool, fault: str | None, setting: str) -> Finding:
+    if given and fault:
+        return Finding(Level.BAD, what, fault, "what refuses to start with it says the same")
     if given:
         return Finding(Level.GOOD, what, "set")
     return Finding(Level.BAD, what, "not set", f"set {setting}; `hookline up` makes one by itself")

@@ -14,14 +14,13 @@ from typing import Annotated
 import aiohttp
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from hookline.cli.demo_client import DemoClient
 from hookline.cli.demo_story import PIPELINE, REPOSITORY, Story
 from hookline.cli.demo_system import DemoSystem, color_environment, ports_to_use
 from hookline.cli.probe import local_host
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
-from hookline.cli.terminal import make_console, print_rule, shown_path
+from hookline.cli.terminal import make_console, plain, print_rule, shown_path
 from hookline.clock import SystemClock
 from hookline.settings import load_settings
 
@@ -142,15 +141,15 @@ class Demo:
         show = self._console.print
         show()
         print_rule(self._console, "what next")
-        show(f"  History      [url]{self._console_url}{HISTORY_PAGE}[/]")
-        show(f"               log in as [bold]{escape(self._settings.admin_username)}[/], {self._password(password)}")
+        show(f"  History      [url]{plain(self._console_url + HISTORY_PAGE)}[/]")
+        show(f"               log in as [bold]{plain(self._settings.admin_username)}[/], {self._password(password)}")
         gone = "" if self._kept else " [quiet](removed at the end; `--data DIR` keeps it)[/]"
         show(f"  Data         {shown_path(self._folder)}{gone}: Kafka, secrets.env, logs/")
         show(
-            f"  A registry   POSTs to [url]{self._ingress_url}/events/dockerhub?token=TOKEN[/] (Docker Hub: “Webhooks” of the repository)"
+            f"  A registry   POSTs to [url]{plain(self._ingress_url)}/events/dockerhub?token=TOKEN[/] (Docker Hub: “Webhooks” of the repository)"
         )
         show(
-            f"               or to [url]{self._ingress_url}/events/distribution[/] (CNCF Distribution: notifications); README has both"
+            f"               or to [url]{plain(self._ingress_url)}/events/distribution[/] (CNCF Distribution: notifications); README has both"
         )
         show(
             "  A receiver   answers 2xx and POSTs its verdict to the callback_url that it was given; README has one in Python;"
@@ -163,5 +162,5 @@ class Demo:
         if os.environ.get(ADMIN_PASSWORD):
             return "password: HOOKLINE_ADMIN_PASSWORD"
         if self._made_now:
-            return f"password [bold]{escape(password)}[/]"
+            return f"password [bold]{plain(password)}[/]"
         return f"password in {shown_path(self._secrets.path)}"

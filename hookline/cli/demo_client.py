@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import aiohttp
 from rich.console import Console
-from rich.markup import escape
 
+from hookline.cli.terminal import plain, plain_hanging
 from hookline.errors import HooklineError
 
 __all__ = ["DemoClient", "DemoFailed", "Json", "shortened"]
@@ -125,10 +125,10 @@ class DemoClient:
     def _show(self, url: str, headers: Mapping[str, str], body: str) -> None:
         parts = [f"$ curl {url}", *(f"-H '{name}: {value}'" for name, value in headers.items())]
         line = " \\\n    ".join([*parts, f"-H 'Content-Type: application/json' \\\n    -d '{body}'"])
-        self._console.print(f"[command]{escape(line)}[/]")
+        self._console.print(f"[command]{plain_hanging(line)}[/]")
 
     def _show_answer(self, status: int, text: str) -> None:
-        self._console.print(f"[good]{status}[/] {escape(text)}\n")
+        self._console.print(f"[good]{status}[/] {plain(text)}\n")
 
 
 def _parsed(text: str) -> Json:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 from rich.console import Console
-from rich.markup import escape
 
 from hookline.cli.demo_client import shortened
 from hookline.cli.receiver import Conduct, Hook, Receiver, Verdict
+from hookline.cli.terminal import plain
 from hookline.clock import Clock
 
 __all__ = ["Step", "Timeline", "serve"]
@@ -63,7 +63,7 @@ class Timeline:
         before, _, token = url.rstrip("/").rpartition("/")
         body = json.dumps({name: verdict[name] for name in ("state", "description")})
         line = f"$ curl {before}/{shortened(token)}/ -d '{body}'"
-        self._print(f"                         [command]{escape(line)}[/]")
+        self._print(f"                         [command]{plain(line)}[/]")
 
     def say(self, mark: str, what: str, text: str) -> None:
         """One line, with the seconds since the push."""
@@ -92,16 +92,16 @@ class StepWitness:
             self._timeline.calls.setdefault(hook.text("push_data", "tag"), []).append(self._step.number)
 
     def answered(self, hook: Hook, status: int) -> None:
-        signature = "[good]signature ok[/]" if hook.verified else f"[bad]bad signature: {escape(hook.problem)}[/]"
+        signature = "[good]signature ok[/]" if hook.verified else f"[bad]bad signature: {plain(hook.problem)}[/]"
         repeat = " [warn](again, same webhook-id)[/]" if hook.times_seen > 1 else ""
-        self._timeline.say("→", self._what, f"POST {escape(hook.image)}, {signature}{repeat}, answered {status}")
+        self._timeline.say("→", plain(self._what), f"POST {plain(hook.image)}, {signature}{repeat}, answered {status}")
 
     def calls_back(self, hook: Hook, verdict: Verdict) -> None:
         """Shown now: by the time its answer is here, the next hook may have been called."""
         self._timeline.unanswered += 1
         good = verdict["state"] == "success"
-        state = f"[{'good' if good else 'bad'}]{verdict['state']}[/]"
-        self._timeline.say("←", self._what, f"callback {state}: {escape(verdict['description'])}")
+        state = f"[{'good' if good else 'bad'}]{plain(verdict['state'])}[/]"
+        self._timeline.say("←", plain(self._what), f"callback {state}: {plain(verdict['description'])}")
         self._timeline.show_callback(hook.callback_url, verdict)
 
     def called_back(self, hook: Hook, verdict: Verdict, status: int, answer: str) -> None:
@@ -109,7 +109,9 @@ class StepWitness:
         if status == 200:
             self._timeline.callbacks.setdefault(hook.text("push_data", "tag"), []).append(self._step.number)
         else:
-            self._timeline.say("[bad]←[/]", self._what, f"its callback was answered [bad]{status}[/] {escape(answer)}")
+            self._timeline.say(
+                "[bad]←[/]", plain(self._what), f"its callback was answered [bad]{status}[/] {plain(answer)}"
+            )
 
 
 def _worker(step: Step, clock: Clock) -> Callable[[Hook], Awaitable[Verdict | None]]:

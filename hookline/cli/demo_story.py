@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hookline.cli.demo_client import DemoClient, DemoFailed, Json
 from hookline.cli.demo_receivers import Step, Timeline, serve
+from hookline.cli.terminal import plain
 from hookline.clock import Clock
 
 __all__ = ["PIPELINE", "REPOSITORY", "Story"]
@@ -78,7 +78,7 @@ class Story:
             good = await self._chain(GOOD_TAG, ingress_token)
             self._heading(f"A push of {REPOSITORY}:{BAD_TAG}, in which the scan finds something")
             bad = await self._chain(BAD_TAG, ingress_token)
-        self._history(await self._client.history(REPOSITORY, PIPELINE))
+        self.show_history(await self._client.history(REPOSITORY, PIPELINE))
         return good and bad
 
     async def _chain(self, tag: str, ingress_token: str) -> bool:
@@ -92,8 +92,8 @@ class Story:
         right = Expected(str(row.get("status")), calls, callbacks) == expected and not self._timeline.unverified
         if not right:
             self._console.print(
-                f"  [bad]not as it should be:[/] expected {expected.status} with hooks {list(expected.calls)} called "
-                f"and callbacks {list(expected.callbacks)} taken, saw {row.get('status')}, {calls}, {callbacks}"
+                f"  [bad]not as it should be:[/] expected {plain(expected.status)} with hooks {plain(list(expected.calls))} called "
+                f"and callbacks {plain(list(expected.callbacks))} taken, saw {plain(row.get('status'))}, {plain(calls)}, {plain(callbacks)}"
             )
         self._console.print()
         return right
@@ -115,23 +115,25 @@ class Story:
             return
         step = row.get("step")
         never = [f"hook {one.number} ({one.name}) was never called" for one in STEPS if one.number > calls]
-        self._timeline.say("[bad]✘[/]", "halted", f"at hook {step} ({row.get('reason')}); {'; '.join(never)}")
+        self._timeline.say(
+            "[bad]✘[/]", "halted", f"at hook {plain(step)} ({plain(row.get('reason'))}); {plain('; '.join(never))}"
+        )
 
     def _heading(self, text: str) -> None:
-        self._console.print(f"[bold]{escape(text)}[/]")
+        self._console.print(f"[bold]{plain(text)}[/]")
 
-    def _history(self, rows: Sequence[Mapping[str, Json]]) -> None:
+    def show_history(self, rows: Sequence[Mapping[str, Json]]) -> None:
         table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
         for column in ("created", "image", "status", "step", "what the last callback said"):
             table.add_column(column)
         for row in rows[:5]:
             style = {"success": "good", "pending": "warn"}.get(str(row.get("status")), "bad")
             table.add_row(
-                escape(str(row.get("created"))),
-                escape(f"{REPOSITORY}:{row.get('tag')}"),
-                f"[{style}]{row.get('status')}[/]",
-                str(row.get("step") or ""),
-                escape(str(row.get("description") or "")),
+                plain(row.get("created")),
+                plain(f"{REPOSITORY}:{row.get('tag')}"),
+                f"[{style}]{plain(row.get('status'))}[/]",
+                plain(row.get("step") or ""),
+                plain(row.get("description") or ""),
             )
         self._heading("History")
         self._console.print(table)

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hookline.cli.checks import (
@@ -24,11 +23,11 @@ from hookline.cli.checks import (
     check_services,
 )
 from hookline.cli.secret_file import MAKERS, SecretFile
-from hookline.cli.terminal import make_console
+from hookline.cli.terminal import make_console, plain
 from hookline.errors import ConfigError
 from hookline.settings import Settings, load_settings
 
-__all__ = ["doctor", "shown_value"]
+__all__ = ["doctor", "show_findings", "shown_value"]
 
 STYLES: Mapping[Level, str] = {Level.GOOD: "good", Level.ODD: "warn", Level.BAD: "bad"}
 
@@ -66,7 +65,7 @@ def doctor(
     _show_settings(console, settings, SecretFile(data).path, frozenset(from_file), everything=everything)
     data_dir = {"HOOKLINE_DATA_DIR": str(settings.data_dir)}
     findings += asyncio.run(_look(settings, {**os.environ, **from_file, **data_dir}))
-    _show_findings(console, findings)
+    show_findings(console, findings)
     if any(finding.level is Level.BAD for finding in findings):
         raise typer.Exit(1)
 
@@ -99,7 +98,7 @@ def _show_settings(
             source = "default"
         else:
             continue
-        table.add_row(name, escape(shown_value(getattr(settings, field))), f"[quiet]{escape(source)}[/]")
+        table.add_row(plain(name), plain(shown_value(getattr(settings, field))), f"[quiet]{plain(source)}[/]")
     if table.row_count:
         console.print(table)
     else:
@@ -116,12 +115,12 @@ def shown_value(value: object) -> str:
     return "none" if value in ("", None) else str(value)
 
 
-def _show_findings(console: Console, findings: list[Finding]) -> None:
+def show_findings(console: Console, findings: list[Finding]) -> None:
     for finding in findings:
-        level = f"[{STYLES[finding.level]}]{finding.level.value:<6}[/]"
-        console.print(f"{level} [name]{escape(finding.what):<20}[/] {escape(finding.said)}")
+        level = f"[{STYLES[finding.level]}]{plain(finding.level.value):<6}[/]"
+        console.print(f"{level} [name]{plain(finding.what):<20}[/] {plain(finding.said)}")
         if finding.remedy:
-            console.print(f"{'':<28}[quiet]→ {escape(finding.remedy)}[/]")
+            console.print(f"{'':<28}[quiet]→ {plain(finding.remedy)}[/]")
 
 
 def _table(*columns: str) -> Table:

@@ -9,6 +9,7 @@ from rich.table import Table
 from hookline.audit.times import show_time
 from hookline.chain.key_use import TokenUse, token_use
 from hookline.chain.state import Chain
+from hookline.cli.terminal import plain
 from hookline.errors import TopicsUnfit
 from hookline.log.fitness import fitness
 from hookline.log.kafka import KafkaCluster
@@ -71,18 +72,18 @@ def drain_of(partitions: Iterable[OpenPartition], now: int) -> Drain:
 def show_drain(console: Console, drain: Drain, prefix: str) -> None:
     """In words."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_row("open chains", str(drain.open_chains))
-    table.add_row("over by", _time(drain.over_by) or "-")
-    table.add_row("callback URLs", f"of {drain.tokens.steps} steps")
-    table.add_row("the last good until", _time(drain.tokens.last_expires_at) or "-")
-    table.add_row("events since the checkpoints", str(drain.unread))
+    table.add_row("open chains", plain(drain.open_chains))
+    table.add_row("over by", plain(_time(drain.over_by) or "-"))
+    table.add_row("callback URLs", f"of {drain.tokens.steps:d} steps")
+    table.add_row("the last good until", plain(_time(drain.tokens.last_expires_at) or "-"))
+    table.add_row("events since the checkpoints", plain(drain.unread))
     console.print(table)
     for repository, count in drain.by_repository[:10]:
-        console.print(f"  {repository}: {count}", markup=False)
+        console.print(f"  {plain(repository)}: {count:d}")
     if drain.drained:
-        console.print(f"[good]drained[/]: nothing is open under {prefix}; its services may be stopped")
+        console.print(f"[good]drained[/]: nothing is open under {plain(prefix)}; its services may be stopped")
     else:
-        console.print(f"[warn]not drained[/]: keep dispatchers, callbacks and console of {prefix} running")
+        console.print(f"[warn]not drained[/]: keep dispatchers, callbacks and console of {plain(prefix)} running")
 
 
 def _over_by(chain: Chain, now: int) -> int:

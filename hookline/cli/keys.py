@@ -1,19 +1,17 @@
 """`hookline keys`: what still rests on each master key, so that an operator knows when an old one may be removed."""
 
 import asyncio
-import json
 from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hookline.audit.times import parse_time, show_time
 from hookline.chain.key_use import KeyUse, TokenUse, key_uses, token_use
 from hookline.cli.secret_file import local_settings
 from hookline.cli.sources import DEFAULT_DATA, DataOption
-from hookline.cli.terminal import make_console
+from hookline.cli.terminal import make_console, plain, print_json
 from hookline.cli.topics import unreachable
 from hookline.clock import SystemClock
 from hookline.errors import ConfigError, LogUnavailable, TopicsUnfit
@@ -63,7 +61,7 @@ def keys(
     except LogUnavailable as error:
         raise LogUnavailable(unreachable(settings, error)) from None
     if as_json:
-        print(json.dumps(_as_json(use), indent=2))
+        print_json(_as_json(use))
     else:
         _show(make_console(), use)
     if any(not key.here for key in use.keys):
@@ -112,15 +110,15 @@ def _show(console: Console, use: Use) -> None:
         table.add_column(column)
     for key in use.keys:
         style = "bad" if not key.here else "good" if _may_go(key, use.tokens) else "quiet"
-        said = f"[{style}]{escape(removal(key, use.tokens))}[/]"
-        table.add_row(escape(key.key), str(key.hooks), str(key.open_hooks), said)
+        said = f"[{style}]{plain(removal(key, use.tokens))}[/]"
+        table.add_row(plain(key.key), plain(key.hooks), plain(key.open_hooks), said)
     console.print(table)
     tokens = use.tokens
     if tokens.last_expires_at is None:
         console.print("\nno receiver holds a callback URL that is still good")
     else:
         console.print(
-            f"\nreceivers hold callback URLs of {tokens.steps} steps, the last good until {show_time(tokens.last_expires_at)}"
+            f"\nreceivers hold callback URLs of {tokens.steps:d} steps, the last good until {plain(show_time(tokens.last_expires_at))}"
         )
     console.print("[quiet]nothing is sealed with a master key in this version[/]")
 

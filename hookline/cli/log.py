@@ -9,12 +9,11 @@ from typing import Annotated, NamedTuple, TypeVar
 from uuid import UUID
 
 import typer
-from rich.markup import escape
 
 from hookline.audit.times import show_time
 from hookline.chain.events import EVENTS, SkipRequested
 from hookline.cli.record_view import shown
-from hookline.cli.terminal import make_console
+from hookline.cli.terminal import make_console, plain
 from hookline.cli.topics import unreachable
 from hookline.clock import SystemClock
 from hookline.errors import ConfigError, LogUnavailable, Undecodable
@@ -82,7 +81,7 @@ def show(spot: SpotArgument, topic: TopicOption = None) -> None:
     at = parse_spot(spot, topic)
     raw = _ask(_read(_cluster(), at))
     console = make_console()
-    console.print(f"[name]{escape(str(at))}[/]  {show_time(raw.timestamp)}, {len(raw.value or b'')} bytes")
+    console.print(f"[name]{plain(at)}[/]  {plain(show_time(raw.timestamp))}, {len(raw.value or b'')} bytes")
     for line in shown(raw):
         console.print(line)
 
@@ -118,14 +117,14 @@ def skip(
     until = _ask(end_of_damage(cluster, at)) if isinstance(raw, DamagedBatch) else None
     unfoldable = _ask(fold_fault(cluster, _ask(check_topics(cluster)), at)) if _is_readable(raw) else None
     fault = fault_of(raw, newer=newer, unfoldable=unfoldable)
-    console.print(f"{escape(str(at))}: {escape(fault)}")
+    console.print(f"{plain(at)}: {plain(fault)}")
     if until is not None:
-        console.print(f"nothing of offsets {at.offset} to {until - 1} can be read: all of them are skipped")
+        console.print(f"nothing of offsets {at.offset:d} to {until - 1:d} can be read: all of them are skipped")
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("skip asks before it acts, and there is no terminal to ask on: add --yes")
         typer.confirm("Whatever it said is lost for every chain, for good. Skip it?", abort=True)
-    console.print(escape(_ask(skip_record(cluster, at, by or getpass.getuser(), reason, until))))
+    console.print(plain(_ask(skip_record(cluster, at, by or getpass.getuser(), reason, until))))
 
 
 async def fold_fault(cluster: Cluster, log_id: UUID, at: Spot) -> str | None:

@@ -1,15 +1,15 @@
-"""The command `hookline`: its parts, and what a user sees when something is wrong (one sentence, no stack trace)."""
+"""The command `hookline`: its parts, and what a user sees when something is wrong (one sentence; a trace only for a fault of ours)."""
 
 import logging
 import sys
+from traceback import format_exc
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from hookline import __version__
 from hookline.cli import audit, demo, doctor, keys, log, quarantine, receive, service, sources, topics, up
-from hookline.cli.terminal import error_console
+from hookline.cli.terminal import error_console, plain_hanging, plain_lines
 from hookline.errors import ConfigError, HooklineError
 
 __all__ = ["app", "main"]
@@ -65,5 +65,8 @@ def main() -> None:
     try:
         app()
     except HooklineError as error:
-        error_console().print(f"[bad]hookline:[/] {escape(str(error))}")
+        error_console().print(f"[bad]hookline:[/] {plain_hanging(error)}")
         sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED)
+    except Exception:  # noqa: BLE001 - a fault of ours: Python's own trace would print what it quotes as it is
+        error_console().print(f"[bad]hookline:[/] this is a fault of Hookline\n{plain_lines(format_exc().strip())}")
+        sys.exit(EXIT_FAILED)

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
@@ -10,13 +9,12 @@ from typing import Annotated, NamedTuple
 import aiohttp
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hookline.chain.events import Quarantined
 from hookline.cli.secret_file import local_settings
 from hookline.cli.sources import DEFAULT_DATA, DataOption, Listed, listed_sources
-from hookline.cli.terminal import make_console
+from hookline.cli.terminal import make_console, plain, plain_lines, print_json
 from hookline.cli.topics import unreachable
 from hookline.errors import ConfigError, LogUnavailable, Undecodable
 from hookline.log.kafka import kafka_cluster
@@ -72,7 +70,7 @@ def list_kept(
     found = [kept for kept in read_kept(load_settings()) if source in ("", kept.event.source)]
     shown = found[-limit:]
     if as_json:
-        print(json.dumps([_as_json(kept) for kept in shown], indent=2))
+        print_json([_as_json(kept) for kept in shown])
         return
     if not found:
         console.print("[good]nothing[/]: every body that was delivered could be read")
@@ -81,8 +79,8 @@ def list_kept(
     for column in ("offset", "received (UTC)", "source", "bytes", "reason"):
         table.add_column(column)
     for kept in shown:
-        row = (str(kept.offset), kept.received.removesuffix("+00:00"), kept.event.source, str(len(kept.body)))
-        table.add_row(*row, escape(kept.event.reason))
+        row = (kept.offset, kept.received.removesuffix("+00:00"), kept.event.source, len(kept.body), kept.event.reason)
+        table.add_row(*map(plain, row))
     console.print(table)
     if len(shown) < len(found):
         console.print(f"[quiet]and {len(found) - len(shown)} older ones: --limit shows more[/]")
@@ -93,7 +91,7 @@ def show(
     offset: Annotated[int, typer.Argument(min=0, help="As `list` shows it.")],
     raw: Annotated[bool, typer.Option("--raw", help="The body alone, byte for byte.")] = False,
 ) -> None:
-    """One body: its reason, the headers that were kept, and the body itself.
+    """One body: its reason, the headers that were kept, and the body itself, indented, its control characters written out.
 
     Of an envelope with several events it is the one that could not be read.
 
@@ -106,12 +104,12 @@ def show(
         typer.get_binary_stream("stdout").write(kept.body)
         return
     console = make_console()
-    console.print(f"[name]{kept.offset}[/] {escape(kept.event.source)}, received {kept.received}")
-    console.print(f"[warn]{escape(kept.event.reason)}[/]\n")
+    console.print(f"[name]{kept.offset:d}[/] {plain(kept.event.source)}, received {plain(kept.received)}")
+    console.print(f"[warn]{plain(kept.event.reason)}[/]\n")
     for name, value in kept.event.headers.items():
-        console.print(f"[quiet]{escape(name)}:[/] {escape(value)}")
+        console.print(f"[quiet]{plain(name)}:[/] {plain(value)}")
     console.print()
-    print(kept.body.decode("utf-8", "backslashreplace"))
+    console.print(plain_lines(kept.body.decode("utf-8", "backslashreplace")))
 
 
 @app.command()
@@ -163,7 +161,7 @@ async def retry_all(console: Console, chosen: Iterable[Kept], listed: Mapping[st
             taken, said = await _retry_one(session, kept, listed, base)
             all_taken &= taken
             style = "good" if taken else "bad"
-            console.print(f"[name]{kept.offset}[/] {escape(kept.event.source)}: [{style}]{escape(said)}[/]")
+            console.print(f"[name]{kept.offset:d}[/] {plain(kept.event.source)}: [{style}]{plain(said)}[/]")
     return all_taken
 
 

@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 from aiohttp import web
 from rich.console import Console
-from rich.markup import escape
 
 from hookline.cli.ask import TypedLines
 from hookline.cli.receiver import Conduct, Hook, Receiver, Verdict, check_secret
-from hookline.cli.terminal import make_console
+from hookline.cli.terminal import make_console, plain
 from hookline.errors import ConfigError
 
 __all__ = ["receive"]
@@ -45,13 +44,13 @@ class Printer:
         elif hook.verified is None:
             signature = "[warn]NOT verified: no secret given (--secret or HOOKLINE_HOOK_SECRET)[/]"
         else:
-            signature = f"[bad]BAD SIGNATURE: {escape(hook.problem)}[/]"
+            signature = f"[bad]BAD SIGNATURE: {plain(hook.problem)}[/]"
         pusher = hook.text("push_data", "pusher")
-        by = f" pushed by {escape(pusher)}" if pusher else ""
-        self._say(f"[name]hook[/] [bold]{escape(hook.image)}[/]{by}   {signature}")
-        repeat = f" [warn](seen {hook.times_seen} times: a repeat)[/]" if hook.times_seen > 1 else ""
-        self._more(f"webhook-id {escape(hook.webhook_id) or 'none'}{repeat}, {len(hook.body)} bytes")
-        self._more(f"callback   {escape(hook.callback_url) or 'none'}")
+        by = f" pushed by {plain(pusher)}" if pusher else ""
+        self._say(f"[name]hook[/] [bold]{plain(hook.image)}[/]{by}   {signature}")
+        repeat = f" [warn](seen {hook.times_seen:d} times: a repeat)[/]" if hook.times_seen > 1 else ""
+        self._more(f"webhook-id {plain(hook.webhook_id) or 'none'}{repeat}, {len(hook.body)} bytes")
+        self._more(f"callback   {plain(hook.callback_url) or 'none'}")
         if self._full:
             self._console.print_json(json.dumps(hook.payload))
 
@@ -63,14 +62,14 @@ class Printer:
     def called_back(self, hook: Hook, verdict: Verdict, status: int, answer: str) -> None:
         style = "good" if status == 200 else "bad"
         reply = f"{status} {answer}" if status else f"no answer ({answer})"
-        self._say(f"called back [bold]{verdict['state']}[/]: [{style}]{escape(reply)}[/]")
+        self._say(f"called back [bold]{plain(verdict['state'])}[/]: [{style}]{plain(reply)}[/]")
 
     def will_not_call_back(self, hook: Hook) -> None:
         """With the curl line to do it by hand."""
         if hook.callback_url:
             self._more(
                 "no callback from here; by hand: "
-                + f'curl -d \'{{"state": "success"}}\' {escape(shlex.quote(hook.callback_url))}'
+                + f'curl -d \'{{"state": "success"}}\' {plain(shlex.quote(hook.callback_url))}'
             )
 
     def _say(self, text: str) -> None:
@@ -145,7 +144,7 @@ class Questions:
         async with self._one_at_a_time:
             while True:
                 self._console.print(
-                    f"          {escape(hook.image)}: call back (s)uccess, (f)ailure, (e)rror or (n)othing? ", end=""
+                    f"          {plain(hook.image)}: call back (s)uccess, (f)ailure, (e)rror or (n)othing? ", end=""
                 )
                 said = await self._lines.next()
                 if said is None:
@@ -165,7 +164,7 @@ async def _serve(receiver: Receiver, host: str, port: int, console: Console, *, 
     except OSError as error:
         await runner.cleanup()
         raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}): choose another --port") from None
-    console.print(f"listening on [url]http://{host}:{port}/[/]  [quiet]Ctrl-C stops it[/]")
+    console.print(f"listening on [url]http://{plain(host)}:{port}/[/]  [quiet]Ctrl-C stops it[/]")
     if not verifies:
         console.print("[warn]signatures are not verified: give --secret or HOOKLINE_HOOK_SECRET[/]")
     await stopping.wait()

@@ -5,8 +5,8 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
-from rich.markup import escape
 
+from hookline.cli.terminal import plain, plain_lines
 from hookline.errors import Undecodable
 from hookline.log.codec import decode
 from hookline.log.records import LOGS, DamagedBatch, RawRecord, Topic
@@ -26,14 +26,14 @@ LONGEST_KEY = 200
 def shown(raw: RawRecord) -> Iterator[str]:
     """Lines of Rich markup: key, headers, whether it can be read, and its value."""
     if raw.key is not None:
-        yield f"[quiet]key[/] {escape(_text(raw.key)[:LONGEST_KEY])}"
+        yield f"[quiet]key[/] {plain(_text(raw.key)[:LONGEST_KEY])}"
     for name, value in raw.headers.items():
-        yield f"[quiet]{escape(name)}[/] {escape(_text(value)[:LONGEST_KEY])}"
+        yield f"[quiet]{plain(name)}[/] {plain(_text(value)[:LONGEST_KEY])}"
     if raw.place.topic in LOGS:
         try:
             decode(raw)
         except Undecodable as error:
-            yield f"[bad]cannot be read:[/] {escape(error.reason)}"
+            yield f"[bad]cannot be read:[/] {plain(error.reason)}"
     if isinstance(raw, DamagedBatch):
         return
     if raw.value is None:
@@ -41,7 +41,7 @@ def shown(raw: RawRecord) -> Iterator[str]:
     elif raw.place.topic is Topic.SNAPSHOTS:
         yield "[quiet]a part of a snapshot: `hookline audit verify` reads it[/]"
     else:
-        yield escape(_value(raw.value))
+        yield plain_lines(_value(raw.value))
 
 
 def masked(value: Json, field: str = "") -> Json:

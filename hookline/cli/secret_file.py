@@ -9,10 +9,12 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hookline.chain.keys import KeyRing
 from hookline.errors import ConfigError
+from hookline.secret_bounds import password_fault, token_faults
 from hookline.settings import Settings, load_settings
 
-__all__ = ["FILE_NAME", "SecretFile", "local_settings"]
+__all__ = ["FILE_NAME", "SecretFile", "check_strength", "local_settings"]
 
 FILE_NAME = "secrets.env"
 MODE = 0o600
@@ -77,6 +79,14 @@ class SecretFile:
             draft.replace(self.path)
         except OSError as error:
             raise ConfigError(f"cannot write {self.path}: {error}") from None
+
+
+def check_strength(secrets: Mapping[str, str]) -> None:
+    """Refuse, before anything is started, what a service would refuse. Raises ConfigError."""
+    KeyRing.parse(one for one in secrets[MASTER_KEYS].split(",") if one.strip())
+    tokens = tuple(token.strip() for token in secrets[INGRESS_TOKENS].split(",") if token.strip())
+    for fault in filter(None, (password_fault(secrets[ADMIN_PASSWORD]), *token_faults(tokens))):
+        raise ConfigError(fault)
 
 
 def local_settings(data_dir: Path) -> Settings:

@@ -1,16 +1,14 @@
 """`hookline sources`: where each kind of registry delivers, how it proves who it is, and what to paste into its configuration."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from hookline.cli.secret_file import local_settings
-from hookline.cli.terminal import make_console
+from hookline.cli.terminal import make_console, plain, plain_lines, print_json
 from hookline.clock import SystemClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
@@ -70,7 +68,7 @@ def sources(
         raise ConfigError(f"no such source: {', '.join(unknown)}; there are: {known}")
     chosen = [one for one in found if not names or one.source.name in names]
     if as_json:
-        print(json.dumps([_as_json(one, base) for one in chosen], indent=2))
+        print_json([_as_json(one, base) for one in chosen])
     else:
         _show(make_console(), chosen, base)
 
@@ -117,9 +115,9 @@ def _show(console: Console, chosen: Sequence[Listed], base: str) -> None:
         if number:
             console.print()
         preview = " [warn]preview: built from documentation, never seen at work[/]" if one.source.preview else ""
-        console.print(f"[name]{one.source.name}[/] {escape(one.source.title)}{preview}")
-        console.print(f"  [url]{escape(base + one.path)}[/]  [quiet]{escape(one.credential)}[/]")
-        state = f"[warn]not configured: {escape(one.missing)}[/]" if one.missing else "[good]configured[/]"
+        console.print(f"[name]{plain(one.source.name)}[/] {plain(one.source.title)}{preview}")
+        console.print(f"  [url]{plain(base + one.path)}[/]  [quiet]{plain(one.credential)}[/]")
+        state = f"[warn]not configured: {plain(one.missing)}[/]" if one.missing else "[good]configured[/]"
         console.print(f"  {state}")
         for line in _setup(one, base).splitlines():
-            console.print(f"    {line}", markup=False)
+            console.print(f"  {plain_lines(line)}")

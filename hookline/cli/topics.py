@@ -1,18 +1,16 @@
 """`hookline topics`: make the topics, look at them, begin a new epoch of ids."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hookline.cli.drain import read_drain, show_drain
-from hookline.cli.terminal import make_console
+from hookline.cli.terminal import make_console, plain, print_json
 from hookline.clock import SystemClock
 from hookline.errors import ConfigError, LogUnavailable, Refused, TopicsUnfit
 from hookline.log.epoch import new_epoch
@@ -48,7 +46,7 @@ def create() -> None:
 
     def tell(said: str) -> None:
         told.append(said)
-        console.print(escape(said))
+        console.print(plain(said))
 
     try:
         _ask(settings, make_topics(settings, tell))
@@ -94,7 +92,7 @@ def begin_epoch(
         if not sys.stdin.isatty():
             raise ConfigError("new-epoch asks before it acts, and there is no terminal to ask on: add --yes")
         typer.confirm("Are all services stopped, and were the topics restored from a backup?", abort=True)
-    console.print(f"the log's id is now {_ask(settings, new_epoch(_cluster(settings)))}")
+    console.print(f"the log's id is now {plain(_ask(settings, new_epoch(_cluster(settings))))}")
 
 
 @app.command()
@@ -116,7 +114,7 @@ def drain(
     console, settings = make_console(), load_settings()
     found = _ask(settings, read_drain(_cluster(settings), SystemClock().now_ms()))
     if as_json:
-        print(json.dumps(found.as_fields(), indent=2))
+        print_json(found.as_fields())
     else:
         show_drain(console, found, settings.topic_prefix)
     if not found.drained:
@@ -172,16 +170,19 @@ def _show(console: Console, found: Topics, cluster: KafkaCluster) -> None:
     for topic in Topic:
         state = found.states.get(topic)
         if state is None:
-            table.add_row(cluster.connection.name(topic), "[bad]missing[/]")
+            table.add_row(plain(cluster.connection.name(topic)), "[bad]missing[/]")
         else:
             cleanup, largest = state.config.get("cleanup.policy", "?"), state.config.get("max.message.bytes", "?")
-            table.add_row(state.name, str(state.partitions), str(state.replication), cleanup, _kept(state), largest)
+            row = state.name, state.partitions, state.replication, cleanup, _kept(state), largest
+            table.add_row(*map(plain, row))
     console.print(table)
-    console.print(f"\nlog_id {found.log_id or 'none'}, {found.brokers} broker{'s' if found.brokers != 1 else ''}")
+    console.print(
+        f"\nlog_id {plain(found.log_id or 'none')}, {found.brokers:d} broker{'s' if found.brokers != 1 else ''}"
+    )
     needed, why = needed_days(found.pipelines)
     kept = [days for t in LOGS if t in found.states and (days := days_kept(found.states[t].config)) is not None]
     if kept and min(kept) < needed:
-        console.print(f"[warn]the logs are kept for {min(kept):g} days:[/] {escape(why)}; {needed} are needed")
+        console.print(f"[warn]the logs are kept for {min(kept):g} days:[/] {plain(why)}; {needed:d} are needed")
 
 
 def _kept(state: TopicState) -> str:

@@ -18,7 +18,7 @@ from hookline.cli.environment import child_environment
 from hookline.cli.ports import SERVICES, check_ports, service_port
 from hookline.cli.probe import ready_url
 from hookline.cli.process import Child, launcher
-from hookline.cli.secret_file import SecretFile
+from hookline.cli.secret_file import SecretFile, check_strength
 from hookline.cli.system import LocalSystem
 from hookline.cli.terminal import make_console
 from hookline.cli.topics import make_topics
@@ -70,6 +70,7 @@ def up(
 async def _run(settings: Settings, folder: DataDir, console: Console) -> bool:
     """True when a thread of the broker is still busy at the end."""
     secrets, made = SecretFile(folder.path).complete(os.environ)
+    check_strength(secrets)
     own_broker = not settings.kafka_bootstrap_servers
     if own_broker:
         settings = settings.model_copy(update={"kafka_bootstrap_servers": (f"127.0.0.1:{settings.kafka_port}",)})

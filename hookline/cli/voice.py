@@ -6,13 +6,12 @@ from shlex import quote
 from textwrap import shorten
 
 from rich.console import Console
-from rich.markup import escape
 
 from hookline import __version__
 from hookline.cli.probe import NO_ANSWER, local_host
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
 from hookline.cli.supervisor import TRIES, Unit
-from hookline.cli.terminal import shown_path
+from hookline.cli.terminal import plain, shown_path
 from hookline.clock import Clock
 from hookline.settings import Settings
 
@@ -78,16 +77,16 @@ class UpVoice:
 
     def begin(self) -> None:
         self._console.print(
-            f"[bold]Hookline {__version__}[/] [quiet]data, secrets and logs in {shown_path(self._data_dir)}[/]"
+            f"[bold]Hookline {plain(__version__)}[/] [quiet]data, secrets and logs in {shown_path(self._data_dir)}[/]"
         )
 
     def says(self, what: str, text: str) -> None:
         """Progress in words."""
-        self._console.print(f"  [quiet]{what:<11} {escape(text)}[/]")
+        self._console.print(f"  [quiet]{plain(what):<11} {plain(text)}[/]")
 
     def topics_fit(self, done: Sequence[str]) -> None:
         if made := sum(line.startswith("made ") for line in done):
-            self._line("topics", f"{made} made, {self._settings.partitions} partitions")
+            self._line("topics", f"{made:d} made, {self._settings.partitions:d} partitions")
         else:
             self._line("topics", "there, and as they must be")
 
@@ -95,7 +94,7 @@ class UpVoice:
         address = self._urls.get(unit.name, "")
         again = "" if unit.name not in self._seen_ready else "[good]is back[/] "
         self._seen_ready.add(unit.name)
-        self._line(unit.name, f"{again}{address:<28} [quiet]{after_s:.1f} s[/]")
+        self._line(plain(unit.name), f"{again}{plain(address):<28} [quiet]{after_s:.1f} s[/]")
 
     def is_waiting(self, unit: Unit, detail: str, for_s: float) -> None:
         if for_s < PATIENCE_S or detail in ("", NO_ANSWER):
@@ -107,27 +106,27 @@ class UpVoice:
 
     def died(self, unit: Unit, how: str, pause_s: float) -> None:
         last = unit.last_lines()[-1:] if how.startswith("exit code") else []
-        said = f" [quiet]{escape(last[0])}[/]" if last else ""
+        said = f" [quiet]{plain(last[0])}[/]" if last else ""
         self._console.print(
-            f"[warn]![/] [name]{unit.name:<11}[/] ended ({escape(how)}): started again in {pause_s:g} s{said}"
+            f"[warn]![/] [name]{plain(unit.name):<11}[/] ended ({plain(how)}): started again in {pause_s:g} s{said}"
         )
 
     def given_up(self, unit: Unit, how: str, pause_s: float) -> None:
         """What happened, what still works, and what to do."""
         show, last = self._console.print, "".join(unit.last_lines()[-1:])
-        show(f"[bad]![/] [name]{unit.name:<11}[/] ended {TRIES} times before it was ready ({escape(how)})")
+        show(f"[bad]![/] [name]{plain(unit.name):<11}[/] ended {TRIES:d} times before it was ready ({plain(how)})")
         if last:
-            self._more(last)
-        self._more(f"the rest runs on without it: {WITHOUT.get(unit.name, '')}")
+            self._add(last)
+        self._add(f"the rest runs on without it: {WITHOUT.get(unit.name, '')}")
         if must_rebuild := REBUILD in last:
-            self._more(f"to do: {self._rebuild()}")
-            self._more(f"{self._as_here()}it reads everything anew from Kafka; nothing is lost")
+            self._add(f"to do: {self._rebuild()}")
+            self._add(f"{self._as_here()}it reads everything anew from Kafka; nothing is lost")
         else:
-            self._more(f"to do: see {shown_path(self._log_file(unit.name))}, and what `hookline doctor` says")
-        self._more(f"it is tried again every {pause_s:g} s{', also while that runs' if must_rebuild else ''}")
+            self._add(f"to do: see {shown_path(self._log_file(unit.name))}, and what `hookline doctor` says")
+        self._add(f"it is tried again every {pause_s:g} s{', also while that runs' if must_rebuild else ''}")
 
-    def _more(self, text: str) -> None:
-        self._console.print(f"  {'':<11} [quiet]{escape(text)}[/]")
+    def _add(self, text: str) -> None:
+        self._console.print(f"  {'':<11} [quiet]{plain(text)}[/]")
 
     def _rebuild(self) -> str:
         """The command, with what it needs to know: it is for another terminal."""
@@ -155,22 +154,22 @@ class UpVoice:
             return
         self._shown_error_at[service] = now
         more = f"[quiet](more in {shown_path(self._log_file(service))})[/]"
-        self._console.print(f"[bad]![/] [name]{service:<11}[/] {escape(line)} {more}")
+        self._console.print(f"[bad]![/] [name]{plain(service):<11}[/] {plain(line)} {more}")
 
     def all_ready(self, without: Sequence[str] = ()) -> None:
         """The line `ready`, the addresses, how to log in, and a push to paste."""
         show, urls = self._console.print, self._urls
-        show(f"\n[warn]ready, without the {', '.join(without)}[/]" if without else "\n[good]ready[/]")
+        show(f"\n[warn]ready, without the {plain(', '.join(without))}[/]" if without else "\n[good]ready[/]")
         if "console" in without:
             show("  console     [warn]not ready: see above[/]")
         else:
-            show(f"  console     [url]{urls['console']}[/]   {self._login()}")
-        show(f"  ingress     [url]{urls['ingress']}[/]")
-        show(f"  callbacks   [url]{urls['callbacks']}[/]")
-        show(f"  kafka       {urls['kafka']}")
+            show(f"  console     [url]{plain(urls['console'])}[/]   {self._login()}")
+        show(f"  ingress     [url]{plain(urls['ingress'])}[/]")
+        show(f"  callbacks   [url]{plain(urls['callbacks'])}[/]")
+        show(f"  kafka       {plain(urls['kafka'])}")
         show("\n[quiet]A push, as Docker Hub sends it:[/]")
-        before, token = self._ingress_token()
-        show(f"  {before}[command]{escape(curl_push(urls['ingress'], token, SAMPLE_PUSH))}[/]")
+        line = curl_push(urls["ingress"], self._shown_token(), SAMPLE_PUSH)
+        show(f"  {self._sourcing()}[command]{plain(line)}[/]")
         show(
             "\n[quiet]Ctrl-C stops it; `hookline demo` shows what it does; `hookline receive` is a receiver to try.[/]"
         )
@@ -179,7 +178,7 @@ class UpVoice:
         self._console.print("[quiet]stopping[/]")
 
     def had_to_kill(self, name: str) -> None:
-        self._console.print(f"[warn]![/] [name]{name:<11}[/] did not stop by itself: killed")
+        self._console.print(f"[warn]![/] [name]{plain(name):<11}[/] did not stop by itself: killed")
 
     def stopped(self) -> None:
         self._console.print("[quiet]stopped[/]")
@@ -188,20 +187,22 @@ class UpVoice:
         self._console.print(f"  [name]{name:<11}[/] {text}")
 
     def _login(self) -> str:
-        user = f"log in as [bold]{escape(self._settings.admin_username)}[/]"
+        user = f"log in as [bold]{plain(self._settings.admin_username)}[/]"
         if ADMIN_PASSWORD in self._made:
-            password = escape(self._secrets[ADMIN_PASSWORD])
+            password = plain(self._secrets[ADMIN_PASSWORD])
             return f"{user}, password [bold]{password}[/] [quiet](made now, kept in {self._file()})[/]"
         if self._settings.admin_password.get_secret_value():
             return f"{user} [quiet]with HOOKLINE_ADMIN_PASSWORD[/]"
         return f"{user} [quiet]with the password in {self._file()}[/]"
 
-    def _ingress_token(self) -> tuple[str, str]:
-        """What to run before, and the token as the curl line shows it: itself only when it was made just now."""
-        if INGRESS_TOKENS in self._made:
-            return "", self._secrets[INGRESS_TOKENS]
-        before = "" if self._settings.ingress_tokens else f". {self._file()}; "
-        return before, "${HOOKLINE_INGRESS_TOKENS%%,*}"
+    def _shown_token(self) -> str:
+        """The token as the curl line shows it: itself only when it was made just now."""
+        return self._secrets[INGRESS_TOKENS] if INGRESS_TOKENS in self._made else "${HOOKLINE_INGRESS_TOKENS%%,*}"
+
+    def _sourcing(self) -> str:
+        """What to run before the curl line, so that its token is there."""
+        is_there = INGRESS_TOKENS in self._made or self._settings.ingress_tokens
+        return "" if is_there else f". {self._file()}; "
 
     def _file(self) -> str:
         return shown_path(SecretFile(self._data_dir).path)

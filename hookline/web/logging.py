@@ -2,13 +2,17 @@
 
 import logging
 import sys
+from textwrap import indent
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
+from hookline.visible import visible
 from hookline.web.masking import mask_tokens
 
 __all__ = ["configure_logging"]
+
+TRACES = frozenset({"exception", "stack"})
 
 
 def configure_logging(style: str, level: str) -> None:
@@ -20,10 +24,10 @@ def configure_logging(style: str, level: str) -> None:
         structlog.processors.format_exc_info,
         _without_tokens,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.processors.JSONRenderer()]
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else [_plainly, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -35,7 +39,7 @@ def configure_logging(style: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     root = logging.getLogger()
@@ -51,6 +55,19 @@ def configure_logging(style: str, level: str) -> None:
 def _without_tokens(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Of ours and of the libraries', and of traces: the last resort behind not putting them there."""
     return {name: mask_tokens(value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def _plainly(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """No value moves a terminal's cursor or makes a line of its own; a trace's lines are indented. JSON needs none of it."""
+    return {name: _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    if name in TRACES:
+        return indent(visible(str(value), lines=True), "  ")
+    return value if isinstance(value, int | float) else visible(str(value))
 
 
 def _without_request_text(record: logging.LogRecord) -> bool:

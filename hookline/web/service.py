@@ -15,7 +15,9 @@ from aiohttp import web
 from hookline.clock import Clock, SystemClock
 from hookline.errors import ConfigError, HooklineError
 from hookline.settings import ADMIN_OFFSET, Settings, load_settings
+from hookline.visible import visible
 from hookline.web.body import COMPRESSED_BODIES
+from hookline.web.door import DoorRunner
 from hookline.web.health import Status, admin_app
 from hookline.web.logging import configure_logging
 from hookline.web.memory import give_back, spare_the_collector
@@ -84,7 +86,7 @@ def run(build: Callable[[Settings, Clock], Service], port: Callable[[Settings], 
 
 
 def _say(text: str, code: int) -> int:
-    sys.stderr.write(f"hookline: {text}\n")
+    sys.stderr.write(f"hookline: {visible(text, lines=True)}\n")
     return code
 
 
@@ -168,7 +170,7 @@ async def _listen(app: web.Application, address: _Address, *, drain_s: float) ->
 
 def app_runner(app: web.Application, *, drain_s: float = DRAIN_S) -> web.AppRunner:
     """How every app is served, in tests too."""
-    return web.AppRunner(
+    return DoorRunner(
         app,
         access_log=None,
         shutdown_timeout=drain_s,

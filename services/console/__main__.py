@@ -9,6 +9,7 @@ from hookline.log.check import LogCheck
 from hookline.log.kafka import kafka_cluster
 from hookline.log.records import Topic
 from hookline.settings import Settings, load_settings
+from hookline.visible import visible
 from hookline.web.logging import configure_logging
 from hookline.web.service import EXIT_CONFIG, EXIT_FAILED, run
 from services.console.fit import check_database
@@ -56,7 +57,7 @@ def _done(work: Callable[[Settings], object]) -> int:
         configure_logging(settings.log_format, settings.log_level)
         work(settings)
     except HooklineError as error:
-        sys.stderr.write(f"hookline: {error}\n")
+        sys.stderr.write(f"hookline: {visible(str(error), lines=True)}\n")
         return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
     return 0
 

@@ -16,6 +16,7 @@ import structlog
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
 from hookline.errors import ConfigError
+from hookline.secret_bounds import password_fault
 from hookline.settings import Settings
 from services.console.metrics import LOGIN_FAILURES
 
@@ -37,15 +38,12 @@ class Sessions:
     """Signs sessions in and opens their tokens."""
 
     def __init__(self, settings: Settings, keys: KeyRing, clock: Clock) -> None:
-        """Raises ConfigError without an administrator's name and password."""
+        """Raises ConfigError without an administrator's name, and a password that is not to be guessed."""
         self._username, self._password = settings.admin_username, settings.admin_password.get_secret_value()
-        if not self._password or not self._username:
-            raise ConfigError(
-                "HOOKLINE_ADMIN_PASSWORD is empty: set it to the password that the console asks for"
-                " (`hookline up` makes one by itself)"
-                if self._username
-                else "HOOKLINE_ADMIN_USERNAME is empty: set it to the name that the console asks for"
-            )
+        if not self._username:
+            raise ConfigError("HOOKLINE_ADMIN_USERNAME is empty: set it to the name that the console asks for")
+        if (fault := password_fault(self._password)) is not None:
+            raise ConfigError(fault)
         self._keys = keys
         self._clock = clock
 
@@ -61,6 +59,8 @@ class Sessions:
 
     def user_of(self, token: str) -> str | None:
         """The name of the signed-in user; None for a token that is not ours, is over, or is of an earlier password."""
+        if not token.isascii():  # PyJWT would fail on it
+            return None
         try:
             key_id = str(jwt.get_unverified_header(token).get("kid"))
             if key_id not in self._keys:

@@ -10,6 +10,7 @@ from aiohttp import web
 from hookline.clock import Clock
 from hookline.errors import RecordTooLarge, Unavailable, Unreadable
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
+from hookline.web.door import FOREIGN_HEADERS
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.ingress import metrics
 from services.ingress.credentials import Credentials
@@ -131,7 +132,7 @@ def _unauthorized() -> web.Response:
 def ingress_app(doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock) -> web.Application:
     """`doors`: by source, looked up for each request; `intake`: None as long as there is no connection to Kafka."""
     app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
-    app[COMPRESSED_BODIES] = True
+    app[COMPRESSED_BODIES] = app[FOREIGN_HEADERS] = True
     handler = _Handler(doors, intake, clock)
     app.router.add_post("/events/{source}", handler.receive)
     app.router.add_options("/events/{source}", handler.shake_hands)

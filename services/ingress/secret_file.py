@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hookline.clock import Clock
 from hookline.errors import ConfigError
+from hookline.secret_bounds import token_faults
 from hookline.settings import Settings
 from services.ingress.credentials import Credentials
 from services.ingress.issuers import GOOGLE, GOOGLE_KEYS, Issuer, key_source
@@ -26,7 +27,10 @@ ISSUER_KEYS = frozenset({"audience", "email", "issuer", "jwks"})
 
 def read_credentials(settings: Settings, sources: Mapping[str, Source], clock: Clock) -> dict[str, Credentials]:
     """Of every source, from the settings and the file that they name. Raises ConfigError; never with a secret in it."""
-    tokens = tuple(token.get_secret_value().encode() for token in settings.ingress_tokens)
+    given = tuple(token.get_secret_value() for token in settings.ingress_tokens)
+    for fault in token_faults(given):
+        raise ConfigError(fault)
+    tokens = tuple(token.encode() for token in given)
     own = _read(settings.ingress_secrets_file)
     if unknown := own.keys() - sources.keys():
         raise ConfigError(f"{SETTING}: {', '.join(sorted(unknown))}: no such source; there are: {', '.join(sources)}")

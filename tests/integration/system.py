@@ -36,9 +36,9 @@ SERVICES = {
     "callbacks": "CALLBACKS_PORT",
     "console": "CONSOLE_PORT",
 }
-TOKEN = "push-me"
+TOKEN = "push-me-into-the-log"
 PASSWORD = "let-me-in"
-MASTER_KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+MASTER_KEY = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 
 
 async def until(check: Callable[[], Awaitable[T] | T], within_s: float = 60.0, pause_s: float = 0.02) -> T:

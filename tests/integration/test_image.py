@@ -139,9 +139,9 @@ def test_each_service_starts_and_stops_without_writing_where_it_stands(image: Im
     settings = ports | {
         "HOOKLINE_HOST": "127.0.0.1",
         "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['HOOKLINE_KAFKA_PORT']}",
-        "HOOKLINE_MASTER_KEYS": f"k1:{base64.b64encode(bytes(32)).decode()}",
-        "HOOKLINE_ADMIN_PASSWORD": "of this test",
-        "HOOKLINE_INGRESS_TOKENS": "of this test",
+        "HOOKLINE_MASTER_KEYS": f"k1:{base64.b64encode(bytes(range(32))).decode()}",
+        "HOOKLINE_ADMIN_PASSWORD": "only of this test",
+        "HOOKLINE_INGRESS_TOKENS": "only of this test",
     }
     processes = {service: start(image, service, **settings) for service in SERVICES}
     try:

@@ -11,7 +11,7 @@ from hookline.chain.events import ChainHalted, HookDelivered
 from hookline.log.records import Draft, Place, Topic
 from tests.integration.system import MASTER_KEY, SERVICES, Stand, System, until
 
-NEW_KEY = "k2:" + "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
+NEW_KEY = "k2:" + "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXpBQkNERUY="
 
 
 async def hookline(system: System, *arguments: str, **settings: str) -> tuple[int, str]:

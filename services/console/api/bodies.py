@@ -7,6 +7,7 @@ from aiohttp import web
 
 from hookline.errors import Invalid
 from hookline.web.body import read_body, without_bom
+from hookline.web.door import is_text
 
 __all__ = ["query_flag", "query_time", "read_object"]
 
@@ -21,9 +22,26 @@ async def read_object(request: web.Request) -> dict[str, object]:
         found = json.loads(body) if body.strip() else {}
     except (ValueError, RecursionError) as error:
         raise Invalid({"non_field_errors": [f"The body is not JSON: {error}."]}) from None
+    if not _is_text_throughout(found):
+        raise Invalid({"non_field_errors": ["The body must not have null characters or half of a surrogate pair."]})
     if not isinstance(found, dict):
         raise Invalid({"non_field_errors": ["The body must be a JSON object."]})
     return found
+
+
+def _is_text_throughout(value: object) -> bool:
+    """In every text and key of a JSON value."""
+    todo = [value]
+    while todo:
+        match todo.pop():
+            case str(text):
+                if not is_text(text):
+                    return False
+            case dict(items):
+                todo += [*items, *items.values()]
+            case list(items):
+                todo += items
+    return True
 
 
 def query_flag(request: web.Request, name: str) -> bool | None:

@@ -12,7 +12,7 @@ from services.console.pages.guard import LOGIN, LOGOUT, STATIC, pages_guard
 from services.console.pages.login import LoginPages
 from services.console.pages.pipelines import PipelinePages
 from services.console.pages.pushes import PushPages
-from services.console.pages.rendering import STATIC_FOLDER, Renderer
+from services.console.pages.rendering import Renderer, static_file
 
 __all__ = ["add_pages"]
 
@@ -40,4 +40,4 @@ def add_pages(app: web.Application, parts: Parts, clock: Clock, new_id: Callable
     for method, path, handler in routes:
         for spelled in (path, f"{path}/"):
             app.router.add_route(method, spelled, handler)
-    app.router.add_static(STATIC, STATIC_FOLDER)
+    app.router.add_get(STATIC, static_file)

@@ -3,7 +3,7 @@
 import hmac
 from hashlib import sha256
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -11,6 +11,7 @@ from yarl import URL
 
 from hookline.errors import Invalid, LogError, Unavailable
 from hookline.web.body import read_body
+from hookline.web.door import is_text
 from hookline.web.middleware import Handler, log_answer
 from services.console.api.login import API, USER
 from services.console.pages.addresses import local_path
@@ -19,7 +20,7 @@ from services.console.sessions import Sessions
 
 __all__ = ["LOGIN", "LOGOUT", "STATIC", "cookie_name", "pages_guard", "read_form", "see_other"]
 
-LOGIN, LOGOUT, STATIC = "/login", "/logout", "/static"
+LOGIN, LOGOUT, STATIC = "/login", "/logout", "/static/{name}"
 OPEN = (LOGIN, STATIC)
 """Routes that need no login."""
 FORM_BYTES = 16 * 1024
@@ -97,9 +98,15 @@ def form_token(session: str) -> str:
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, the last of each name. Raises as `read_body`."""
+    """The fields of a form, the last of each name. Raises Invalid, and as `read_body`."""
     body = await read_body(request, FORM_BYTES)
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    try:
+        fields = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeError:
+        raise Invalid({"non_field_errors": ["The form must be UTF-8."]}) from None
+    if not all(is_text(text) for field in fields for text in field):
+        raise Invalid({"non_field_errors": ["The form must not have null characters."]})
+    return dict(fields)
 
 
 def see_other(path: str) -> web.Response:
@@ -118,7 +125,7 @@ def _is_foreign(request: web.Request) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.host
+    return origin is not None and origin.partition("://")[2] != request.host
 
 
 def _sent_to_login(request: web.Request, renderer: Renderer) -> web.StreamResponse:

@@ -1,5 +1,6 @@
 """Templates to pages: Jinja2 with everything escaped and callback tokens masked, and the few functions that templates call."""
 
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
@@ -17,13 +18,14 @@ from services.console.attempt_words import attempt_words
 from services.console.pages import words
 from services.console.pages.addresses import is_link, local_path, repository_path
 
-__all__ = ["FORM_TOKEN", "STATIC_FOLDER", "Renderer"]
+__all__ = ["FORM_TOKEN", "STATIC_FOLDER", "Renderer", "static_file"]
 
 FORM_TOKEN = web.RequestKey("form_token", str)
 """What the forms of this page carry."""
 
 HERE = Path(__file__).parent
 STATIC_FOLDER = HERE / "static"
+STATIC_FILES: Mapping[str, Path] = {path.name: path for path in STATIC_FOLDER.iterdir() if path.is_file()}
 
 
 class Renderer:
@@ -85,6 +87,14 @@ class Renderer:
 def _shown(value: object) -> object:
     """Whatever a template puts into a page, text or attribute: without callback tokens (I11)."""
     return mask_tokens(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+async def static_file(request: web.Request) -> web.StreamResponse:
+    """A file of the pages; only a name that is there gets to the file system."""
+    path = STATIC_FILES.get(request.match_info["name"])
+    if path is None:
+        raise web.HTTPNotFound
+    return web.FileResponse(path)
 
 
 @cache

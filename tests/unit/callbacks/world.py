@@ -40,7 +40,7 @@ from services.callbacks.gate import Appender, Gate
 from services.callbacks.replica import Replica
 
 REPOSITORY = "acme/app"
-MASTER_KEY = "k1:" + base64.b64encode(bytes(32)).decode()
+MASTER_KEY = "k1:" + base64.b64encode(bytes(range(32))).decode()
 KEYS = KeyRing.parse([MASTER_KEY])
 LOG_ID = UUID("11111111-2222-3333-4444-555555555555")
 HOUR_MS = 3_600_000

@@ -53,7 +53,7 @@ def test_a_key_that_is_not_here_is_missing() -> None:
 
 
 def test_parse() -> None:
-    keys = KeyRing.parse([f"k1:{TEXT}", f" k2:{base64.b64encode(bytes(32)).decode()} "])
+    keys = KeyRing.parse([f"k1:{TEXT}", f" k2:{base64.b64encode(bytes(range(1, 33))).decode()} "])
     assert keys.ids == ("k1", "k2")
     assert keys.first == "k1"
     assert keys.hook_secret("k1", "h", 1) == KEYS.hook_secret("k1", "h", 1)

@@ -12,7 +12,7 @@ from hookline.settings import Settings
 from hookline.web.health import Status, admin_app
 from tests.kafka import free_broker_port
 
-KEY = "k1:" + "A" * 43 + "="
+KEY = "k1:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 
 
 def test_a_misspelt_setting_is_found() -> None:
@@ -31,7 +31,7 @@ def test_missing_secrets_have_a_remedy() -> None:
 
 
 def test_secrets_that_are_there() -> None:
-    settings = Settings(master_keys=KEY, admin_password=SecretStr("p"), ingress_tokens="t")  # type: ignore[arg-type]
+    settings = Settings(master_keys=KEY, admin_password=SecretStr("a password"), ingress_tokens="a token of sixteen")  # type: ignore[arg-type]
     assert [finding.level for finding in check_secrets(settings)] == [Level.GOOD] * 3
 
 

@@ -10,7 +10,7 @@ from hookline.cli.main import app
 from hookline.cli.secret_file import SecretFile
 from services.ingress.sources import discover
 
-TOKEN, SECRET = "marked-token", "marked-secret"
+TOKEN, SECRET = "marked-token-0123", "marked-secret"
 
 
 def run(*arguments: str, data: Path, **settings: str) -> str:

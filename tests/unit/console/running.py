@@ -10,8 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
+from aiohttp import ClientSession, web
 
 from hookline.chain.keys import KeyRing
 from hookline.clock import ManualClock, SystemClock
@@ -22,6 +21,7 @@ from hookline.log.table import PipelineTable
 from hookline.log.watch import LogState
 from hookline.settings import Settings
 from hookline.web.addresses import IPAddress
+from hookline.web.service import app_runner
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
 from services.console.pages.app import add_pages
@@ -35,7 +35,7 @@ from tests.unit.console.histories import LOG_ID
 from tests.unit.console.histories import History as Writing
 
 PARTITIONS = 3
-KEY = f"k1:{base64.b64encode(b'k' * 32).decode()}"
+KEY = f"k1:{base64.b64encode(bytes(range(32))).decode()}"
 LATE_S = 0.03
 KEYS = KeyRing.parse([KEY])
 PASSWORD = "correct horse battery staple"
@@ -91,8 +91,14 @@ class Running:
     clock: ManualClock
     projector: Projector
     appends: Appends
+    app: web.Application
     token: str = ""
     names: dict[str, Sequence[IPAddress]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.base.removeprefix("http://").partition(":")
+        return host, int(port)
 
     async def call(self, method: str, path: str, body: object = None, **options: Any) -> tuple[int, Any]:
         """Status and JSON of an answer, signed in; the answer is as docs/openapi/console.yaml says."""
@@ -165,19 +171,20 @@ async def running(
     app = build_app(parts)
     add_pages(app, parts, clock, new_id)
     tasks = [asyncio.create_task(table.run()), asyncio.create_task(projector.run())]
-    server = TestServer(app)
-    await server.start_server()
+    runner = app_runner(app, drain_s=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     token = sessions.sign_in("admin", PASSWORD)
     assert token is not None
     try:
         async with ClientSession() as http:
-            base = str(server.make_url("")).rstrip("/")
+            base = "http://{}:{}".format(*runner.addresses[0])
             writing = Writing(cluster, PARTITIONS, now=clock.now_ms())
-            console = Running(cluster, writing, http, base, clock, projector, appends, token, names)
+            console = Running(cluster, writing, http, base, clock, projector, appends, app, token, names)
             await until(lambda: projector.progress.current and table.position > 0)
             yield console
     finally:
-        await server.close()
+        await runner.cleanup()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -94,7 +94,7 @@ def test_another_password_ends_the_sessions_of_the_old_one() -> None:
     clock = ManualClock()
     token = sessions(clock).sign_in("admin", PASSWORD)
     assert token is not None
-    assert sessions(clock, admin_password="another").user_of(token) is None
+    assert sessions(clock, admin_password="another password").user_of(token) is None
 
 
 def test_a_new_first_key_leaves_old_sessions_good() -> None:

@@ -298,7 +298,7 @@ async def test_pushes(world: World, visitor: Visitor) -> None:
         ("/chains/x", "There is no such chain."),
         ("/chains/00000000-0000-4000-8000-000000000001-0-0-0", "There is no such chain."),
         ("/pipelines/none", "There is no such pipeline"),
-        ("/repositories/%00", "There is no such repository."),
+        ("/repositories/%7F", "There is no such repository."),
     ],
 )
 async def test_pages_that_are_not_there(visitor: Visitor, path: str, said: str) -> None:

@@ -40,7 +40,7 @@ from services.dispatcher.surroundings import HookSender
 from services.dispatcher.worker import Worker
 
 LOG_ID = UUID("6f1c9c3e-0000-4000-8000-000000000001")
-KEY = "k1:" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+KEY = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 DELIVERED = Outcome(took_ms=1, status=200)
 T = TypeVar("T")
 

@@ -83,8 +83,10 @@ class Ingress:
         address: tuple[str, int],
         appender: ProducerAppender,
         clock: ManualClock,
+        app: web.Application,
     ) -> None:
         self.cluster, self.client, self.address, self.appender, self.clock = cluster, client, address, appender, clock
+        self.app = app
 
     async def post(
         self, source: str, body: bytes | str, headers: Mapping[str, str] = BEARER, query: str = ""
@@ -183,7 +185,7 @@ async def running(
     host, port = runner.addresses[0][:2]
     async with ClientSession(f"http://{host}:{port}") as client:
         await table.wait_for(1)
-        it = Ingress(cluster, client, (host, port), appender, clock)
+        it = Ingress(cluster, client, (host, port), appender, clock, app)
         yield it
         assert it.wrong() == []
     await runner.cleanup()

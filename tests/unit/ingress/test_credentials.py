@@ -242,12 +242,17 @@ def read(path: Path, text: str, tokens: tuple[str, ...] = ()) -> dict[str, Crede
     return read_credentials(settings, discover(), ManualClock())
 
 
+TOKENS = (b"token-of-all-no-1", b"token-of-all-no-2")
+
+
 def test_the_secrets_file(tmp_path: Path) -> None:
-    found = read(tmp_path / "s.toml", 'github = ["new", "old"]\nharbor = ["x"]\n', ("t1", "t2"))
+    found = read(
+        tmp_path / "s.toml", 'github = ["new", "old"]\nharbor = ["x"]\n', ("token-of-all-no-1", "token-of-all-no-2")
+    )
     assert set(found) == set(SOURCES)
-    assert found["github"] == Credentials((b"t1", b"t2"), (b"new", b"old"))
-    assert found["harbor"] == Credentials((b"t1", b"t2"), (b"x",))
-    assert found["quay"] == Credentials((b"t1", b"t2"))
+    assert found["github"] == Credentials(TOKENS, (b"new", b"old"))
+    assert found["harbor"] == Credentials(TOKENS, (b"x",))
+    assert found["quay"] == Credentials(TOKENS)
     assert "new" not in repr(found["github"])
 
 
