@@ -740,7 +740,11 @@ RULES = (
     ),
     rule(
         "a receiver's answer brings its callback token into the log",
-        Edit("services/dispatcher/attempt.py", "mask_tokens(outcome.answer)", "outcome.answer"),
+        Edit(
+            "services/dispatcher/attempt.py",
+            "(None if text is None else mask_tokens(text) for text in (outcome.answer, outcome.detail))",
+            "(outcome.answer, outcome.detail)",
+        ),
         tests=f"{RUNS}::test_a_callback_token_in_an_answer_does_not_reach_the_log",
     ),
     # ---- what an audit sees (I13, I14 and what belongs to them)

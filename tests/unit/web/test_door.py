@@ -3,8 +3,10 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+import yaml
 from aiohttp import web
 
 from hookline.web.door import FOREIGN_HEADERS
@@ -100,3 +102,18 @@ async def test_no_answer_names_a_version(target: bytes) -> None:
         assert b"\r\nServer: hookline" in answer.head
         assert b"aiohttp" not in answer.head.lower() + answer.body.lower()
         assert b"python/" not in answer.head.lower()
+
+
+@pytest.mark.parametrize(
+    "document", sorted((Path(__file__).parents[3] / "docs" / "openapi").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_operation_says_that_the_door_answers_400(document: Path) -> None:
+    paths = yaml.safe_load(document.read_text())["paths"]
+    operations = [
+        (method, path, operation["responses"])
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    ]
+    assert operations
+    assert [(method, path) for method, path, responses in operations if "400" not in responses] == []
