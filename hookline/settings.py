@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     ingress_secrets_file: str = ""
     """TOML: each source's own credentials (`services.ingress.secret_file`)."""
     insecure_ingress: bool = False
+    ingress_bytes_in_flight: int = Field(default=32 * 1024 * 1024, ge=2 * 1024 * 1024)
+    """Of bodies whose signature is not judged yet, all together, in one process (`hookline.web.in_flight`)."""
     generic_repository: str = ""
     """As the others: where the source `generic` finds that field in a body, in JMESPath."""
     generic_tag: str = ""

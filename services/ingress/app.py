@@ -1,7 +1,7 @@
 """The HTTP of ingress: `POST /events/{source}` (design section 6). Never 3xx: a registry would count it as delivered."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 import structlog
@@ -10,9 +10,10 @@ from aiohttp import web
 from hookline.clock import Clock
 from hookline.errors import RecordTooLarge, Unavailable, Unreadable
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
+from hookline.web.in_flight import InFlight
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.ingress import metrics
-from services.ingress.credentials import Credentials
+from services.ingress.credentials import CredentialId, Credentials
 from services.ingress.delivery import Delivery
 from services.ingress.intake import Intake, Tally
 from services.ingress.reading import clean
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 MAX_BODY = 1024 * 1024
 """Bytes of a body, as sent and inflated."""
 ENCODING = "Content-Encoding"
+ANYONE: CredentialId = b""
+"""What opens a door where there is nothing to check."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +45,29 @@ class Door:
             return self.source.unset()
         return self.source.credential_to_set
 
-    async def admits(self, delivery: Delivery) -> bool:
-        """Raises Unavailable."""
+    async def opened_by(self, head: Delivery) -> CredentialId | None:
+        """What the head opens it with: no body is needed for that. Raises Unavailable."""
         if not self.source.can_verify(self.credentials):
-            return self.is_open
-        return await self.source.verify(delivery, self.credentials)
+            return ANYONE if self.is_open else None
+        return await self.source.verify_head(head, self.credentials)
+
+    def may_be_signed(self, head: Delivery) -> bool:
+        """May the body's signature open it?"""
+        return self.source.claims_signature(head, self.credentials)
+
+    async def opened_by_signature(self, sent: Delivery) -> CredentialId | None:
+        """What the body is signed with. Raises Unavailable."""
+        return await self.source.verify_body(sent, self.credentials)
 
 
 class _Handler:
-    def __init__(self, doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock) -> None:
+    def __init__(
+        self, doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock, unproven: InFlight
+    ) -> None:
         self._doors = doors
         self._intake = intake
         self._clock = clock
+        self._unproven = unproven
 
     async def receive(self, request: web.Request) -> web.Response:
         received_at = self._clock.now_ms()
@@ -77,9 +91,9 @@ class _Handler:
             return door
         if not door.source.handshake:
             raise web.HTTPMethodNotAllowed(request.method, ["POST"])
-        if not await door.admits(Delivery(b"", request.headers, request.query)):
-            metrics.REFUSED.labels(door.source.name, "credential").inc()
-            return _unauthorized()
+        asked = Delivery(b"", request.headers, request.query)
+        if await door.opened_by(asked) is None and await door.opened_by_signature(asked) is None:
+            return _unauthorized(door)
         allowed = {"Allow": "POST", "WebHook-Allowed-Rate": "*"}
         if origin := request.headers.get("WebHook-Request-Origin"):
             allowed["WebHook-Allowed-Origin"] = clean(origin)
@@ -96,21 +110,45 @@ class _Handler:
         return door
 
     async def _take(self, door: Door, request: web.Request, received_at: int) -> web.Response:
-        source = door.source
-        body = await read_body(request, MAX_BODY)
-        sent = Delivery(body, request.headers, request.query)
-        if not await door.admits(sent):
-            metrics.REFUSED.labels(source.name, "credential").inc()
-            return _unauthorized()
-        if (intake := self._intake()) is None:
-            raise Unavailable("not connected to Kafka yet")
+        """Nothing of the body is read before the credential is good, where the head has it."""
+        head = Delivery(b"", request.headers, request.query)
+        if await door.opened_by(head) is not None:
+            self._connected()
+            body = await read_body(request, MAX_BODY)
+        elif door.may_be_signed(head):
+            signed = await self._signed_body(door, request)
+            if signed is None:
+                return _unauthorized(door)
+            body = signed
+        else:
+            return _unauthorized(door)
+        return await self._read(door.source, Delivery(body, request.headers, request.query), received_at)
+
+    async def _signed_body(self, door: Door, request: web.Request) -> bytes | None:
+        """The body, if its signature is good. Raises Unavailable, and as `read_body`."""
+        with self._unproven.room() as room:
+            try:
+                body = await read_body(request, MAX_BODY, room=room)
+            except Unavailable:
+                metrics.REFUSED.labels(door.source.name, "in_flight").inc()
+                raise
+            sent = Delivery(body, request.headers, request.query)
+            return None if await door.opened_by_signature(sent) is None else body
+
+    async def _read(self, source: Source, sent: Delivery, received_at: int) -> web.Response:
+        intake = self._connected()
         try:
-            plain = inflate(body, request.headers.get(ENCODING, ""), MAX_BODY)
+            plain = inflate(sent.body, sent.headers.get(ENCODING, ""), MAX_BODY)
         except Unreadable as error:
             kept = frozenset({ENCODING.lower()})
             return _accepted(await intake.quarantine(Receipt(source, sent, received_at), str(error), keep=kept))
-        delivery = Delivery(plain, request.headers, request.query)
-        return _accepted(await intake.take(Receipt(source, delivery, received_at)))
+        return _accepted(await intake.take(Receipt(source, replace(sent, body=plain), received_at)))
+
+    def _connected(self) -> Intake:
+        """Raises Unavailable."""
+        if (intake := self._intake()) is None:
+            raise Unavailable("not connected to Kafka yet")
+        return intake
 
 
 def _accepted(tally: Tally) -> web.Response:
@@ -122,17 +160,21 @@ def _not_found(detail: str) -> web.Response:
     return json_error(HTTPStatus.NOT_FOUND, {"detail": detail})
 
 
-def _unauthorized() -> web.Response:
+def _unauthorized(door: Door) -> web.Response:
+    metrics.REFUSED.labels(door.source.name, "credential").inc()
     answer = json_error(HTTPStatus.UNAUTHORIZED, {"detail": "the credential is missing or wrong"})
     answer.headers["WWW-Authenticate"] = 'Bearer, Basic realm="hookline"'
     return answer
 
 
-def ingress_app(doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock) -> web.Application:
-    """`doors`: by source, looked up for each request; `intake`: None as long as there is no connection to Kafka."""
+def ingress_app(
+    doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock, bytes_in_flight: int
+) -> web.Application:
+    """`doors`: by source, looked up for each request; `intake`: None as long as there is no connection to Kafka;
+    `bytes_in_flight`: of all bodies together whose signature is not judged yet."""
     app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
     app[COMPRESSED_BODIES] = True
-    handler = _Handler(doors, intake, clock)
+    handler = _Handler(doors, intake, clock, InFlight(bytes_in_flight, metrics.UNPROVEN_BYTES))
     app.router.add_post("/events/{source}", handler.receive)
     app.router.add_options("/events/{source}", handler.shake_hands)
     return app

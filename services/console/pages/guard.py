@@ -23,6 +23,7 @@ LOGIN, LOGOUT, STATIC = "/login", "/logout", "/static"
 OPEN = (LOGIN, STATIC)
 """Routes that need no login."""
 FORM_BYTES = 16 * 1024
+FORM = web.RequestKey("form", dict[str, str])
 READING = ("GET", "HEAD")
 
 HEADERS = {
@@ -96,10 +97,12 @@ def form_token(session: str) -> str:
     return hmac.digest(session.encode(), b"hookline form", sha256).hex()
 
 
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, the last of each name. Raises as `read_body`."""
-    body = await read_body(request, FORM_BYTES)
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+async def read_form(request: web.Request, limit: int = FORM_BYTES) -> dict[str, str]:
+    """The fields of a form, the last of each name; read once for guard and handler. Raises as `read_body`."""
+    if FORM not in request:
+        body = await read_body(request, limit)
+        request[FORM] = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    return request[FORM]
 
 
 def see_other(path: str) -> web.Response:

@@ -1,5 +1,6 @@
 """The rows of the table of answers that need no log (design section 6), and the URL's forms, over real HTTP."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -78,6 +79,26 @@ async def test_bad_token_comes_before_a_body_over_64_kib_and_bad_json() -> None:
     world = World()
     path = changed(world.path(world.push(), 1))
     assert (await send(world, path, b"x" * 70_000))[0] == 404
+
+
+async def test_a_bad_token_is_told_before_the_body_has_come() -> None:
+    world = World()
+    chain, asked = world.push(), asyncio.Event()
+
+    async def body_to_come() -> AsyncIterator[bytes]:
+        yield SUCCESS[:1]
+        await asked.wait()
+        yield SUCCESS[1:]
+
+    bad = changed(world.path(chain, 1))
+    async with (
+        asyncio.timeout(9),  # a body gets 10 s
+        world.replica() as replica,
+        replica.client.post(bad, data=body_to_come()) as answer,
+    ):
+        assert answer.status == 404
+        asked.set()
+    assert nothing_happened(world, chain)
 
 
 # ---- body over 64 KiB: 413

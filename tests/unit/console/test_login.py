@@ -9,6 +9,7 @@ import pytest
 from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
+from services.console.api.login import LOGIN_BYTES
 from services.console.sessions import LoginLimit, Sessions
 from tests.unit.console.running import KEY, PASSWORD, Running, running
 
@@ -48,6 +49,13 @@ async def test_a_body_of_any_content_type_is_json(console: Running) -> None:
 )
 async def test_login_refuses(console: Running, body: object, status: int, said: object) -> None:
     assert await console.call("POST", LOGIN, body) == (status, said)
+
+
+async def test_little_is_read_of_who_has_proved_nothing(console: Running) -> None:
+    long = "x" * LOGIN_BYTES
+    assert (await console.call("POST", LOGIN, {"username": long, "password": PASSWORD}))[0] == 413
+    async with console.http.post(console.base + "/login", data={"username": long}) as answer:
+        assert answer.status == 413
 
 
 @pytest.mark.parametrize("path", ["/api/pipelines", "/v2/repositories/a/b/webhook_pipeline/", "/api/nothing", "/v2/"])

@@ -33,7 +33,7 @@ def test_it_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_it_has_the_routes_and_no_others(document: dict[str, Any]) -> None:
-    app = ingress_app({}, lambda: None, ManualClock())
+    app = ingress_app({}, lambda: None, ManualClock(), 2**25)
     routes = {
         (route.resource.canonical, route.method.lower()) for route in app.router.routes() if route.resource is not None
     }
