@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     generic_id: str = ""
     generic_when: str = ""
     allow_private_addresses: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
+    """Whose `X-Forwarded-For` is believed (`hookline.web.client_address`)."""
     group_instance_id: str = ""
     session_timeout_ms: int = Field(default=45_000, ge=1000)
     max_posts: int = Field(default=200, ge=1)
@@ -91,11 +93,20 @@ class Settings(BaseSettings):
     def _split_list(cls, value: object) -> object:
         return _split(value)
 
-    @field_validator("allow_private_addresses", mode="before")
+    @field_validator("allow_private_addresses", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         parts = _split(value)
         return tuple(map(ip_network, parts)) if isinstance(parts, list) else parts
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _not_everybody(cls, networks: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError(
+                "that trusts everybody, and anybody could take any address: name the networks of your proxies"
+            )
+        return networks
 
     def key_ring(self) -> KeyRing:
         """The master keys. Raises ConfigError when there is none or one is not as it must be."""

@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from hookline.errors import Invalid
+from hookline.web.client_address import client_address
 from hookline.web.middleware import Handler, json_error
 from services.console.api.bodies import read_object
 from services.console.sessions import LoginLimit, Sessions, sign_in
@@ -39,7 +40,7 @@ class LoginApi:
         }
         if faults:
             raise Invalid(faults)
-        address, name, password = request.remote or "", str(given["username"]), str(given["password"])
+        address, name, password = client_address(request), str(given["username"]), str(given["password"])
         token, wait_s = sign_in(self._sessions, self._limit, address, name, password)
         if wait_s:
             said = {"detail": f"Too many wrong passwords. Try again in {wait_s} seconds."}

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -281,11 +282,17 @@ async def test_official_image_under_its_full_name() -> None:
     assert await send(world, path) == (200, "OK")
 
 
-async def test_remote_ip_is_the_peers_whatever_a_header_says() -> None:
-    world = World()
+FORWARDED = {"X-Forwarded-For": "192.0.2.1, 203.0.113.9", "Forwarded": "for=192.0.2.1"}
+
+
+@pytest.mark.parametrize(("trusted", "remote_ip"), [((), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")])
+async def test_remote_ip_is_whoever_connects_or_whom_a_trusted_proxy_names(
+    trusted: tuple[str, ...], remote_ip: str
+) -> None:
+    world = World(trusted_proxies=tuple(map(ip_network, trusted)))
     chain = world.push()
-    await send(world, world.path(chain, 1), SUCCESS, {"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"})
-    assert [event.remote_ip for _, event in world.callbacks(chain)] == ["127.0.0.1"]
+    await send(world, world.path(chain, 1), SUCCESS, FORWARDED)
+    assert [event.remote_ip for _, event in world.callbacks(chain)] == [remote_ip]
 
 
 # ---- Kafka does not ack; not restored yet: 503 + Retry-After

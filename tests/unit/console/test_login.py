@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from structlog.testing import capture_logs
 
 from hookline.clock import ManualClock
 from hookline.errors import ConfigError
@@ -56,6 +57,20 @@ async def test_little_is_read_of_who_has_proved_nothing(console: Running) -> Non
     assert (await console.call("POST", LOGIN, {"username": long, "password": PASSWORD}))[0] == 413
     async with console.http.post(console.base + "/login", data={"username": long}) as answer:
         assert answer.status == 413
+
+
+@pytest.mark.parametrize(("trusted", "address"), [((), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")])
+async def test_a_failed_login_is_that_of_the_client_whom_a_trusted_proxy_names(
+    tmp_path: Path, trusted: tuple[str, ...], address: str
+) -> None:
+    headers = {"X-Forwarded-For": "192.0.2.1, 203.0.113.9"}
+    wrong = {"username": "admin", "password": "wrong"}
+    async with running(tmp_path, settings={"trusted_proxies": trusted}) as console:
+        with capture_logs() as lines:
+            assert (await console.call("POST", LOGIN, wrong, headers=headers))[0] == 401
+            async with console.http.post(console.base + "/login", data=wrong, headers=headers) as answer:
+                assert answer.status == 403
+    assert [line["address"] for line in lines if line["event"] == "login refused"] == [address] * 2
 
 
 @pytest.mark.parametrize("path", ["/api/pipelines", "/v2/repositories/a/b/webhook_pipeline/", "/api/nothing", "/v2/"])
