@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     insecure_ingress: bool = False
     ingress_bytes_in_flight: int = Field(default=32 * 1024 * 1024, ge=2 * 1024 * 1024)
     """Of bodies whose signature is not judged yet, all together, in one process (`hookline.web.in_flight`)."""
+    ingress_rate: int = Field(default=2_000, ge=1)
+    """Deliveries a second with one credential to one source, in one process (`services.ingress.allowance`)."""
+    ingress_byte_rate: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """Likewise bytes."""
     generic_repository: str = ""
     """As the others: where the source `generic` finds that field in a body, in JMESPath."""
     generic_tag: str = ""

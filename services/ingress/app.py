@@ -3,16 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import NamedTuple
 
 import structlog
 from aiohttp import web
 
 from hookline.clock import Clock
 from hookline.errors import RecordTooLarge, Unavailable, Unreadable
+from hookline.settings import Settings
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.in_flight import InFlight
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.ingress import metrics
+from services.ingress.allowance import Allowance, Rates
 from services.ingress.credentials import CredentialId, Credentials
 from services.ingress.delivery import Delivery
 from services.ingress.intake import Intake, Tally
@@ -60,14 +63,27 @@ class Door:
         return await self.source.verify_body(sent, self.credentials)
 
 
+class _Proven(NamedTuple):
+    """A body, and the credential that it came with."""
+
+    body: bytes
+    credential: CredentialId
+
+
 class _Handler:
     def __init__(
-        self, doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock, unproven: InFlight
+        self,
+        doors: Mapping[str, Door],
+        intake: Callable[[], Intake | None],
+        clock: Clock,
+        unproven: InFlight,
+        allowance: Allowance,
     ) -> None:
         self._doors = doors
         self._intake = intake
         self._clock = clock
         self._unproven = unproven
+        self._allowance = allowance
 
     async def receive(self, request: web.Request) -> web.Response:
         received_at = self._clock.now_ms()
@@ -110,39 +126,48 @@ class _Handler:
         return door
 
     async def _take(self, door: Door, request: web.Request, received_at: int) -> web.Response:
-        """Nothing of the body is read before the credential is good, where the head has it."""
-        head = Delivery(b"", request.headers, request.query)
-        if await door.opened_by(head) is not None:
-            self._connected()
-            body = await read_body(request, MAX_BODY)
-        elif door.may_be_signed(head):
-            signed = await self._signed_body(door, request)
-            if signed is None:
-                return _unauthorized(door)
-            body = signed
-        else:
+        proven = await self._prove(door, request)
+        if proven is None:
             return _unauthorized(door)
-        return await self._read(door.source, Delivery(body, request.headers, request.query), received_at)
+        body, credential = proven
+        intake, source = self._connected(), door.source
+        sent = Delivery(body, request.headers, request.query)
+        try:
+            plain = inflate(body, request.headers.get(ENCODING, ""), MAX_BODY)
+        except Unreadable as error:
+            kept = frozenset({ENCODING.lower()})
+            return _accepted(await intake.quarantine(Receipt(source, sent, received_at), str(error), keep=kept))
+        self._allowance.charge(source.name, credential, max(0, len(plain) - len(body)))
+        return _accepted(await intake.take(Receipt(source, replace(sent, body=plain), received_at)))
 
-    async def _signed_body(self, door: Door, request: web.Request) -> bytes | None:
-        """The body, if its signature is good. Raises Unavailable, and as `read_body`."""
+    async def _prove(self, door: Door, request: web.Request) -> _Proven | None:
+        """Nothing of the body is read before the credential is good, where the head has it; None where it is not.
+
+        Raises Unavailable, TooMany, and as `read_body`.
+        """
+        head = Delivery(b"", request.headers, request.query)
+        if (credential := await door.opened_by(head)) is not None:
+            self._connected()
+            known = request.content_length or 0
+            self._allowance.admit(door.source.name, credential, known)
+            body = await read_body(request, MAX_BODY)
+            self._allowance.charge(door.source.name, credential, len(body) - known)
+            return _Proven(body, credential)
+        if not door.may_be_signed(head) or (proven := await self._signed(door, request)) is None:
+            return None
+        self._allowance.admit(door.source.name, proven.credential, len(proven.body))
+        return proven
+
+    async def _signed(self, door: Door, request: web.Request) -> _Proven | None:
+        """The body and what it is signed with, if that is good. Raises Unavailable, and as `read_body`."""
         with self._unproven.room() as room:
             try:
                 body = await read_body(request, MAX_BODY, room=room)
             except Unavailable:
                 metrics.REFUSED.labels(door.source.name, "in_flight").inc()
                 raise
-            sent = Delivery(body, request.headers, request.query)
-            return None if await door.opened_by_signature(sent) is None else body
-
-    async def _read(self, source: Source, sent: Delivery, received_at: int) -> web.Response:
-        intake = self._connected()
-        try:
-            plain = inflate(sent.body, sent.headers.get(ENCODING, ""), MAX_BODY)
-        except Unreadable as error:
-            kept = frozenset({ENCODING.lower()})
-            return _accepted(await intake.quarantine(Receipt(source, sent, received_at), str(error), keep=kept))
-        return _accepted(await intake.take(Receipt(source, replace(sent, body=plain), received_at)))
+            credential = await door.opened_by_signature(Delivery(body, request.headers, request.query))
+            return None if credential is None else _Proven(body, credential)
 
     def _connected(self) -> Intake:
         """Raises Unavailable."""
@@ -168,13 +193,14 @@ def _unauthorized(door: Door) -> web.Response:
 
 
 def ingress_app(
-    doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock, bytes_in_flight: int
+    doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock, settings: Settings
 ) -> web.Application:
-    """`doors`: by source, looked up for each request; `intake`: None as long as there is no connection to Kafka;
-    `bytes_in_flight`: of all bodies together whose signature is not judged yet."""
+    """`doors`: by source, looked up for each request; `intake`: None as long as there is no connection to Kafka."""
     app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
     app[COMPRESSED_BODIES] = True
-    handler = _Handler(doors, intake, clock, InFlight(bytes_in_flight, metrics.UNPROVEN_BYTES))
+    unproven = InFlight(settings.ingress_bytes_in_flight, metrics.UNPROVEN_BYTES)
+    rates = Rates(settings.ingress_rate, settings.ingress_byte_rate)
+    handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock))
     app.router.add_post("/events/{source}", handler.receive)
     app.router.add_options("/events/{source}", handler.shake_hands)
     return app
