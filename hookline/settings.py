@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     ingress_secrets_file: str = ""
     """TOML: each source's own credentials (`services.ingress.secret_file`)."""
     insecure_ingress: bool = False
+    ingress_bytes_in_flight: int = Field(default=32 * 1024 * 1024, ge=2 * 1024 * 1024)
+    """Of bodies whose signature is not judged yet, all together, in one process (`hookline.web.in_flight`)."""
+    ingress_rate: int = Field(default=2_000, ge=1)
+    """Deliveries a second with one credential to one source, in one process (`services.ingress.allowance`)."""
+    ingress_byte_rate: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """Likewise bytes."""
     generic_repository: str = ""
     """As the others: where the source `generic` finds that field in a body, in JMESPath."""
     generic_tag: str = ""
@@ -71,6 +77,8 @@ class Settings(BaseSettings):
     generic_id: str = ""
     generic_when: str = ""
     allow_private_addresses: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
+    """Whose `X-Forwarded-For` is believed (`hookline.web.client_address`)."""
     group_instance_id: str = ""
     session_timeout_ms: int = Field(default=45_000, ge=1000)
     max_posts: int = Field(default=200, ge=1)
@@ -89,11 +97,20 @@ class Settings(BaseSettings):
     def _split_list(cls, value: object) -> object:
         return _split(value)
 
-    @field_validator("allow_private_addresses", mode="before")
+    @field_validator("allow_private_addresses", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         parts = _split(value)
         return tuple(map(ip_network, parts)) if isinstance(parts, list) else parts
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _not_everybody(cls, networks: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError(
+                "that trusts everybody, and anybody could take any address: name the networks of your proxies"
+            )
+        return networks
 
     def key_ring(self) -> KeyRing:
         """The master keys. Raises ConfigError when there is none or one is not as it must be."""

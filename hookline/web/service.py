@@ -19,6 +19,7 @@ from hookline.visible import visible
 from hookline.web.body import COMPRESSED_BODIES
 from hookline.web.door import DoorRunner
 from hookline.web.health import Status, admin_app
+from hookline.web.linger import linger_middleware
 from hookline.web.logging import configure_logging
 from hookline.web.memory import give_back, spare_the_collector
 
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 DRAIN_S = 20.0
 """Seconds that requests under way get on SIGTERM; above the longest answer of any service."""
 KEEPALIVE_S = 75.0
+READ_BUFFER = 32 * 1024
+"""Bytes of a body that wait for a handler which does not read them; about twice that is where reading stops."""
 SETTLE_S = 1.0
 """Between two looks at whether the service has become ready."""
 LINGER_S = 1.0
@@ -170,10 +173,14 @@ async def _listen(app: web.Application, address: _Address, *, drain_s: float) ->
 
 def app_runner(app: web.Application, *, drain_s: float = DRAIN_S) -> web.AppRunner:
     """How every app is served, in tests too."""
+    if linger_middleware not in app.middlewares:
+        app.middlewares.insert(0, linger_middleware)
     return DoorRunner(
         app,
         access_log=None,
         shutdown_timeout=drain_s,
         keepalive_timeout=KEEPALIVE_S,
+        lingering_time=0,  # `hookline.web.linger` does it
+        read_bufsize=READ_BUFFER,
         auto_decompress=not app.get(COMPRESSED_BODIES, False),
     )

@@ -13,7 +13,9 @@ def build(settings: Settings, clock: Clock) -> CallbacksService:
     """Raises ConfigError."""
     cluster = kafka_cluster(settings, "callbacks")
     check_log = LogCheck(cluster, writes=(Topic.CALLBACKS,))
-    return CallbacksService(settings.key_ring(), clock, cluster, check_log, settings.max_clock_skew)
+    return CallbacksService(
+        settings.key_ring(), clock, cluster, check_log, settings.max_clock_skew, settings.trusted_proxies
+    )
 
 
 if __name__ == "__main__":

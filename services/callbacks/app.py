@@ -19,7 +19,9 @@ from hookline.errors import (
     Unavailable,
     Unreadable,
 )
+from hookline.settings import IPNetwork
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
+from hookline.web.client_address import TRUSTED_PROXIES, client_address
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.callbacks.answers import Answer
 from services.callbacks.body import MAX_BODY, CallbackBody, parse_body
@@ -81,8 +83,7 @@ class _Routes:
         body = await _read(request)
         if (gate := self._gate()) is None:
             raise Unavailable("not connected to Kafka yet")
-        # Behind a proxy this is the proxy's address: no header is trusted.
-        return await gate.answer(Callback(token, body, came_at, request.remote or "unknown"))
+        return await gate.answer(Callback(token, body, came_at, client_address(request)))
 
 
 async def _read(request: web.Request) -> CallbackBody:
@@ -116,13 +117,16 @@ def _response(answer: Answer) -> web.Response:
             return json_error(HTTPStatus.BAD_REQUEST, "Update not allowed")
 
 
-def make_app(keys: KeyRing, gate: Callable[[], Gate | None], clock: Clock) -> web.Application:
+def make_app(
+    keys: KeyRing, gate: Callable[[], Gate | None], clock: Clock, trusted_proxies: tuple[IPNetwork, ...] = ()
+) -> web.Application:
     """Every path with and without its last slash; any method but POST is 405 and does nothing.
 
     gate: None while there is none yet.
     """
     app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
     app[COMPRESSED_BODIES] = True
+    app[TRUSTED_PROXIES] = trusted_proxies
     routes = _Routes(keys, gate, clock)
     for slash in ("/", ""):
         # `.+` takes all segments of the repository, whatever they are called: the last /hook/ is ours.

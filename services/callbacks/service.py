@@ -13,7 +13,7 @@ from hookline.log.records import Topic
 from hookline.log.skew import ClockSkew
 from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
-from hookline.settings import MAX_CLOCK_SKEW_S
+from hookline.settings import MAX_CLOCK_SKEW_S, IPNetwork
 from hookline.web.health import Status
 from hookline.web.tasks import until_one_ends
 from services.callbacks.app import make_app
@@ -34,9 +34,15 @@ class CallbacksService:
     name = "callbacks"
 
     def __init__(
-        self, keys: KeyRing, clock: Clock, cluster: Cluster, check_log: CheckLog, max_skew_s: float = MAX_CLOCK_SKEW_S
+        self,
+        keys: KeyRing,
+        clock: Clock,
+        cluster: Cluster,
+        check_log: CheckLog,
+        max_skew_s: float = MAX_CLOCK_SKEW_S,
+        trusted_proxies: tuple[IPNetwork, ...] = (),
     ) -> None:
-        self.app = make_app(keys, lambda: self._gate, clock)
+        self.app = make_app(keys, lambda: self._gate, clock, trusted_proxies)
         self._clock = clock
         self._cluster = cluster
         self._watch = LogWatch(check_log, clock)

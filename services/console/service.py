@@ -70,7 +70,7 @@ class Console:
             history,
             Commands(history, self._projector.progress, self._writer, clock, new_id),
         )
-        self.app: web.Application = build_app(parts)
+        self.app: web.Application = build_app(parts, settings.trusted_proxies)
         add_pages(self.app, parts, clock, new_id)
 
     async def start(self) -> None:

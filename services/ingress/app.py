@@ -1,19 +1,23 @@
 """The HTTP of ingress: `POST /events/{source}` (design section 6). Never 3xx: a registry would count it as delivered."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import NamedTuple
 
 import structlog
 from aiohttp import web
 
 from hookline.clock import Clock
 from hookline.errors import RecordTooLarge, Unavailable, Unreadable
+from hookline.settings import Settings
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.door import FOREIGN_HEADERS
+from hookline.web.in_flight import InFlight
 from hookline.web.middleware import error_middleware, json_error, metrics_middleware
 from services.ingress import metrics
-from services.ingress.credentials import Credentials
+from services.ingress.allowance import Allowance, Rates
+from services.ingress.credentials import CredentialId, Credentials
 from services.ingress.delivery import Delivery
 from services.ingress.intake import Intake, Tally
 from services.ingress.reading import clean
@@ -27,6 +31,8 @@ log = structlog.get_logger()
 MAX_BODY = 1024 * 1024
 """Bytes of a body, as sent and inflated."""
 ENCODING = "Content-Encoding"
+ANYONE: CredentialId = b""
+"""What opens a door where there is nothing to check."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +49,42 @@ class Door:
             return self.source.unset()
         return self.source.credential_to_set
 
-    async def admits(self, delivery: Delivery) -> bool:
-        """Raises Unavailable."""
+    async def opened_by(self, head: Delivery) -> CredentialId | None:
+        """What the head opens it with: no body is needed for that. Raises Unavailable."""
         if not self.source.can_verify(self.credentials):
-            return self.is_open
-        return await self.source.verify(delivery, self.credentials)
+            return ANYONE if self.is_open else None
+        return await self.source.verify_head(head, self.credentials)
+
+    def may_be_signed(self, head: Delivery) -> bool:
+        """May the body's signature open it?"""
+        return self.source.claims_signature(head, self.credentials)
+
+    async def opened_by_signature(self, sent: Delivery) -> CredentialId | None:
+        """What the body is signed with. Raises Unavailable."""
+        return await self.source.verify_body(sent, self.credentials)
+
+
+class _Proven(NamedTuple):
+    """A body, and the credential that it came with."""
+
+    body: bytes
+    credential: CredentialId
 
 
 class _Handler:
-    def __init__(self, doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock) -> None:
+    def __init__(
+        self,
+        doors: Mapping[str, Door],
+        intake: Callable[[], Intake | None],
+        clock: Clock,
+        unproven: InFlight,
+        allowance: Allowance,
+    ) -> None:
         self._doors = doors
         self._intake = intake
         self._clock = clock
+        self._unproven = unproven
+        self._allowance = allowance
 
     async def receive(self, request: web.Request) -> web.Response:
         received_at = self._clock.now_ms()
@@ -78,9 +108,9 @@ class _Handler:
             return door
         if not door.source.handshake:
             raise web.HTTPMethodNotAllowed(request.method, ["POST"])
-        if not await door.admits(Delivery(b"", request.headers, request.query)):
-            metrics.REFUSED.labels(door.source.name, "credential").inc()
-            return _unauthorized()
+        asked = Delivery(b"", request.headers, request.query)
+        if await door.opened_by(asked) is None and await door.opened_by_signature(asked) is None:
+            return _unauthorized(door)
         allowed = {"Allow": "POST", "WebHook-Allowed-Rate": "*"}
         if origin := request.headers.get("WebHook-Request-Origin"):
             allowed["WebHook-Allowed-Origin"] = clean(origin)
@@ -97,21 +127,54 @@ class _Handler:
         return door
 
     async def _take(self, door: Door, request: web.Request, received_at: int) -> web.Response:
-        source = door.source
-        body = await read_body(request, MAX_BODY)
+        proven = await self._prove(door, request)
+        if proven is None:
+            return _unauthorized(door)
+        body, credential = proven
+        intake, source = self._connected(), door.source
         sent = Delivery(body, request.headers, request.query)
-        if not await door.admits(sent):
-            metrics.REFUSED.labels(source.name, "credential").inc()
-            return _unauthorized()
-        if (intake := self._intake()) is None:
-            raise Unavailable("not connected to Kafka yet")
         try:
             plain = inflate(body, request.headers.get(ENCODING, ""), MAX_BODY)
         except Unreadable as error:
             kept = frozenset({ENCODING.lower()})
             return _accepted(await intake.quarantine(Receipt(source, sent, received_at), str(error), keep=kept))
-        delivery = Delivery(plain, request.headers, request.query)
-        return _accepted(await intake.take(Receipt(source, delivery, received_at)))
+        self._allowance.charge(source.name, credential, max(0, len(plain) - len(body)))
+        return _accepted(await intake.take(Receipt(source, replace(sent, body=plain), received_at)))
+
+    async def _prove(self, door: Door, request: web.Request) -> _Proven | None:
+        """Nothing of the body is read before the credential is good, where the head has it; None where it is not.
+
+        Raises Unavailable, TooMany, and as `read_body`.
+        """
+        head = Delivery(b"", request.headers, request.query)
+        if (credential := await door.opened_by(head)) is not None:
+            self._connected()
+            known = request.content_length or 0
+            self._allowance.admit(door.source.name, credential, known)
+            body = await read_body(request, MAX_BODY)
+            self._allowance.charge(door.source.name, credential, len(body) - known)
+            return _Proven(body, credential)
+        if not door.may_be_signed(head) or (proven := await self._signed(door, request)) is None:
+            return None
+        self._allowance.admit(door.source.name, proven.credential, len(proven.body))
+        return proven
+
+    async def _signed(self, door: Door, request: web.Request) -> _Proven | None:
+        """The body and what it is signed with, if that is good. Raises Unavailable, and as `read_body`."""
+        with self._unproven.room() as room:
+            try:
+                body = await read_body(request, MAX_BODY, room=room)
+            except Unavailable:
+                metrics.REFUSED.labels(door.source.name, "in_flight").inc()
+                raise
+            credential = await door.opened_by_signature(Delivery(body, request.headers, request.query))
+            return None if credential is None else _Proven(body, credential)
+
+    def _connected(self) -> Intake:
+        """Raises Unavailable."""
+        if (intake := self._intake()) is None:
+            raise Unavailable("not connected to Kafka yet")
+        return intake
 
 
 def _accepted(tally: Tally) -> web.Response:
@@ -123,17 +186,22 @@ def _not_found(detail: str) -> web.Response:
     return json_error(HTTPStatus.NOT_FOUND, {"detail": detail})
 
 
-def _unauthorized() -> web.Response:
+def _unauthorized(door: Door) -> web.Response:
+    metrics.REFUSED.labels(door.source.name, "credential").inc()
     answer = json_error(HTTPStatus.UNAUTHORIZED, {"detail": "the credential is missing or wrong"})
     answer.headers["WWW-Authenticate"] = 'Bearer, Basic realm="hookline"'
     return answer
 
 
-def ingress_app(doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock) -> web.Application:
+def ingress_app(
+    doors: Mapping[str, Door], intake: Callable[[], Intake | None], clock: Clock, settings: Settings
+) -> web.Application:
     """`doors`: by source, looked up for each request; `intake`: None as long as there is no connection to Kafka."""
     app = web.Application(middlewares=[metrics_middleware, error_middleware], client_max_size=MAX_BODY)
     app[COMPRESSED_BODIES] = app[FOREIGN_HEADERS] = True
-    handler = _Handler(doors, intake, clock)
+    unproven = InFlight(settings.ingress_bytes_in_flight, metrics.UNPROVEN_BYTES)
+    rates = Rates(settings.ingress_rate, settings.ingress_byte_rate)
+    handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock))
     app.router.add_post("/events/{source}", handler.receive)
     app.router.add_options("/events/{source}", handler.shake_hands)
     return app

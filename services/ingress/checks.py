@@ -1,11 +1,12 @@
 """The ways in which producers prove who they are: a source names those that its producers can do."""
 
+import hashlib
 import hmac
 import re
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
-from services.ingress.credentials import Credentials, is_one_of, presented
+from services.ingress.credentials import CredentialId, Credentials, good_one, id_of, presented
 from services.ingress.delivery import Delivery
 from services.ingress.form import form_payload
 
@@ -23,14 +24,20 @@ class Check(ABC):
     name: str
     takes_tokens: ClassVar[bool] = False
     """Do HOOKLINE_INGRESS_TOKENS serve it?"""
+    of_body: ClassVar[bool] = False
+    """Must the body be there? All others are judged before one byte of it is read."""
 
     def can(self, credentials: Credentials) -> bool:
         """Is there anything to check against?"""
         return bool(credentials.secrets or (self.takes_tokens and credentials.tokens))
 
+    def claims(self, head: Delivery) -> bool:
+        """Does the head look as if the check could come out well? Else no body is read for it."""
+        return True
+
     @abstractmethod
-    async def good(self, delivery: Delivery, credentials: Credentials) -> bool:
-        """Does the delivery show a good credential? In constant time. Raises Unavailable where that cannot be told now."""
+    async def good(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
+        """The good credential that the delivery shows; in constant time. Raises Unavailable where that cannot be told now."""
 
     def present(self, body: bytes, secret: bytes) -> dict[str, str]:
         """Headers that show this secret with this body; empty where a secret is not enough."""
@@ -47,8 +54,8 @@ class Token(Check):
         self.name += ", Authorization as it is)" if verbatim else ")"
         self._verbatim = verbatim
 
-    async def good(self, delivery: Delivery, credentials: Credentials) -> bool:
-        return is_one_of(presented(delivery, verbatim=self._verbatim), (*credentials.secrets, *credentials.tokens))
+    async def good(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
+        return good_one(presented(delivery, verbatim=self._verbatim), (*credentials.secrets, *credentials.tokens))
 
     def present(self, body: bytes, secret: bytes) -> dict[str, str]:
         return {"Authorization": f"Bearer {secret.decode('utf-8', 'surrogateescape')}"}
@@ -63,9 +70,9 @@ class SecretHeader(Check):
         self.name = f"secret in {header}"
         self._header = header
 
-    async def good(self, delivery: Delivery, credentials: Credentials) -> bool:
+    async def good(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
         given = delivery.headers.get(self._header, "").encode("utf-8", "surrogateescape")
-        return is_one_of((given,), (*credentials.secrets, *credentials.tokens))
+        return good_one((given,), (*credentials.secrets, *credentials.tokens))
 
     def present(self, body: bytes, secret: bytes) -> dict[str, str]:
         return {self._header: secret.decode("utf-8", "surrogateescape")}
@@ -77,6 +84,8 @@ class Hmac(Check):
     `of_form`: where the body is a form, its field `payload` may be what was signed; `compact`: the JSON may have been
     signed before spaces were put between its parts.
     """
+
+    of_body: ClassVar = True
 
     def __init__(
         self,
@@ -91,19 +100,27 @@ class Hmac(Check):
         self._header, self._prefix, self._algorithm = header, prefix, algorithm
         self._of_form, self._compact = of_form, compact
 
-    async def good(self, delivery: Delivery, credentials: Credentials) -> bool:
-        given = delivery.headers.get(self._header, "").strip()
-        if not given or not given.startswith(self._prefix):
-            return False
-        signature = given.removeprefix(self._prefix).lower().encode("utf-8", "surrogateescape")
-        good = False
-        for body in self._signed(delivery):
+    def claims(self, head: Delivery) -> bool:
+        return len(self._given(head)) == 2 * hashlib.new(self._algorithm).digest_size
+
+    async def good(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
+        signature = self._given(delivery)
+        good = None
+        for body in self._signed(delivery) if signature else ():
             for secret in credentials.secrets:
-                good |= hmac.compare_digest(signature, self._sign(body, secret))
+                if hmac.compare_digest(signature, self._sign(body, secret)):
+                    good = id_of(secret)
         return good
 
     def present(self, body: bytes, secret: bytes) -> dict[str, str]:
         return {self._header: self._prefix + self._sign(body, secret).decode()}
+
+    def _given(self, head: Delivery) -> bytes:
+        """The signature; empty where there is none."""
+        given = head.headers.get(self._header, "").strip()
+        if not given.startswith(self._prefix):
+            return b""
+        return given.removeprefix(self._prefix).lower().encode("utf-8", "surrogateescape")
 
     def _sign(self, body: bytes, secret: bytes) -> bytes:
         return hmac.new(secret, body, self._algorithm).hexdigest().encode()
@@ -126,11 +143,11 @@ class IdToken(Check):
     def can(self, credentials: Credentials) -> bool:
         return bool(credentials.issuers)
 
-    async def good(self, delivery: Delivery, credentials: Credentials) -> bool:
+    async def good(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
         scheme, _, token = delivery.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            return False
+            return None
         for issuer in credentials.issuers:
             if await issuer.accepts(token.strip()):
-                return True
-        return False
+                return id_of(issuer.name.encode())
+        return None

@@ -6,11 +6,12 @@ import hmac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TypeAlias
 
 from services.ingress.delivery import Delivery
 from services.ingress.issuers import Issuer
 
-__all__ = ["TOKEN_KEY", "Credentials", "is_one_of", "presented"]
+__all__ = ["TOKEN_KEY", "CredentialId", "Credentials", "good_one", "id_of", "presented"]
 
 TOKEN_KEY = "token"
 """The query key; what stands under it goes nowhere but here."""
@@ -29,15 +30,24 @@ class Credentials:
     issuers: tuple[Issuer, ...] = ()
 
 
-def is_one_of(candidates: Iterable[bytes], known: Iterable[bytes]) -> bool:
-    """Every one is compared with every one, whatever was found before."""
-    digests = [sha256(secret).digest() for secret in known]
-    good = False
+CredentialId: TypeAlias = bytes
+"""Which credential it was: its digest, so that nothing holds the credential itself."""
+
+
+def good_one(candidates: Iterable[bytes], known: Iterable[bytes]) -> CredentialId | None:
+    """The one of the known that a candidate is. Every one is compared with every one, whatever was found before."""
+    digests = [id_of(secret) for secret in known]
+    good = None
     for candidate in candidates:
-        digest = sha256(candidate).digest()
+        digest = id_of(candidate)
         for one in digests:
-            good |= hmac.compare_digest(digest, one)
+            if hmac.compare_digest(digest, one):
+                good = one
     return good
+
+
+def id_of(credential: bytes) -> CredentialId:
+    return sha256(credential).digest()
 
 
 def presented(delivery: Delivery, *, verbatim: bool = False) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ __all__ = ["Delivery", "Ignored", "IgnoredReason", "Part", "Push"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request. `Source.verify` gets the body as it was sent, all others without its Content-Encoding."""
+    """One request. `Source.verify_head` gets no body, `verify_body` as it was sent, all others without its Content-Encoding."""
 
     body: bytes
     headers: Mapping[str, str]

@@ -119,6 +119,11 @@ class Issuer:
             return False
         return self._is_valid_now(claims) and self._is_account(claims)
 
+    @property
+    def name(self) -> str:
+        """As it stands in its tokens."""
+        return self._issuer
+
     def _issuers(self) -> list[str]:
         """Google's tokens may leave out the scheme, as its documentation says."""
         return [self._issuer, self._issuer.removeprefix("https://")]

@@ -1,15 +1,21 @@
 """What ingress counts: by source, never by repository, chain or URL (design section 6)."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = ["ACCEPTED", "APPEND_SECONDS", "DUPLICATES", "IGNORED", "QUARANTINED", "REFUSED"]
+__all__ = ["ACCEPTED", "APPEND_SECONDS", "DUPLICATES", "IGNORED", "QUARANTINED", "REFUSED", "UNPROVEN_BYTES"]
 
 ACCEPTED = Counter("hookline_ingress_pushes_accepted", "Pushes appended for the first time", ["source"])
 DUPLICATES = Counter("hookline_ingress_pushes_duplicate", "Pushes appended again within their window", ["source"])
 IGNORED = Counter("hookline_ingress_events_ignored", "Events that start nothing", ["source", "reason"])
 QUARANTINED = Counter("hookline_ingress_quarantined", "Bodies or events that could not be read", ["source"])
 REFUSED = Counter(
-    "hookline_ingress_refused", "Deliveries refused: credential, not_configured, too_large", ["source", "reason"]
+    "hookline_ingress_refused",
+    "Deliveries refused: credential, not_configured, too_large, in_flight, rate, bytes",
+    ["source", "reason"],
+)
+UNPROVEN_BYTES = Gauge(
+    "hookline_ingress_unproven_bytes",
+    "Bytes of requests whose bodies are read to tell whether their signatures are good",
 )
 APPEND_SECONDS = Histogram(
     "hookline_ingress_append_seconds",

@@ -69,7 +69,7 @@ class Ingress:
         self._stopped_at: list[str] = []
         self._secrets_version = version_of(settings.ingress_secrets_file)
         self._doors = _doors(settings, clock)
-        self.app = ingress_app(self._doors, lambda: self._intake, clock)
+        self.app = ingress_app(self._doors, lambda: self._intake, clock, settings)
 
     async def start(self) -> None:
         self._main = asyncio.create_task(self._run())

@@ -8,7 +8,7 @@ from hookline.chain.events import Payload
 from hookline.log.retention import LONGEST_WINDOW_S
 from hookline.settings import Settings
 from services.ingress.checks import Check, IdToken, Token
-from services.ingress.credentials import Credentials
+from services.ingress.credentials import CredentialId, Credentials
 from services.ingress.delivery import Delivery, Ignored, Part, Push
 from services.ingress.reading import json_object
 
@@ -21,7 +21,7 @@ WINDOW_WITH_ID_S = LONGEST_WINDOW_S
 class Source(ABC):
     """One kind of producer. Override what differs; a source holds no state.
 
-    `verify`, then `parse` a delivery into its parts, then `normalise` each: they are called in this order.
+    `verify_head` or `verify_body`, then `parse` a delivery into its parts, then `normalise` each: they are called in this order.
     """
 
     name: ClassVar[str]
@@ -60,15 +60,28 @@ class Source(ABC):
         return ""
 
     def can_verify(self, credentials: Credentials) -> bool:
-        """Is there a credential that `verify` could check?"""
+        """Is there a credential that it could check?"""
         return any(check.can(credentials) for check in self.checks)
 
-    async def verify(self, delivery: Delivery, credentials: Credentials) -> bool:
-        """Does the delivery show a good credential? In constant time. Raises Unavailable where that cannot be told now."""
+    async def verify_head(self, head: Delivery, credentials: Credentials) -> CredentialId | None:
+        """The good credential that the head shows; in constant time. Raises Unavailable where that cannot be told now."""
+        return await self._verify(head, credentials, of_body=False)
+
+    def claims_signature(self, head: Delivery, credentials: Credentials) -> bool:
+        """May there be a good signature of the body? Then it must be read to tell."""
+        return any(check.of_body and check.can(credentials) and check.claims(head) for check in self.checks)
+
+    async def verify_body(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
+        """The credential that the body is signed with, if it is good; in constant time. The body is as it was sent."""
+        return await self._verify(delivery, credentials, of_body=True)
+
+    async def _verify(self, delivery: Delivery, credentials: Credentials, *, of_body: bool) -> CredentialId | None:
         for check in self.checks:
-            if check.can(credentials) and await check.good(delivery, credentials):
-                return True
-        return False
+            if check.of_body is not of_body or not check.can(credentials):
+                continue
+            if (good := await check.good(delivery, credentials)) is not None:
+                return good
+        return None
 
     def present(self, body: bytes, credentials: Credentials) -> dict[str, str]:
         """Headers that show a credential with that body; empty where none of these can (a JWT is its issuer's to sign)."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from hookline.chain.keys import KeyRing
+from hookline.settings import IPNetwork
+from hookline.web.client_address import TRUSTED_PROXIES
 from hookline.web.middleware import Handler, error_middleware, metrics_middleware
 from services.console.api.bodies import BODY_BYTES
 from services.console.api.chains import ChainApi
@@ -32,11 +34,12 @@ class Parts:
     commands: Commands
 
 
-def build_app(parts: Parts) -> web.Application:
+def build_app(parts: Parts, trusted_proxies: tuple[IPNetwork, ...] = ()) -> web.Application:
     """The whole API."""
     app = web.Application(
         middlewares=[metrics_middleware, error_middleware, api_guard(parts.sessions)], client_max_size=BODY_BYTES
     )
+    app[TRUSTED_PROXIES] = trusted_proxies
     login = LoginApi(parts.sessions, parts.limit)
     pipelines = PipelineApi(parts.pipelines, parts.history, parts.commands)
     chains = ChainApi(parts.history, parts.commands, parts.pipelines, parts.keys)

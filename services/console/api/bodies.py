@@ -15,9 +15,9 @@ BODY_BYTES = 256 * 1024
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
-async def read_object(request: web.Request) -> dict[str, object]:
+async def read_object(request: web.Request, limit: int = BODY_BYTES) -> dict[str, object]:
     """A JSON object, whatever the Content-Type says; nothing at all is an empty one."""
-    body = without_bom(await read_body(request, BODY_BYTES))
+    body = without_bom(await read_body(request, limit))
     try:
         found = json.loads(body) if body.strip() else {}
     except (ValueError, RecursionError) as error:

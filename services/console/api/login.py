@@ -6,17 +6,20 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from hookline.errors import Invalid
+from hookline.web.client_address import client_address
 from hookline.web.middleware import Handler, json_error
 from services.console.api.bodies import read_object
 from services.console.sessions import LoginLimit, Sessions, sign_in
 
-__all__ = ["USER", "LoginApi", "api_guard"]
+__all__ = ["LOGIN_BYTES", "USER", "LoginApi", "api_guard"]
 
 USER = web.RequestKey("user", str)
 """Name of who is signed in."""
 
 API = ("/v2/", "/api/")
 LOGIN = "/v2/users/login"
+LOGIN_BYTES = 8 * 1024
+"""Of a body that is read before anybody has proved anything."""
 
 
 class LoginApi:
@@ -28,7 +31,7 @@ class LoginApi:
 
     async def login(self, request: web.Request) -> web.Response:
         """`{"username", "password"}` -> `{"token"}`, good for 24 hours; 401; 429 after many wrong ones."""
-        body = await read_object(request)
+        body = await read_object(request, LOGIN_BYTES)
         given = {name: body.get(name) for name in ("username", "password")}
         faults = {
             name: ["This field is required." if value is None else "Must be a text."]
@@ -37,7 +40,7 @@ class LoginApi:
         }
         if faults:
             raise Invalid(faults)
-        address, name, password = request.remote or "", str(given["username"]), str(given["password"])
+        address, name, password = client_address(request), str(given["username"]), str(given["password"])
         token, wait_s = sign_in(self._sessions, self._limit, address, name, password)
         if wait_s:
             said = {"detail": f"Too many wrong passwords. Try again in {wait_s} seconds."}

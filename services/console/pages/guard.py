@@ -24,6 +24,7 @@ LOGIN, LOGOUT, STATIC = "/login", "/logout", "/static/{name}"
 OPEN = (LOGIN, STATIC)
 """Routes that need no login."""
 FORM_BYTES = 16 * 1024
+FORM = web.RequestKey("form", dict[str, str])
 READING = ("GET", "HEAD")
 
 HEADERS = {
@@ -97,9 +98,15 @@ def form_token(session: str) -> str:
     return hmac.digest(session.encode(), b"hookline form", sha256).hex()
 
 
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, the last of each name. Raises Invalid, and as `read_body`."""
-    body = await read_body(request, FORM_BYTES)
+async def read_form(request: web.Request, limit: int = FORM_BYTES) -> dict[str, str]:
+    """The fields of a form, the last of each name; read once for guard and handler. Raises Invalid, and as `read_body`."""
+    if FORM not in request:
+        request[FORM] = _fields(await read_body(request, limit))
+    return request[FORM]
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """Raises Invalid."""
     try:
         fields = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
     except UnicodeError:

@@ -4,7 +4,8 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from services.console.api.login import USER
+from hookline.web.client_address import client_address
+from services.console.api.login import LOGIN_BYTES, USER
 from services.console.pages.addresses import local_path
 from services.console.pages.guard import LOGIN, cookie_name, read_form, see_other
 from services.console.pages.rendering import Renderer
@@ -27,9 +28,9 @@ class LoginPages:
         return see_other(wanted) if USER in request else self._renderer.page(request, "login.html", next=wanted)
 
     async def login(self, request: web.Request) -> web.Response:
-        form = await read_form(request)
+        form = await read_form(request, LOGIN_BYTES)
         name, wanted = form.get("username", ""), local_path(form.get("next", "/"))
-        signed_in = sign_in(self._sessions, self._limit, request.remote or "", name, form.get("password", ""))
+        signed_in = sign_in(self._sessions, self._limit, client_address(request), name, form.get("password", ""))
         if signed_in.token is None:
             return self._refused(request, name, wanted, signed_in.wait_s)
         answer = see_other(wanted)

@@ -1,8 +1,10 @@
 """The rows of the table of answers that need no log (design section 6), and the URL's forms, over real HTTP."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -78,6 +80,26 @@ async def test_bad_token_comes_before_a_body_over_64_kib_and_bad_json() -> None:
     world = World()
     path = changed(world.path(world.push(), 1))
     assert (await send(world, path, b"x" * 70_000))[0] == 404
+
+
+async def test_a_bad_token_is_told_before_the_body_has_come() -> None:
+    world = World()
+    chain, asked = world.push(), asyncio.Event()
+
+    async def body_to_come() -> AsyncIterator[bytes]:
+        yield SUCCESS[:1]
+        await asked.wait()
+        yield SUCCESS[1:]
+
+    bad = changed(world.path(chain, 1))
+    async with (
+        asyncio.timeout(9),  # a body gets 10 s
+        world.replica() as replica,
+        replica.client.post(bad, data=body_to_come()) as answer,
+    ):
+        assert answer.status == 404
+        asked.set()
+    assert nothing_happened(world, chain)
 
 
 # ---- body over 64 KiB: 413
@@ -260,11 +282,17 @@ async def test_official_image_under_its_full_name() -> None:
     assert await send(world, path) == (200, "OK")
 
 
-async def test_remote_ip_is_the_peers_whatever_a_header_says() -> None:
-    world = World()
+FORWARDED = {"X-Forwarded-For": "192.0.2.1, 203.0.113.9", "Forwarded": "for=192.0.2.1"}
+
+
+@pytest.mark.parametrize(("trusted", "remote_ip"), [((), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")])
+async def test_remote_ip_is_whoever_connects_or_whom_a_trusted_proxy_names(
+    trusted: tuple[str, ...], remote_ip: str
+) -> None:
+    world = World(trusted_proxies=tuple(map(ip_network, trusted)))
     chain = world.push()
-    await send(world, world.path(chain, 1), SUCCESS, {"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"})
-    assert [event.remote_ip for _, event in world.callbacks(chain)] == ["127.0.0.1"]
+    await send(world, world.path(chain, 1), SUCCESS, FORWARDED)
+    assert [event.remote_ip for _, event in world.callbacks(chain)] == [remote_ip]
 
 
 # ---- Kafka does not ack; not restored yet: 503 + Retry-After

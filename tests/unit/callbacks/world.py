@@ -34,6 +34,7 @@ from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.log.codec import decode, encode
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
+from hookline.settings import IPNetwork
 from hookline.web.service import app_runner
 from services.callbacks.app import make_app
 from services.callbacks.gate import Appender, Gate
@@ -67,8 +68,11 @@ class HandClock:
 class World:
     """The logs, and what others write into them. Every chain is of a push to REPOSITORY unless said otherwise."""
 
-    def __init__(self, cluster: MemoryCluster | None = None, partitions: int = 3) -> None:
+    def __init__(
+        self, cluster: MemoryCluster | None = None, partitions: int = 3, trusted_proxies: tuple[IPNetwork, ...] = ()
+    ) -> None:
         self.partitions = partitions
+        self._trusted_proxies = trusted_proxies
         self.clock = HandClock()
         self.cluster = cluster or MemoryCluster(partitions)
         self.cluster.clock = self.clock
@@ -259,7 +263,7 @@ class World:
         task = asyncio.create_task(replica.run())
         gate = Gate(replica, writer or DirectWriter(self.cluster))
         try:
-            async with serving(make_app(KEYS, lambda: gate, self.clock)) as client:
+            async with serving(make_app(KEYS, lambda: gate, self.clock, self._trusted_proxies)) as client:
                 running = RunningReplica(self, replica, client)
                 if wait:
                     await until(lambda: replica.current or task.done())

@@ -168,7 +168,7 @@ async def running(
     pipelines = Pipelines(table, appends, clock, new_id, keys.first, made.allow_private_addresses, resolve)
     commands = Commands(history, projector.progress, appends, clock, new_id)
     parts = Parts(sessions, LoginLimit(clock), keys, pipelines, history, commands)
-    app = build_app(parts)
+    app = build_app(parts, made.trusted_proxies)
     add_pages(app, parts, clock, new_id)
     tasks = [asyncio.create_task(table.run()), asyncio.create_task(projector.run())]
     runner = app_runner(app, drain_s=1)

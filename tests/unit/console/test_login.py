@@ -5,10 +5,12 @@ from pathlib import Path
 
 import jwt
 import pytest
+from structlog.testing import capture_logs
 
 from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
+from services.console.api.login import LOGIN_BYTES
 from services.console.sessions import LoginLimit, Sessions
 from tests.unit.console.running import KEY, PASSWORD, Running, running
 
@@ -48,6 +50,27 @@ async def test_a_body_of_any_content_type_is_json(console: Running) -> None:
 )
 async def test_login_refuses(console: Running, body: object, status: int, said: object) -> None:
     assert await console.call("POST", LOGIN, body) == (status, said)
+
+
+async def test_little_is_read_of_who_has_proved_nothing(console: Running) -> None:
+    long = "x" * LOGIN_BYTES
+    assert (await console.call("POST", LOGIN, {"username": long, "password": PASSWORD}))[0] == 413
+    async with console.http.post(console.base + "/login", data={"username": long}) as answer:
+        assert answer.status == 413
+
+
+@pytest.mark.parametrize(("trusted", "address"), [((), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")])
+async def test_a_failed_login_is_that_of_the_client_whom_a_trusted_proxy_names(
+    tmp_path: Path, trusted: tuple[str, ...], address: str
+) -> None:
+    headers = {"X-Forwarded-For": "192.0.2.1, 203.0.113.9"}
+    wrong = {"username": "admin", "password": "wrong"}
+    async with running(tmp_path, settings={"trusted_proxies": trusted}) as console:
+        with capture_logs() as lines:
+            assert (await console.call("POST", LOGIN, wrong, headers=headers))[0] == 401
+            async with console.http.post(console.base + "/login", data=wrong, headers=headers) as answer:
+                assert answer.status == 403
+    assert [line["address"] for line in lines if line["event"] == "login refused"] == [address] * 2
 
 
 @pytest.mark.parametrize("path", ["/api/pipelines", "/v2/repositories/a/b/webhook_pipeline/", "/api/nothing", "/v2/"])

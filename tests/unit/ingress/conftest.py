@@ -177,7 +177,7 @@ async def running(
         name: Door(source, credentials(name, tokens, secrets, issuers), is_open)
         for name, source in discover(settings).items()
     }
-    app = ingress_app(doors, lambda: intake, clock)
+    app = ingress_app(doors, lambda: intake, clock, settings)
     tails = [asyncio.create_task(table.run()), asyncio.create_task(digests.run())]
     runner = app_runner(app, drain_s=1)
     await runner.setup()

@@ -10,6 +10,7 @@ import yaml
 from openapi_spec_validator import validate
 
 from hookline.clock import ManualClock
+from hookline.settings import Settings
 from services.ingress.app import ingress_app
 from services.ingress.sources import discover
 from tests.unit.ingress.conftest import BEARER, DATA, Ingress, distribution_request, dockerhub_files, running
@@ -33,7 +34,7 @@ def test_it_is_valid(document: dict[str, Any]) -> None:
 
 
 def test_it_has_the_routes_and_no_others(document: dict[str, Any]) -> None:
-    app = ingress_app({}, lambda: None, ManualClock())
+    app = ingress_app({}, lambda: None, ManualClock(), Settings())
     routes = {
         (route.resource.canonical, route.method.lower()) for route in app.router.routes() if route.resource is not None
     }

@@ -1,0 +1,80 @@
+"""How much may be delivered with one credential to one source: deliveries and bytes a second, in one process."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hookline.clock import Clock
+from hookline.errors import TooMany
+from services.ingress import metrics
+from services.ingress.credentials import CredentialId
+
+__all__ = ["BURST_S", "Allowance", "Rates"]
+
+BURST_S = 10
+"""What was not used is kept for so long: a registry that was held up may deliver it all at once."""
+
+
+class Rates(NamedTuple):
+    """A second."""
+
+    deliveries: int
+    size: int
+    """Bytes, of bodies as they were sent or inflated, whichever is more."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    left: float
+    at: float
+    """Seconds of the monotonic clock."""
+
+    def fill(self, rate: int, now: float) -> None:
+        self.left = min(float(rate * BURST_S), self.left + (now - self.at) * rate)
+        self.at = now
+
+
+class Allowance:
+    """Two buckets for each source and credential: there are never more of these than an operator has set.
+
+    A delivery is let in while something is left, whatever its size, and what it takes beyond that is owed: so a large one
+    is never refused for ever.
+    """
+
+    def __init__(self, rates: Rates, clock: Clock) -> None:
+        self._rates = rates
+        self._clock = clock
+        self._buckets: dict[tuple[str, CredentialId], tuple[_Bucket, _Bucket]] = {}
+
+    def admit(self, source: str, credential: CredentialId, size: int) -> None:
+        """Count a delivery, of that size as far as it is known. Raises TooMany; then it is not counted."""
+        deliveries, sizes = self._filled(source, credential)
+        if deliveries.left < 1:
+            metrics.REFUSED.labels(source, "rate").inc()
+            said = f"more than {self._rates.deliveries} deliveries a second with this credential"
+            raise TooMany(said, _seconds(1 - deliveries.left, self._rates.deliveries))
+        if sizes.left <= 0:
+            metrics.REFUSED.labels(source, "bytes").inc()
+            said = f"more than {self._rates.size} bytes a second with this credential"
+            raise TooMany(said, _seconds(1 - sizes.left, self._rates.size))
+        deliveries.left -= 1
+        sizes.left -= size
+
+    def charge(self, source: str, credential: CredentialId, size: int) -> None:
+        """So many bytes more than were known of a delivery that was let in."""
+        _, sizes = self._filled(source, credential)
+        sizes.left -= size
+
+    def _filled(self, source: str, credential: CredentialId) -> tuple[_Bucket, _Bucket]:
+        now = self._clock.monotonic()
+        found = self._buckets.get((source, credential))
+        if found is None:
+            full = (_Bucket(float(rate * BURST_S), now) for rate in self._rates)
+            found = self._buckets[source, credential] = (next(full), next(full))
+        for bucket, rate in zip(found, self._rates, strict=True):
+            bucket.fill(rate, now)
+        return found
+
+
+def _seconds(missing: float, rate: int) -> int:
+    return max(1, math.ceil(missing / rate))
