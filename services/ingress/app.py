@@ -1,6 +1,6 @@
 """The HTTP of ingress: `POST /events/{source}` (design section 6). Never 3xx: a registry would count it as delivered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from services.ingress.delivery import Delivery
 from services.ingress.intake import Intake, Tally
 from services.ingress.reading import clean
 from services.ingress.records import Receipt
+from services.ingress.refusals import Refusals
 from services.ingress.source import Source
 
 __all__ = ["MAX_BODY", "Door", "ingress_app"]
@@ -31,6 +32,8 @@ log = structlog.get_logger()
 MAX_BODY = 1024 * 1024
 """Bytes of a body, as sent and inflated."""
 ENCODING = "Content-Encoding"
+TOLD_IN_TURN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
+"""What anybody gets who has no credential."""
 ANYONE: CredentialId = b""
 """What opens a door where there is nothing to check."""
 
@@ -79,14 +82,31 @@ class _Handler:
         clock: Clock,
         unproven: InFlight,
         allowance: Allowance,
+        refusals: Refusals,
     ) -> None:
         self._doors = doors
         self._intake = intake
         self._clock = clock
         self._unproven = unproven
         self._allowance = allowance
+        self._refusals = refusals
 
     async def receive(self, request: web.Request) -> web.Response:
+        return await self._answered(request, self._receive)
+
+    async def shake_hands(self, request: web.Request) -> web.Response:
+        """CloudEvents' webhooks ask whether they may send before they do (its HTTP webhook specification, section 4)."""
+        return await self._answered(request, self._shake_hands)
+
+    async def _answered(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> web.Response:
+        answer = await handler(request)
+        if answer.status in TOLD_IN_TURN:
+            await self._refusals.turn(request)
+        return answer
+
+    async def _receive(self, request: web.Request) -> web.Response:
         received_at = self._clock.now_ms()
         door = self._door(request)
         if isinstance(door, web.Response):
@@ -101,8 +121,7 @@ class _Handler:
             metrics.REFUSED.labels(door.source.name, "too_large").inc()
             raise
 
-    async def shake_hands(self, request: web.Request) -> web.Response:
-        """CloudEvents' webhooks ask whether they may send before they do (its HTTP webhook specification, section 4)."""
+    async def _shake_hands(self, request: web.Request) -> web.Response:
         door = self._door(request)
         if isinstance(door, web.Response):
             return door
@@ -201,7 +220,7 @@ def ingress_app(
     app[COMPRESSED_BODIES] = app[FOREIGN_HEADERS] = True
     unproven = InFlight(settings.ingress_bytes_in_flight, metrics.UNPROVEN_BYTES)
     rates = Rates(settings.ingress_rate, settings.ingress_byte_rate)
-    handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock))
+    handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock), Refusals(clock))
     app.router.add_post("/events/{source}", handler.receive)
     app.router.add_options("/events/{source}", handler.shake_hands)
     return app

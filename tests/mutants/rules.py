@@ -747,6 +747,11 @@ RULES = (
         ),
         tests=f"{RUNS}::test_a_callback_token_in_an_answer_does_not_reach_the_log",
     ),
+    rule(
+        "refusals take no turns",
+        Edit("services/ingress/app.py", "if answer.status in TOLD_IN_TURN:", "if False:"),
+        tests="tests/unit/ingress/test_refusals.py::test_one_waits_for_its_turn_and_a_good_one_does_not",
+    ),
     # ---- what an audit sees (I13, I14 and what belongs to them)
     rule(
         "audit: a push's id is taken as it stands",

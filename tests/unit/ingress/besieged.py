@@ -6,13 +6,14 @@ import sys
 
 import uvloop
 
+from hookline.clock import SystemClock
 from hookline.web.logging import configure_logging
 from hookline.web.memory import give_back, spare_the_collector
 from tests.unit.ingress.conftest import running
 
 
 async def serve() -> None:
-    async with running() as ingress:
+    async with running(goes=SystemClock()) as ingress:
         give_back()
         sys.stdout.write(f"{ingress.address[1]}\n")
         sys.stdout.flush()

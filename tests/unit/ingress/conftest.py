@@ -17,7 +17,7 @@ from hookline.audit.pipelines import PipelineHistory
 from hookline.audit.pushes import PushJudge
 from hookline.chain.events import PushReceived, Quarantined
 from hookline.chain.pipeline import Hook, LogId, Pipeline
-from hookline.clock import ManualClock
+from hookline.clock import Clock, ManualClock
 from hookline.log.codec import decode, encode_setting
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import PIPELINES, Draft, Place, RawRecord, Topic
@@ -160,8 +160,9 @@ async def running(
     issuers: tuple[Issuer, ...] = (),
     settings: Settings = MAPPING,
     is_open: bool = False,
+    goes: Clock | None = None,
 ) -> AsyncIterator[Ingress]:
-    """`cluster`: of another one that ran, whose clock goes on. `answer_s`: long, so that a busy machine is not taken for a Kafka that is away.
+    """`goes`: the clock of limits, in place of one that stands still until a test moves it. `cluster`: of another one that ran, whose clock goes on. `answer_s`: long, so that a busy machine is not taken for a Kafka that is away.
 
     At its end every push is read again, as an audit does, and compared with what it was made of.
     """
@@ -177,7 +178,7 @@ async def running(
         name: Door(source, credentials(name, tokens, secrets, issuers), is_open)
         for name, source in discover(settings).items()
     }
-    app = ingress_app(doors, lambda: intake, clock, settings)
+    app = ingress_app(doors, lambda: intake, goes or clock, settings)
     tails = [asyncio.create_task(table.run()), asyncio.create_task(digests.run())]
     runner = app_runner(app, drain_s=1)
     await runner.setup()

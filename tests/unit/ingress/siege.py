@@ -4,7 +4,7 @@ import asyncio
 import re
 import sys
 import time
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,9 +24,9 @@ WRONG = {"Authorization": aiohttp.encode_basic_auth("anyone", "wrong")}
 class Besieged:
     """The process."""
 
-    def __init__(self, process: Process, port: int) -> None:
-        assert process.pid
-        self._status = Path(f"/proc/{process.pid}/status")
+    def __init__(self, pid: int, port: int) -> None:
+        self.pid = pid
+        self._status = Path(f"/proc/{pid}/status")
         self.port = port
 
     def memory(self, line: str = "VmRSS") -> float:
@@ -83,7 +83,7 @@ async def besieged(wrapper: Sequence[str] = ()) -> AsyncIterator[Besieged]:
     try:
         async with asyncio.timeout(60):
             port = int(await process.stdout.readline())
-        yield Besieged(process, port)
+        yield Besieged(process.pid, port)
     finally:
         process.stdin.close()
         try:

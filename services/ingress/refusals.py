@@ -1,0 +1,35 @@
+"""Refusals take turns: who is told at once that a credential is wrong is back at once, and each costs what a good push costs."""
+
+from aiohttp import web
+
+from hookline.clock import Clock
+
+__all__ = ["AT_ONCE", "A_SECOND", "LONGEST_S", "Refusals"]
+
+A_SECOND = 50
+AT_ONCE = 100
+"""Told without a wait where there were none lately: an operator who sets up a registry, a registry with an old token."""
+LONGEST_S = 5.0
+"""Seconds that one waits at most, so that connections do not pile up."""
+
+
+class Refusals:
+    """One row of one process, whatever addresses they come from: a proxy has one for all its clients."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._free_at = clock.monotonic() - AT_ONCE / A_SECOND
+        """Seconds of the monotonic clock: when the next turn is, as far back as turns are kept."""
+
+    async def turn(self, request: web.Request) -> None:
+        """Return when this one may be refused; meanwhile nothing of its body is read or kept."""
+        now = self._clock.monotonic()
+        turn = max(self._free_at, now - AT_ONCE / A_SECOND) + 1 / A_SECOND
+        self._free_at = min(turn, now + LONGEST_S)
+        if turn > now and (transport := request.transport) is not None and not transport.is_closing():
+            if request.content.exception() is None:
+                request.content.read_nowait()
+            transport.pause_reading()
+            await self._clock.sleep(self._free_at - now)
+            if not transport.is_closing():
+                transport.resume_reading()
