@@ -20,7 +20,7 @@ from hookline.audit.times import show_time
 from hookline.audit.verify import Figures
 from hookline.chain.events import SkipRequested, written_at
 from hookline.chain.state import Chain
-from hookline.cli.terminal import error_console, make_console, plain, print_json
+from hookline.cli.terminal import error_console, make_console, plain_masked, print_json
 from hookline.web.masking import mask_tokens
 
 __all__ = ["AuditView", "stood_fields"]
@@ -81,16 +81,16 @@ class AuditView:
         elif isinstance(told.record.event, SkipRequested):
             record = told.record
             place = f"{record.topic}[{record.partition}]@{record.offset}"
-            self._console.print(f"\n[warn]skipped[/] [name]{plain(place)}[/]  {plain(what(told))}")
+            self._console.print(f"\n[warn]skipped[/] [name]{plain_masked(place)}[/]  {plain_masked(what(told))}")
         elif told.chain is not None:
             self._rows.setdefault(told.chain.id, []).append(_row(told))
 
     def _chain(self, chain: Chain, rows: list[Row]) -> None:
         self._console.print(
-            f"\n[name]{plain(chain.id)}[/]  {plain(chain.repository)}, pipeline {plain(chain.plan.name)}: {_ended(chain)}"
+            f"\n[name]{plain_masked(chain.id)}[/]  {plain_masked(chain.repository)}, pipeline {plain_masked(chain.plan.name)}: {_ended(chain)}"
         )
         for step, hook in enumerate(hooks_of(chain.plan), 1):
-            self._console.print(f"  [quiet]{step}[/] {plain(hook)}")
+            self._console.print(f"  [quiet]{step}[/] {plain_masked(hook)}")
         table = _table("time", "place", "event", "who", "rests on", "after it")
         for row in rows:
             table.add_row(*row)
@@ -106,7 +106,12 @@ class AuditView:
         table = _table("chain", "repository", "pipeline", "stood at")
         for stood in self._stood:
             chain, note = stood.chain, "" if stood.whole else " [warn](the log begins later than it)[/]"
-            table.add_row(plain(chain.id), plain(chain.repository), plain(chain.plan.name), f"{_ended(chain)}{note}")
+            table.add_row(
+                plain_masked(chain.id),
+                plain_masked(chain.repository),
+                plain_masked(chain.plan.name),
+                f"{_ended(chain)}{note}",
+            )
         self._stood.clear()
         self._console.print(table)
 
@@ -116,14 +121,14 @@ class AuditView:
         place = f"{finding.topic}[{finding.partition}]@{finding.offset}"
         about = " ".join(filter(None, (finding.event, finding.chain_id)))
         self._console.print(
-            f"[bad]{plain(finding.invariant):<3}[/] [name]{plain(place)}[/] {plain(about)}\n    {plain(finding.said)}"
+            f"[bad]{plain_masked(finding.invariant):<3}[/] [name]{plain_masked(place)}[/] {plain_masked(about)}\n    {plain_masked(finding.said)}"
         )
 
     def figures(self, figures: Figures, origin: Origin, seal: str) -> None:
         """seal: of a bundle, "" without one."""
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         passed = figures.passed
-        table.add_row("log", f"{plain(origin.log_id or 'without an id')}, {origin.partitions:d} partitions")
+        table.add_row("log", f"{plain_masked(origin.log_id or 'without an id')}, {origin.partitions:d} partitions")
         table.add_row("records", f"{figures.records:d}: {_counted(figures.events)}" if figures.records else "0")
         table.add_row("chains", f"{figures.started:d}: {figures.open:d} open, {_counted(figures.ended) or '0 over'}")
         table.add_row(
@@ -144,7 +149,7 @@ class AuditView:
         if figures.rows:
             table.add_row("console", f"{figures.rows:d} chains compared")
         if seal:
-            table.add_row("seal", plain(seal))
+            table.add_row("seal", plain_masked(seal))
         self._console.print(table)
         if figures.findings:
             self._console.print(f"[bad]{figures.findings:d} finding{'s' if figures.findings > 1 else ''}[/]")
@@ -156,10 +161,10 @@ class AuditView:
     def exported(self, file: Path, last: LastLine, seal: str) -> None:
         table = _table("section", "hash of its last line")
         for section, hash_of_line in last.last.items():
-            table.add_row(plain(section), plain(hash_of_line))
+            table.add_row(plain_masked(section), plain_masked(hash_of_line))
         self._console.print(table)
-        self._console.print(f"{plain(file)}: {last.records:d} records, {file.stat().st_size:,} bytes")
-        self._console.print(f"[good]seal {plain(seal)}[/]")
+        self._console.print(f"{plain_masked(file)}: {last.records:d} records, {file.stat().st_size:,} bytes")
+        self._console.print(f"[good]seal {plain_masked(seal)}[/]")
 
     # ---- the end
 
@@ -167,7 +172,7 @@ class AuditView:
         """What was not told, and the figure."""
         for number, (stop, left) in run.stops.items():
             self._errors.print(
-                f"[warn]{_place(stop.topic, number, stop.offset)}: every reader stops here: {plain(stop.said)};"
+                f"[warn]{_place(stop.topic, number, stop.offset)}: every reader stops here: {plain_masked(stop.said)};"
                 f" {left:d} records of the partition are not read[/]"
             )
         if run.passed:
@@ -202,29 +207,31 @@ def stood_fields(stood: Stood) -> dict[str, object]:
 def _row(entry: Entry) -> Row:
     record = entry.record
     partition = record.partition
-    void = f" [warn](void: {plain(entry.void)})[/]" if entry.void else ""
+    void = f" [warn](void: {plain_masked(entry.void)})[/]" if entry.void else ""
     said = what(entry)
     return (
-        plain(show_time(written_at(record.event))),
+        plain_masked(show_time(written_at(record.event))),
         _place(record.topic, partition, record.offset),
-        f"{plain(type(record.event).__name__)}{' ' if said else ''}{plain(said)}{void}",
-        plain(entry.who),
+        f"{plain_masked(type(record.event).__name__)}{' ' if said else ''}{plain_masked(said)}{void}",
+        plain_masked(entry.who),
         ", ".join(_place(topic, partition, offset) for topic, offset in entry.inputs),
         "" if entry.chain is None else _ended(entry.chain),
     )
 
 
 def _place(topic: str, partition: int, offset: int) -> str:
-    return plain(f"{topic}[{partition}]@{offset}")
+    return plain_masked(f"{topic}[{partition}]@{offset}")
 
 
 def _ended(chain: Chain) -> str:
     style = "quiet" if chain.ending is None else "good" if chain.ending.reason is None else "bad"
-    return f"[{style}]{plain(words(chain))}[/]"
+    return f"[{style}]{plain_masked(words(chain))}[/]"
 
 
 def _counted(counts: "dict[str, int]") -> str:
-    return ", ".join(f"{count:d} {plain(name)}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
+    return ", ".join(
+        f"{count:d} {plain_masked(name)}" for name, count in sorted(counts.items(), key=lambda one: -one[1])
+    )
 
 
 def _table(*columns: str) -> Table:

@@ -27,6 +27,7 @@ __all__ = [
     "plain",
     "plain_hanging",
     "plain_lines",
+    "plain_masked",
     "print_json",
     "print_rule",
     "shown_path",
@@ -58,9 +59,13 @@ class Terminal(Console):
 
 
 def plain(value: object) -> str:
-    """What anybody else wrote, as one line of Rich markup: shown as it is but for callback tokens (I11), and nothing in it
-    does anything."""
-    return escape(visible(mask_tokens(str(value))))
+    """What anybody else wrote, as one line of Rich markup: shown as it is, and nothing in it does anything."""
+    return escape(visible(str(value)))
+
+
+def plain_masked(value: object) -> str:
+    """As `plain`, without callback tokens (I11): for what comes from a log. Who is sent a token himself may see it."""
+    return plain(mask_tokens(str(value)))
 
 
 def plain_lines(text: str) -> str:

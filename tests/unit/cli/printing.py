@@ -11,7 +11,7 @@ __all__ = ["unguarded"]
 
 PRINTERS = frozenset({"print", "add_row", "say", "_say", "_more", "_line", "_print"})
 """Functions and methods whose every argument is Rich markup; inside them their own parameters are what callers answer for."""
-GUARDS = frozenset({"plain", "plain_lines", "plain_hanging", "shown_path"})
+GUARDS = frozenset({"plain", "plain_lines", "plain_hanging", "plain_masked", "shown_path"})
 NUMBERS = frozenset({"len", "int", "round", "sum", "min", "max"})
 RENDERABLES = frozenset({"Table", "Rule", "from_ansi"})
 RAW = frozenset(
