@@ -8,6 +8,7 @@ import structlog
 
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
+from services.ingress.name_grammar import check_names
 from services.ingress.reading import tidy
 from services.ingress.source import Source
 
@@ -74,7 +75,10 @@ def _outcome(source: Source, part: Part, delivery: Delivery) -> Push | Ignored:
     if not isinstance(part.event, dict):
         raise Unreadable("the event is not a JSON object")
     tidy(part.event)
-    return source.normalise(part.event, delivery)
+    outcome = source.normalise(part.event, delivery)
+    if isinstance(outcome, Push):
+        check_names(outcome)
+    return outcome
 
 
 def _why(source: Source, error: Exception) -> str:

@@ -15,12 +15,12 @@ __all__ = [
     "MAX_DEPTH",
     "clean",
     "header_text",
+    "id_text",
     "json_object",
     "member",
     "millis_of",
     "parse_json",
     "seconds_to_millis",
-    "split_tag",
     "tag_text",
     "text",
     "tidy",
@@ -103,11 +103,15 @@ def tidy(event: Payload) -> None:
                     inside.append((item, depth + 1))
 
 
+class WasFraction(int):
+    """An integer that was written otherwise: 1.0, 1e3. How, nobody can tell any more."""
+
+
 def whole(value: float) -> float | int:
     """An integer where the number is one, below 2^53. Raises Unreadable for infinity."""
     if not math.isfinite(value):
         raise Unreadable("a number is too large")
-    return int(value) if value.is_integer() and abs(value) < EXACT else value
+    return WasFraction(value) if value.is_integer() and abs(value) < EXACT else value
 
 
 def text(value: JsonValue) -> str | None:
@@ -122,17 +126,20 @@ def member(parent: Payload, key: str) -> Payload:
 
 
 def tag_text(value: JsonValue) -> str | None:
-    """A tag: a text, or a number as its decimal text; None where there is none."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    """A tag: a text, or an integer as it was written; None where there is none.
+
+    Raises Unreadable for any other number: 1.20 and 1.2 are one number and two tags.
+    """
+    if isinstance(value, float | WasFraction):
+        raise Unreadable("tag: a number with a fraction or an exponent; put it in quotes")
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return text(value)
 
 
-def split_tag(name: str) -> tuple[str, str | None]:
-    """`ns/name:tag` as name and tag; a colon before the last slash is part of the name."""
-    head, slash, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
-    return head + slash + last, tag or None
+def id_text(value: JsonValue) -> str | None:
+    """An event's id: a text, or a number as its decimal text; None where there is none."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else text(value)
 
 
 def seconds_to_millis(value: JsonValue) -> int | None:

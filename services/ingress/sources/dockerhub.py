@@ -6,8 +6,8 @@ from typing import ClassVar
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
-from services.ingress.image import REFERRER
-from services.ingress.reading import member, seconds_to_millis, split_tag, tag_text, text, whole
+from services.ingress.image import REFERRER, split_reference
+from services.ingress.reading import member, seconds_to_millis, tag_text, text, whole
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "DockerHub"]
@@ -33,7 +33,9 @@ Webhook URL    {url}?token={token}
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         push_data, repository = member(event, "push_data"), member(event, "repository")
-        name, tag_of_name = _name_and_tag(repository)
+        host, name, tag_of_name, digest = split_reference(_full_name(repository))
+        if not all(name.split("/")):
+            raise Unreadable("no repository: its name has an empty part")
         tag = tag_text(push_data.get("tag")) or tag_of_name
         if tag is not None and REFERRER.fullmatch(tag):
             return Ignored(IgnoredReason.REFERRER)
@@ -43,21 +45,14 @@ Webhook URL    {url}?token={token}
         return Push(
             repository=name.lower(),
             payload=event,
-            registry=REGISTRY,
+            registry=host or REGISTRY,
             tag=tag,
+            digest=text(push_data.get("digest")) or digest,
             media_type=text(push_data.get("media_type")),
             pusher=text(push_data.get("pusher")),
             pushed_at=pushed_at,
             upstream_callback_url=upstream,
         )
-
-
-def _name_and_tag(repository: Payload) -> tuple[str, str | None]:
-    """The repository and, where its name ends with one, a tag. Raises Unreadable where there is no repository."""
-    name, tag = split_tag(_full_name(repository))
-    if not all(name.split("/")):
-        raise Unreadable("no repository: its name has an empty part")
-    return name, tag
 
 
 def _full_name(repository: Payload) -> str:

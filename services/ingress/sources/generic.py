@@ -13,7 +13,7 @@ from hookline.settings import Settings
 from services.ingress.checks import Check, Hmac, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.image import host_of, image_push
-from services.ingress.reading import millis_of, seconds_to_millis, tag_text, text
+from services.ingress.reading import id_text, millis_of, seconds_to_millis, tag_text, text
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "Generic"]
@@ -67,7 +67,7 @@ Authorization: Bearer {token}
                 media_type=text(self._find("media_type", event)),
                 pusher=text(self._find("pusher", event)),
                 pushed_at=millis_of(pushed_at) or seconds_to_millis(pushed_at),
-                producer_id=tag_text(self._find("id", event)),
+                producer_id=id_text(self._find("id", event)),
             )
         )
 

@@ -138,7 +138,7 @@ async def test_what_an_epoch_before_was_is_not_judged_once_its_id_is_gone() -> N
     del log.records.pipelines[0]
     assert await found(log.records) == set()
 
-    log.from_docker_hub("of the old epoch")
+    log.from_docker_hub("of-the-old-epoch")
     assert {invariant for invariant, _, _ in await found(log.records)} == {"I13"}
 
 

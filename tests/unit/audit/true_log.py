@@ -146,7 +146,7 @@ def true_log() -> TrueLog:
         "type": "PUSH_ARTIFACT", "occur_at": log.now // 1000, "operator": "ada",
         "event_data": {
             "repository": {"repo_full_name": "acme/other"},
-            "resources": [{"tag": tag, "digest": "sha256:b", "resource_url": f"h.example.com/acme/other:{tag}"} for tag in "12"],
+            "resources": [{"tag": tag, "digest": f"sha256:{'b' * 64}", "resource_url": f"h.example.com/acme/other:{tag}"} for tag in "12"],
         },
     }  # fmt: skip
     log.deliver_from("harbor", json.dumps(harbor).encode())

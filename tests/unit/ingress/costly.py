@@ -20,7 +20,11 @@ FORM, STRUCTURED, BATCH = (
     {"Content-Type": f"application/{kind}"}
     for kind in ("x-www-form-urlencoded", "cloudevents+json", "cloudevents-batch+json")
 )
-PUSH = '{"action":"push","target":{"mediaType":"application/vnd.oci.image.index.v1+json","repository":"%s","tag":"v%d","digest":"sha256:aa"}}'
+PUSH = (
+    '{"action":"push","target":{"mediaType":"application/vnd.oci.image.index.v1+json","repository":"%s","tag":"v%d","digest":"sha256:'
+    + "a" * 64
+    + '"}}'
+)
 ENVELOPE = '{"specversion":"1.0","id":"1","source":"s","type":"x.pushed",%s}'
 
 

@@ -42,7 +42,7 @@ def event(**target: Any) -> dict[str, Any]:
         "id": "e1",
         "timestamp": "2026-11-24T03:51:03.389101583Z",
         "action": "push",
-        "target": {"mediaType": INDEX, "digest": "sha256:aa", "repository": "team/app", "tag": "v1", **target},
+        "target": {"mediaType": INDEX, "digest": f"sha256:{'a' * 64}", "repository": "team/app", "tag": "v1", **target},
         "request": {"host": "Registry.Example.com"},
         "actor": {"name": "alice"},
     }
@@ -115,7 +115,7 @@ async def test_the_payload_has_docker_hubs_shape(ingress: Ingress) -> None:
                 "tag": "v1",
                 "images": [],
                 "media_type": INDEX,
-                "digest": "sha256:aa",
+                "digest": f"sha256:{'a' * 64}",
             },
             "repository": {
                 "status": "Active",

@@ -34,8 +34,10 @@ def test_what_starts_something(push: Push, reason: str | None) -> None:
 
 
 def test_names_are_lowered_and_bared() -> None:
-    made = image_push(Push("/Acme/Team/App/", registry="Registry.Example.com:5000", tag="V1", digest="sha256:aa"))
-    assert made == Push("acme/team/app", registry="registry.example.com:5000", tag="V1", digest="sha256:aa")
+    made = image_push(
+        Push("/Acme/Team/App/", registry="Registry.Example.com:5000", tag="V1", digest=f"sha256:{'a' * 64}")
+    )
+    assert made == Push("acme/team/app", registry="registry.example.com:5000", tag="V1", digest=f"sha256:{'a' * 64}")
 
 
 @pytest.mark.parametrize("repository", ["", "/", "a//b", "//"])

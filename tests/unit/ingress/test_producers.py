@@ -349,10 +349,10 @@ async def test_generic_with_everything(ingress: Ingress) -> None:
         "name": "Acme/App",
         "versions": [3],
         "registry": "https://npm.example.com/",
-        "digest": "sha256:aa",
+        "digest": f"sha256:{'a' * 64}",
         "id": 77,
     }
     assert (await ingress.deliver("generic", json.dumps(body)))["accepted"] == 1
     (push,) = ingress.pushes()
     assert (push.repository, push.tag, push.registry) == ("acme/app", "3", "npm.example.com")
-    assert (push.digest, push.producer_id, push.dedupe_window_s) == ("sha256:aa", "77", 24 * 3600)
+    assert (push.digest, push.producer_id, push.dedupe_window_s) == (f"sha256:{'a' * 64}", "77", 24 * 3600)
