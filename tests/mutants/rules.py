@@ -750,12 +750,12 @@ RULES = (
     rule(
         "what a push names is not checked",
         Edit("services/ingress/contents.py", "        check_names(outcome)\n", "        pass\n"),
-        tests="tests/unit/ingress/test_name_grammar.py::test_what_does_not_fit_is_no_push_and_its_field_is_named",
+        tests="unit/ingress/test_name_grammar.py::test_what_does_not_fit_is_no_push_and_its_field_is_named",
     ),
     rule(
         "refusals take no turns",
         Edit("services/ingress/app.py", "if answer.status in TOLD_IN_TURN:", "if False:"),
-        tests="tests/unit/ingress/test_refusals.py::test_one_waits_for_its_turn_and_a_good_one_does_not",
+        tests="unit/ingress/test_refusals.py::test_one_waits_for_its_turn_and_a_good_one_does_not",
     ),
     # ---- what an audit sees (I13, I14 and what belongs to them)
     rule(
