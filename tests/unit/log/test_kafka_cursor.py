@@ -83,7 +83,7 @@ def test_a_batch_that_came_in_part_is_left_for_the_next_fetch() -> None:
 GOOD, BAD = batch(5, b"a"), batch(6, b"b", b"c", b"d")
 
 
-@pytest.mark.parametrize(("byte", "mask"), itertools.product(range(12, len(BAD)), (1, 0x80, 0xFF)))
+@pytest.mark.parametrize(("byte", "mask"), list(itertools.product(range(12, len(BAD)), (1, 0x80, 0xFF))))
 def test_whatever_byte_of_a_batch_is_changed_the_rest_of_the_log_is_read(byte: int, mask: int) -> None:
     """12: what brokers find a batch by, and its leader's epoch, are not under its checksum."""
     bad = bytearray(BAD)
