@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     generic_id: str = ""
     generic_when: str = ""
     allow_private_addresses: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
+    hook_https_only: bool = False
+    """As `hook_ports`: which URLs hooks may have (`hookline.web.hook_rules`)."""
+    hook_ports: Annotated[tuple[Port, ...], NoDecode] = ()
+    """Empty: every port."""
     trusted_proxies: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
     """Whose `X-Forwarded-For` is believed (`hookline.web.client_address`)."""
     group_instance_id: str = ""
@@ -92,7 +96,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     data_dir: Path = Path("hookline-data")
 
-    @field_validator("kafka_bootstrap_servers", "master_keys", "ingress_tokens", mode="before")
+    @field_validator("kafka_bootstrap_servers", "master_keys", "ingress_tokens", "hook_ports", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return _split(value)

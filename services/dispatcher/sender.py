@@ -15,6 +15,7 @@ from hookline.chain.events import AttemptError, HookPlan
 from hookline.chain.keys import KeyRing
 from hookline.chain.retries import is_delivered
 from hookline.clock import Clock
+from hookline.web.hook_rules import ANY_URL, HookNotAllowed, HookRules
 from hookline.web.hook_url import HookUrl, HookUrlError, parse_hook_url
 from hookline.web.http_date import parse_http_date
 from services.dispatcher.answer_reader import AnswerReader
@@ -69,6 +70,7 @@ class Sender:
         clock: Clock,
         guard: AddressGuard,
         *,
+        rules: HookRules = ANY_URL,
         places: int = 200,
         get_addresses: GetAddresses = system_addresses,
         dial: Dial | None = None,
@@ -77,6 +79,7 @@ class Sender:
         """places: hooks that may be in flight at once, and so lookups of names, and idle connections; dial: how new
         connections are made, where not over the network."""
         self._clock = clock
+        self._rules = rules
         self._dial = dial or Dialer(Resolver(places, get_addresses), guard, client_context())
         self._kept = KeptConnections(places, monotonic)
         self._webhook = lru_cache(maxsize=REMEMBERED_SECRETS)(
@@ -88,6 +91,9 @@ class Sender:
         began, progress = time.perf_counter(), Progress()
         try:
             url = parse_hook_url(post.hook.url)
+            self._rules.check(url)
+        except HookNotAllowed as error:  # saved under other settings
+            return Outcome(0, None, AttemptError.BLOCKED, detail=f"its URL is not allowed here: {error}")
         except HookUrlError as error:  # saved by a version that took it
             return Outcome(0, None, AttemptError.BROKEN, detail=f"its URL cannot be called: {error}")
         try:

@@ -220,6 +220,8 @@ def test_hooks_leave_by_the_ports_that_are_named_only() -> None:
     ]
 
     assert [rule["ports"] for rule in wide] == [[{"port": port, "protocol": "TCP"} for port in (80, 443, 8080, 8443)]]
+    # Console and dispatcher refuse in words what the policy would only let run out of time.
+    assert rendered("full").environment("dispatcher")["HOOKLINE_HOOK_PORTS"] == "80,443,8080,8443"
 
 
 def console_clients(values: str) -> list[Any]:
