@@ -22,6 +22,7 @@ def build(
 ) -> Dispatcher:
     cluster = kafka_cluster(settings, "dispatcher")
     keys, guard, rules = settings.key_ring(), AddressGuard(settings.allow_private_addresses), HookRules.of(settings)
+    proxy = settings.outgoing_proxy()
     return Dispatcher(
         settings,
         clock,
@@ -29,7 +30,7 @@ def build(
         SystemRandom(),
         check_log=LogCheck(cluster, writes=(Topic.DELIVERIES, Topic.CALLBACKS, Topic.SNAPSHOTS)),
         make_sender=lambda: Sender(
-            keys, clock, guard, rules=rules, places=settings.max_posts, get_addresses=get_addresses
+            keys, clock, guard, rules=rules, proxy=proxy, places=settings.max_posts, get_addresses=get_addresses
         ),
         pace=pace,
     )
