@@ -255,15 +255,15 @@ async def test_whatever_it_answers_is_the_proxys_and_nothing_is_sent() -> None:
 
 
 async def test_the_next_address_where_the_proxy_does_not_reach_the_first() -> None:
-    async def only_the_last(line: Line) -> None:
+    async def only_the_second(line: Line) -> None:
         head = await line.request()
-        await line.say(b"HTTP/1.1 403 no\r\n\r\n" if b"CONNECT 127.0.0.3:" in head else b"HTTP/1.1 504 no\r\n\r\n")
+        await line.say(b"HTTP/1.1 403 no\r\n\r\n" if b"CONNECT 127.0.0.2:" in head else b"HTTP/1.1 504 no\r\n\r\n")
 
     names = {"receiver.test": [f"127.0.0.{n}" for n in range(1, 9)]}
-    async with connect_proxy(only_the_last) as proxy:
+    async with connect_proxy(only_the_second) as proxy:
         outcome = await post(through(proxy.port, names=names), "http://receiver.test:1/")
 
-    assert authorities(proxy) == ["127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1"], "and no further after another refusal"
+    assert authorities(proxy) == ["127.0.0.1:1", "127.0.0.2:1"], "and no further after another refusal"
     assert outcome.detail == "the outgoing proxy: it does not allow the receiver (403)"
 
 
