@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hookline.chain.keys import KeyRing
 from hookline.errors import ConfigError
+from hookline.web.hook_proxy import HookProxy, parse_hook_proxy
 
 __all__ = ["MAX_CLOCK_SKEW_S", "IPNetwork", "Settings", "load_settings"]
 
@@ -77,6 +78,12 @@ class Settings(BaseSettings):
     generic_id: str = ""
     generic_when: str = ""
     allow_private_addresses: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
+    hook_https_only: bool = False
+    """As `hook_ports`: which URLs hooks may have (`hookline.web.hook_rules`)."""
+    hook_ports: Annotated[tuple[Port, ...], NoDecode] = ()
+    """Empty: every port."""
+    hook_proxy: SecretStr = SecretStr("")
+    """Its URL may have a password in it (`hookline.web.hook_proxy`)."""
     trusted_proxies: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
     """Whose `X-Forwarded-For` is believed (`hookline.web.client_address`)."""
     group_instance_id: str = ""
@@ -92,7 +99,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     data_dir: Path = Path("hookline-data")
 
-    @field_validator("kafka_bootstrap_servers", "master_keys", "ingress_tokens", mode="before")
+    @field_validator("kafka_bootstrap_servers", "master_keys", "ingress_tokens", "hook_ports", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return _split(value)
@@ -102,6 +109,13 @@ class Settings(BaseSettings):
     def _networks(cls, value: object) -> object:
         parts = _split(value)
         return tuple(map(ip_network, parts)) if isinstance(parts, list) else parts
+
+    @field_validator("hook_proxy")
+    @classmethod
+    def _a_proxy(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value():
+            parse_hook_proxy(url.get_secret_value())
+        return url
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -115,6 +129,11 @@ class Settings(BaseSettings):
     def key_ring(self) -> KeyRing:
         """The master keys. Raises ConfigError when there is none or one is not as it must be."""
         return KeyRing.parse(key.get_secret_value() for key in self.master_keys)
+
+    def outgoing_proxy(self) -> HookProxy | None:
+        """What hooks go through; None where they go out by themselves."""
+        url = self.hook_proxy.get_secret_value()
+        return parse_hook_proxy(url) if url else None
 
     def callback_base_url(self) -> str:
         """Where receivers reach the callbacks service, without a slash at the end."""

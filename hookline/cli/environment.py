@@ -17,7 +17,7 @@ SESSION_TIMEOUT_MS = "3000"
 
 SECRETS_OF: Mapping[str, frozenset[str]] = {
     "ingress": frozenset({INGRESS_TOKENS}),
-    "dispatcher": frozenset({MASTER_KEYS}),
+    "dispatcher": frozenset({MASTER_KEYS, "HOOKLINE_HOOK_PROXY"}),
     "callbacks": frozenset({MASTER_KEYS}),
     "console": frozenset({MASTER_KEYS, ADMIN_PASSWORD, "HOOKLINE_DATABASE_URL"}),
 }

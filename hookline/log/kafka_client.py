@@ -1,6 +1,7 @@
 """What every aiokafka client of ours is given, and the few things done behind aiokafka 0.14's back, each with its reason.
 
-Nothing else in the project touches a private name of aiokafka.
+Nothing else in the project touches a private name of aiokafka; `tests/unit/log/test_inner_names.py` names each, and which
+release they were looked up in.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ _ERRORS = {
     AttemptError.CONNECT: "no connection to its receiver",
     AttemptError.TLS: "no secure connection (TLS) to its receiver",
     AttemptError.TIMEOUT: "no answer in time",
-    AttemptError.BLOCKED: "its address is private or local, and not allowed",
+    AttemptError.BLOCKED: "hooks may not be sent there",
     AttemptError.BROKEN: "no answer that can be read",
 }
 

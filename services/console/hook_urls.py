@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from hookline.settings import IPNetwork
 from hookline.web.addresses import IPAddress, is_blocked
+from hookline.web.hook_rules import HookNotAllowed, HookRules
 from hookline.web.hook_url import HookUrl, HookUrlError, parse_hook_url
 
 __all__ = ["Resolve", "accepted", "resolve_name", "warning_of"]
@@ -19,9 +20,10 @@ RESOLVE_S = 3.0
 ALLOW = "HOOKLINE_ALLOW_PRIVATE_ADDRESSES"
 
 
-def accepted(url: str, allowed: Sequence[IPNetwork]) -> HookUrl:
+def accepted(url: str, allowed: Sequence[IPNetwork], rules: HookRules) -> HookUrl:
     """The URL as it is saved and called. Raises HookUrlError for what can be seen to be wrong from it alone."""
     parsed = parse_hook_url(url)
+    rules.check(parsed)
     ip = IPv4Address("127.0.0.1") if _is_local(parsed) else parsed.address
     if ip is not None and is_blocked(ip, allowed):
         raise HookUrlError(
@@ -31,10 +33,13 @@ def accepted(url: str, allowed: Sequence[IPNetwork]) -> HookUrl:
     return parsed
 
 
-async def warning_of(url: str, allowed: Sequence[IPNetwork], resolve: Resolve) -> str | None:
+async def warning_of(url: str, allowed: Sequence[IPNetwork], rules: HookRules, resolve: Resolve) -> str | None:
     """What may be wrong with a saved URL, as this machine sees it now."""
     try:
         parsed = parse_hook_url(url)
+        rules.check(parsed)
+    except HookNotAllowed as error:  # saved under other settings
+        return f"A hook's URL is not allowed any more, so its attempts fail: {error}"
     except HookUrlError as error:  # saved by a version that took it
         return f"A hook's URL cannot be called, so its attempts fail: {error}"
     if parsed.address is not None:

@@ -15,6 +15,7 @@ from hookline.log.codec import encode_setting
 from hookline.log.records import Draft
 from hookline.log.table import PipelineTable
 from hookline.settings import IPNetwork
+from hookline.web.hook_rules import HookRules
 from hookline.web.hook_url import HookUrlError, parse_hook_url
 from services.console.forms import HookForm, PipelineForm, slug_of
 from services.console.hook_urls import Resolve, accepted, warning_of
@@ -42,15 +43,18 @@ class Pipelines:
         new_id: Callable[[], str],
         signing_key: str,
         allowed: Sequence[IPNetwork],
+        rules: HookRules,
         resolve: Resolve,
     ) -> None:
-        """signing_key: id of the master key that new hooks' secrets come from; allowed: private networks that hooks may reach."""
+        """signing_key: id of the master key that new hooks' secrets come from; allowed: private networks that hooks may reach;
+        rules: what else settings say of their URLs."""
         self._table = table
         self._writer = writer
         self._clock = clock
         self._new_id = new_id
         self._signing_key = signing_key
         self._allowed = allowed
+        self._rules = rules
         self._resolve = resolve
         self._turn = asyncio.Lock()
 
@@ -126,7 +130,7 @@ class Pipelines:
     async def warnings(self, pipeline: Pipeline) -> list[str]:
         """What may be wrong with the names in its URLs, as this machine sees them now."""
         urls = dict.fromkeys(hook.url for hook in pipeline.hooks)
-        said = await asyncio.gather(*(warning_of(url, self._allowed, self._resolve) for url in urls))
+        said = await asyncio.gather(*(warning_of(url, self._allowed, self._rules, self._resolve) for url in urls))
         return [text for text in dict.fromkeys(said) if text is not None]
 
     def _find(self, repository: str, name: str) -> Pipeline | None:
@@ -181,7 +185,7 @@ class Pipelines:
                     del left[kept.id]
             if kept is None or kept.url != url:
                 try:
-                    accepted(url, self._allowed)
+                    accepted(url, self._allowed, self._rules)
                 except HookUrlError as error:
                     faults.append(f"hook {number}, hook_url: {error}")
             made.append(self._hook(kept, form.name or str(number), url, now))

@@ -15,6 +15,7 @@ from hookline.log.watch import CheckLog, LogWatch
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
+from hookline.web.hook_rules import HookRules
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
 from services.console.hook_urls import Resolve, resolve_name
@@ -66,7 +67,16 @@ class Console:
             sessions,
             LoginLimit(clock),
             keys,
-            Pipelines(self._table, self._writer, clock, new_id, keys.first, settings.allow_private_addresses, resolve),
+            Pipelines(
+                self._table,
+                self._writer,
+                clock,
+                new_id,
+                keys.first,
+                settings.allow_private_addresses,
+                HookRules.of(settings),
+                resolve,
+            ),
             history,
             Commands(history, self._projector.progress, self._writer, clock, new_id),
         )

@@ -7,6 +7,7 @@ from hookline.log.check import LogCheck
 from hookline.log.kafka import kafka_cluster
 from hookline.log.records import Topic
 from hookline.settings import Settings
+from hookline.web.hook_rules import HookRules
 from hookline.web.service import run
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.resolver import GetAddresses, system_addresses
@@ -20,14 +21,17 @@ def build(
     settings: Settings, clock: Clock, pace: Pace = PACE, get_addresses: GetAddresses = system_addresses
 ) -> Dispatcher:
     cluster = kafka_cluster(settings, "dispatcher")
-    keys, guard = settings.key_ring(), AddressGuard(settings.allow_private_addresses)
+    keys, guard, rules = settings.key_ring(), AddressGuard(settings.allow_private_addresses), HookRules.of(settings)
+    proxy = settings.outgoing_proxy()
     return Dispatcher(
         settings,
         clock,
         cluster,
         SystemRandom(),
         check_log=LogCheck(cluster, writes=(Topic.DELIVERIES, Topic.CALLBACKS, Topic.SNAPSHOTS)),
-        make_sender=lambda: Sender(keys, clock, guard, places=settings.max_posts, get_addresses=get_addresses),
+        make_sender=lambda: Sender(
+            keys, clock, guard, rules=rules, proxy=proxy, places=settings.max_posts, get_addresses=get_addresses
+        ),
         pace=pace,
     )
 

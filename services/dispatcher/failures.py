@@ -17,9 +17,10 @@ from hookline.web.hook_url import HookUrl
 from hookline.web.masking import mask_tokens, mask_url
 from services.dispatcher.answer_reader import MAX_HEAD, AnswerReader, Oddity
 from services.dispatcher.certificates import CertificateRefused, refusal_words
-from services.dispatcher.dialer import Phase
+from services.dispatcher.dialer import PROXY_PHASES, Phase
 from services.dispatcher.guard import BlockedAddress
 from services.dispatcher.resolver import LOOKUP_S, NameFailed
+from services.dispatcher.tunnel import ProxyFailed
 
 __all__ = ["Failure", "not_connected", "of_answer", "timed_out", "unanswered"]
 
@@ -70,19 +71,20 @@ _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress"})
 
 
 class Failure(NamedTuple):
-    """What the event says."""
+    """What the event says. `by_proxy`: it is the outgoing proxy's, not the receiver's."""
 
     error: AttemptError
     detail: str | None
+    by_proxy: bool = False
 
 
 def not_connected(error: Exception, phase: Phase, url: HookUrl) -> Failure:
     """There was no connection to send anything over."""
+    if phase in PROXY_PHASES:
+        return Failure(AttemptError.CONNECT, f"the outgoing proxy: {_of_proxy(error)}", by_proxy=True)
     match error:
         case NameFailed():
-            return Failure(
-                AttemptError.DNS, _DNS.get(error.code, f"its host's name cannot be resolved (EAI {error.code})")
-            )
+            return Failure(AttemptError.DNS, _no_name(error))
         case BlockedAddress():
             return Failure(AttemptError.BLOCKED, f"{url.host} is {error.address}, which is not a public address")
         case CertificateRefused():
@@ -94,19 +96,37 @@ def not_connected(error: Exception, phase: Phase, url: HookUrl) -> Failure:
         case OSError() if phase is Phase.TLS:
             return Failure(AttemptError.TLS, "the connection ended during the handshake")
         case OSError():
-            code = error.errno or 0
-            return Failure(
-                AttemptError.CONNECT, _CONNECT.get(code, f"no connection ({errno.errorcode.get(code, 'unknown')})")
-            )
+            return Failure(AttemptError.CONNECT, _no_connection(error))
         case _:
             return Failure(AttemptError.CONNECT, "no connection")
+
+
+def _of_proxy(error: Exception) -> str:
+    match error:
+        case ProxyFailed():
+            return str(error)
+        case NameFailed():
+            return _no_name(error)
+        case OSError():
+            return _no_connection(error)
+        case _:
+            return "no connection"
+
+
+def _no_name(error: NameFailed) -> str:
+    return _DNS.get(error.code, f"its host's name cannot be resolved (EAI {error.code})")
+
+
+def _no_connection(error: OSError) -> str:
+    code = error.errno or 0
+    return _CONNECT.get(code, f"no connection ({errno.errorcode.get(code, 'unknown')})")
 
 
 def timed_out(phase: Phase, timeout_s: float, answer: AnswerReader | None) -> Failure:
     """No status within the time that the pipeline gives."""
     if answer is not None and answer.began:
         return Failure(AttemptError.TIMEOUT, f"no status of its answer within {timeout_s:g} s, only the beginning")
-    return Failure(AttemptError.TIMEOUT, f"waited {timeout_s:g} s for {phase}")
+    return Failure(AttemptError.TIMEOUT, f"waited {timeout_s:g} s for {phase}", phase in PROXY_PHASES)
 
 
 def unanswered(answer: AnswerReader, error: Exception | None, url: HookUrl) -> Failure:

@@ -123,7 +123,7 @@ class Posting:
         try:
             attempt = Attempt(chain, post, clock.now_ms())
             outcome = opened.outcome = await self._outcome(attempt)
-            metrics.ATTEMPTS.labels(outcome.error or "delivered").inc()
+            metrics.ATTEMPTS.labels(outcome.kind).inc()
             metrics.ATTEMPT_SECONDS.observe(outcome.took_ms / 1000)
             about, now = self._owner.about(chain, post.step), clock.now_ms()
             # What came of it must be written, if need be without what its receiver said.

@@ -1,4 +1,5 @@
-"""One POST of one hook: signed, guarded, bounded in time and in what is read of its answer. No redirects, proxies, cookies."""
+"""One POST of one hook: signed, guarded, bounded in time and in what is read of its answer. No redirects, no cookies, and no
+proxy but the one of our settings."""
 
 import asyncio
 import time
@@ -15,6 +16,8 @@ from hookline.chain.events import AttemptError, HookPlan
 from hookline.chain.keys import KeyRing
 from hookline.chain.retries import is_delivered
 from hookline.clock import Clock
+from hookline.web.hook_proxy import HookProxy
+from hookline.web.hook_rules import ANY_URL, HookNotAllowed, HookRules
 from hookline.web.hook_url import HookUrl, HookUrlError, parse_hook_url
 from hookline.web.http_date import parse_http_date
 from services.dispatcher.answer_reader import AnswerReader
@@ -50,7 +53,8 @@ class HookPost(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of it: `error` null means delivered. `detail`: why, in words; `answer`: its first KiB as text."""
+    """What came of it: `error` null means delivered. `detail`: why, in words; `answer`: its first KiB as text;
+    `by_proxy`: it failed by the outgoing proxy, and its receiver was not heard."""
 
     took_ms: int
     status: int | None = None
@@ -58,6 +62,12 @@ class Outcome(NamedTuple):
     answer: str | None = None
     retry_after_s: float | None = None
     detail: str | None = None
+    by_proxy: bool = False
+
+    @property
+    def kind(self) -> str:
+        """As metrics name it."""
+        return "proxy" if self.by_proxy else self.error or "delivered"
 
 
 class Sender:
@@ -69,15 +79,18 @@ class Sender:
         clock: Clock,
         guard: AddressGuard,
         *,
+        rules: HookRules = ANY_URL,
+        proxy: HookProxy | None = None,
         places: int = 200,
         get_addresses: GetAddresses = system_addresses,
         dial: Dial | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """places: hooks that may be in flight at once, and so lookups of names, and idle connections; dial: how new
-        connections are made, where not over the network."""
+        connections are made, where not over the network (by `proxy`, if any)."""
         self._clock = clock
-        self._dial = dial or Dialer(Resolver(places, get_addresses), guard, client_context())
+        self._rules = rules
+        self._dial = dial or Dialer(Resolver(places, get_addresses), guard, client_context(), proxy)
         self._kept = KeptConnections(places, monotonic)
         self._webhook = lru_cache(maxsize=REMEMBERED_SECRETS)(
             lambda key, hook_id, version: Webhook(keys.hook_secret(key, hook_id, version))
@@ -88,6 +101,9 @@ class Sender:
         began, progress = time.perf_counter(), Progress()
         try:
             url = parse_hook_url(post.hook.url)
+            self._rules.check(url)
+        except HookNotAllowed as error:  # saved under other settings
+            return Outcome(0, None, AttemptError.BLOCKED, detail=f"its URL is not allowed here: {error}")
         except HookUrlError as error:  # saved by a version that took it
             return Outcome(0, None, AttemptError.BROKEN, detail=f"its URL cannot be called: {error}")
         try:
@@ -99,7 +115,7 @@ class Sender:
         took_ms = round((time.perf_counter() - began) * 1000)
         if progress.status is None:
             failure = why_not()
-            return Outcome(took_ms, None, failure.error, detail=failure.detail)
+            return Outcome(took_ms, None, failure.error, detail=failure.detail, by_proxy=failure.by_proxy)
         return self._outcome(progress, progress.status, url, took_ms)
 
     async def close(self) -> None:

@@ -220,6 +220,30 @@ def test_hooks_leave_by_the_ports_that_are_named_only() -> None:
     ]
 
     assert [rule["ports"] for rule in wide] == [[{"port": port, "protocol": "TCP"} for port in (80, 443, 8080, 8443)]]
+    # Console and dispatcher refuse in words what the policy would only let run out of time.
+    assert rendered("full").environment("dispatcher")["HOOKLINE_HOOK_PORTS"] == "80,443,8080,8443"
+
+
+def test_with_an_outgoing_proxy_the_dispatcher_reaches_nothing_else() -> None:
+    told = "hooks.proxy.enabled=true"
+    to_proxy = [
+        rule
+        for spec in policies("dispatcher", "full", told)
+        for rule in spec["egress"]
+        if rule["ports"][0]["port"] == 3128
+    ]
+
+    assert [rule["to"] for rule in to_proxy] == [[{"namespaceSelector": {}}]]
+    assert not [
+        peer
+        for spec in policies("dispatcher", "full", told)
+        for rule in spec["egress"]
+        for peer in rule["to"]
+        if "ipBlock" in peer
+    ]
+    given = {service for service in SERVICES if "HOOKLINE_HOOK_PROXY" in rendered("full", told).environment(service)}
+    assert given == {"dispatcher"}
+    assert rendered("full", told).environment("dispatcher")["HOOKLINE_HOOK_PROXY"]["secretKeyRef"]["name"] == "hookline"
 
 
 def console_clients(values: str) -> list[Any]:
@@ -324,6 +348,7 @@ def test_sqlite_is_kept_on_a_volume_that_two_pods_never_share() -> None:
         ("full", "dispatcher.keda.maxReplicas=25", "would stand idle"),
         ("minimal", "replcas=3", "additional properties 'replcas' not allowed"),
         ("minimal", "settings.HOOKLINE_MASTER_KEYS=k1:x", "invalid propertyName 'HOOKLINE_MASTER_KEYS'"),
+        ("minimal", "settings.HOOKLINE_HOOK_PROXY=http://u:p@h:1", "invalid propertyName 'HOOKLINE_HOOK_PROXY'"),
         ("minimal", "kafka.securityProtocol=TLS", "value must be one of"),
         ("minimal", "image.digest=latest", "does not match pattern"),
     ],

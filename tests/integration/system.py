@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 from uuid import uuid4
 
@@ -133,8 +134,9 @@ class System:
         log_level: str = "info",
         partitions: int = PARTITIONS,
         look_s: float | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """look_s: how often services look at the topics; None: as they do."""
+        """look_s: how often services look at the topics; None: as they do. settings: put over those that are ours."""
         self.folder = folder
         self.broker = stand.broker
         self.receiver = Receiver()
@@ -148,6 +150,8 @@ class System:
         self._log_level = log_level
         self._partitions = partitions
         self._look_s = look_s
+        self.settings = dict(settings)
+        """Of services that are started from now on."""
         self.jwt = ""
         self._tests = 0
 
@@ -216,6 +220,7 @@ class System:
             "HOOKLINE_SESSION_TIMEOUT_MS": "3000",
             "HOOKLINE_GROUP_INSTANCE_ID": service,
             "HOOKLINE_LOG_LEVEL": self._log_level,
+            **self.settings,
         }
 
     async def start(self, service: str) -> None:

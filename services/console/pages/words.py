@@ -15,7 +15,7 @@ _REASONS = {
     HaltReason.CALLBACK_TIMEOUT: "its callback did not come in time",
     HaltReason.DELIVERY_FAILED: "it could not be delivered, and all attempts are used up",
     HaltReason.GONE: "its receiver answered 410 Gone",
-    HaltReason.BLOCKED_ADDRESS: "its address is private or local, and not allowed",
+    HaltReason.BLOCKED_ADDRESS: "hooks may not be sent to its address",
     HaltReason.CANCELLED: "it was cancelled",
 }
 

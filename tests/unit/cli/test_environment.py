@@ -24,6 +24,14 @@ def test_every_service_is_told_kafka_and_the_folder() -> None:
         assert told["HOOKLINE_LOG_LEVEL"] == "debug"
 
 
+def test_only_the_dispatcher_is_told_the_outgoing_proxy() -> None:
+    """Its URL may hold a password."""
+    url = "http://user:password@proxy.example:3128"
+    told = {s: environment(s, HOOKLINE_HOOK_PROXY=url) for s in ("ingress", "dispatcher", "callbacks", "console")}
+
+    assert {s for s, env in told.items() if "HOOKLINE_HOOK_PROXY" in env} == {"dispatcher"}
+
+
 def test_loopback_is_allowed_unless_the_user_says_otherwise() -> None:
     assert environment("dispatcher")["HOOKLINE_ALLOW_PRIVATE_ADDRESSES"] == "127.0.0.0/8,::1/128"
     told = environment("dispatcher", HOOKLINE_ALLOW_PRIVATE_ADDRESSES="10.0.0.0/8")

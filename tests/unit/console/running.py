@@ -21,6 +21,7 @@ from hookline.log.table import PipelineTable
 from hookline.log.watch import LogState
 from hookline.settings import Settings
 from hookline.web.addresses import IPAddress
+from hookline.web.hook_rules import HookRules
 from hookline.web.service import app_runner
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
@@ -165,7 +166,8 @@ async def running(
     history, sessions = History(database), Sessions(made, keys, clock)
     prefix = folder.name
     new_id = lambda: f"{prefix}-{next(ids)}"  # noqa: E731
-    pipelines = Pipelines(table, appends, clock, new_id, keys.first, made.allow_private_addresses, resolve)
+    networks, rules = made.allow_private_addresses, HookRules.of(made)
+    pipelines = Pipelines(table, appends, clock, new_id, keys.first, networks, rules, resolve)
     commands = Commands(history, projector.progress, appends, clock, new_id)
     parts = Parts(sessions, LoginLimit(clock), keys, pipelines, history, commands)
     app = build_app(parts, made.trusted_proxies)

@@ -370,3 +370,25 @@ async def test_other_methods_and_bodies(console: Running) -> None:
     assert (status, list(body)) == (400, ["non_field_errors"])
     status, _ = await console.call("POST", HUB, {"name": "x" * 300_000})
     assert status == 413
+
+
+async def test_urls_that_settings_do_not_allow(console: Running, tmp_path: Path) -> None:
+    """Refused when saved; kept and warned of where they were saved before."""
+    made = await console.make(webhooks=[{"hook_url": "http://receiver.example:25/"}])
+    (tmp_path / "strict").mkdir()
+    strict = {"hook_https_only": "true", "hook_ports": "443,8443"}
+    async with running(tmp_path / "strict", console.cluster, strict) as other:
+        body = {
+            "name": "two",
+            "webhooks": [{"hook_url": f"{url}/"} for url in ("http://a.example", "https://a.example:25")],
+        }
+        status, said = await other.call("POST", HUB, body)
+        assert (status, said) == (400, {"webhooks": [
+            "hook 1, hook_url: Must begin with https:// (HOOKLINE_HOOK_HTTPS_ONLY).",
+            "hook 2, hook_url: Has port 25: hooks may use 443, 8443 only (HOOKLINE_HOOK_PORTS).",
+        ]})  # fmt: skip
+        status, kept = await other.call("PATCH", f"{HUB}/{made['slug']}/", {"expect_final_callback": False})
+        assert status == 200
+        assert kept["warnings"] == [
+            "A hook's URL is not allowed any more, so its attempts fail: Must begin with https:// (HOOKLINE_HOOK_HTTPS_ONLY)."
+        ]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 import annotated_types
 import pytest
@@ -29,6 +29,8 @@ def kind_in_words(field: FieldInfo) -> str:
         (annotation,) = (part for part in get_args(annotation) if part is not NoneType)
     if get_origin(annotation) is tuple:
         of = get_args(annotation)[0]
+        if get_origin(of) is Annotated:
+            return "list of ports"
         return {str: "list", SecretStr: "list of secrets", IPNetwork: "list of networks"}[of]
     if get_origin(annotation) is Literal:
         words = [f"`{word}`" for word in get_args(annotation) if word]

@@ -4,6 +4,8 @@ HOOKLINE_LOG_FORMAT: json
 HOOKLINE_LOG_LEVEL: {{ .Values.log.level }}
 HOOKLINE_PUBLIC_CALLBACK_URL: {{ include "hookline.publicCallbackUrl" . | quote }}
 HOOKLINE_ALLOW_PRIVATE_ADDRESSES: {{ join "," .Values.allowPrivateAddresses | quote }}
+HOOKLINE_HOOK_HTTPS_ONLY: {{ .Values.hooks.httpsOnly | quote }}
+HOOKLINE_HOOK_PORTS: {{ join "," .Values.hooks.ports | quote }}
 HOOKLINE_KAFKA_BOOTSTRAP_SERVERS: {{ include "hookline.bootstrapServers" . | quote }}
 HOOKLINE_KAFKA_SECURITY_PROTOCOL: {{ .Values.kafka.securityProtocol }}
 {{- if include "hookline.kafkaSasl" . }}

@@ -51,6 +51,9 @@ capabilities:
 {{- include "hookline.secretEnv" (dict "secret" $secret "key" "HOOKLINE_MASTER_KEYS") }}
 {{- end }}
 {{- if eq .service "dispatcher" }}
+{{- if .ctx.Values.hooks.proxy.enabled }}
+{{ include "hookline.secretEnv" (dict "secret" $secret "key" "HOOKLINE_HOOK_PROXY") }}
+{{- end }}
 - name: HOOKLINE_GROUP_INSTANCE_ID
   valueFrom:
     fieldRef:
