@@ -20,7 +20,7 @@ from tests.unit.ingress.siege import Besieged, besieged
 
 PACE_S = 0.01
 """Seconds between two good pushes."""
-TURN_S = 8.0
+TURN_S = 5.0
 """Seconds of each measurement."""
 TURNS = 2
 AT_ONCE = {"aborted": 4, "slow": 2_000, "guesses": 20}
