@@ -1,5 +1,6 @@
 """Every setting, from the environment with the prefix `HOOKLINE_` (docs/settings.md is the table for people)."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -18,6 +19,7 @@ Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 MAX_CLOCK_SKEW_S = 60
 ADMIN_OFFSET = 1000
 """The admin port (`/livez /readyz /metrics`) is the service's own plus this."""
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 
 
 def _split(value: object) -> object:
@@ -49,6 +51,10 @@ class Settings(BaseSettings):
     """How long `topics create` has the four logs kept, 0 for ever (`hookline.log.retention`)."""
     master_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     public_callback_url: str = ""
+    public_console_url: str = ""
+    """Where users reach the console: a scheme and a host, without a slash at its end (`services.console.api.links`)."""
+    console_idle_minutes: int = Field(default=60, ge=1, le=1440)
+    """A session of the console that is not used for so long ends (`services.console.sessions`)."""
     host: str = "127.0.0.1"
     ingress_port: Port = 8081
     callbacks_port: Port = 8082
@@ -125,6 +131,15 @@ class Settings(BaseSettings):
                 "that trusts everybody, and anybody could take any address: name the networks of your proxies"
             )
         return networks
+
+    @field_validator("public_console_url")
+    @classmethod
+    def _origin(cls, url: str) -> str:
+        if url and _ORIGIN.fullmatch(url) is None:
+            raise ValueError(
+                "it must be a scheme and a host, such as https://hookline.example.com: pages have no path before them"
+            )
+        return url.rstrip("/")
 
     def key_ring(self) -> KeyRing:
         """The master keys. Raises ConfigError when there is none or one is not as it must be."""

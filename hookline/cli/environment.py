@@ -33,8 +33,12 @@ def child_environment(
     bootstrap_servers: Sequence[str],
     *,
     own_broker: bool,
+    console_url: str,
 ) -> dict[str, str]:
-    """The environment of one service: what `up` was given, completed; what the user set always wins."""
+    """The environment of one service: what `up` was given, completed; what the user set always wins.
+
+    console_url: where the console is; empty where it has no one address.
+    """
     defaults = {
         "HOOKLINE_ALLOW_PRIVATE_ADDRESSES": LOOPBACK_NETWORKS,
         "HOOKLINE_DATA_DIR": str(data_dir),
@@ -42,6 +46,8 @@ def child_environment(
     }
     if own_broker:
         defaults["HOOKLINE_SESSION_TIMEOUT_MS"] = SESSION_TIMEOUT_MS
+    if service == "console":
+        defaults["HOOKLINE_PUBLIC_CONSOLE_URL"] = console_url
     if service == "dispatcher":
         defaults["HOOKLINE_GROUP_INSTANCE_ID"] = group_instance_id(data_dir)
     environment = defaults | dict(inherited) | dict(secrets)

@@ -5,16 +5,22 @@ import aiohttp
 from hookline.settings import ADMIN_OFFSET, Settings
 from hookline.web.health import Status
 
-__all__ = ["NO_ANSWER", "ask_ready", "local_host", "ready_url"]
+__all__ = ["NO_ANSWER", "ask_ready", "console_url", "local_host", "ready_url"]
 
 TIMEOUT_S = 2.0
 NO_ANSWER = "does not answer"
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def local_host(settings: Settings) -> str:
     """The host to reach services of this machine at, ready for a URL: a wildcard HOST is asked on loopback."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    host = WILDCARDS.get(settings.host, settings.host)
     return f"[{host}]" if ":" in host else host
+
+
+def console_url(settings: Settings) -> str:
+    """Where this machine's console is, unless it is set; empty where it listens on all addresses, each of which may be asked for."""
+    return "" if settings.host in WILDCARDS else f"http://{local_host(settings)}:{settings.console_port}"
 
 
 def ready_url(settings: Settings, port: int) -> str:

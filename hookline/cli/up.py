@@ -16,7 +16,7 @@ from hookline.broker import choose_broker
 from hookline.cli.data_dir import DataDir
 from hookline.cli.environment import child_environment
 from hookline.cli.ports import SERVICES, check_ports, service_port
-from hookline.cli.probe import ready_url
+from hookline.cli.probe import console_url, ready_url
 from hookline.cli.process import Child, launcher
 from hookline.cli.secret_file import SecretFile, check_strength
 from hookline.cli.system import LocalSystem
@@ -107,7 +107,13 @@ def _service(
     own_broker: bool,
 ) -> ServiceUnit:
     environment = child_environment(
-        name, os.environ, secrets, folder.path, settings.kafka_bootstrap_servers, own_broker=own_broker
+        name,
+        os.environ,
+        secrets,
+        folder.path,
+        settings.kafka_bootstrap_servers,
+        own_broker=own_broker,
+        console_url=console_url(settings),
     )
     child = Child(
         name,

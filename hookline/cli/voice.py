@@ -69,7 +69,7 @@ class UpVoice:
             "kafka": ",".join(settings.kafka_bootstrap_servers),
             "ingress": f"http://{host}:{settings.ingress_port}",
             "callbacks": settings.callback_base_url(),
-            "console": f"http://{host}:{settings.console_port}/",
+            "console": f"{settings.public_console_url or f'http://{host}:{settings.console_port}'}/",
         }
         self._seen_ready: set[str] = set()
         self._shown_error_at: dict[str, float] = {}

@@ -5,7 +5,7 @@ encodes that later fails; and no database of ours keeps NUL.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
@@ -13,18 +13,21 @@ from aiohttp import web, web_response
 
 from hookline.web.middleware import REQUESTS, json_error
 
-__all__ = ["FOREIGN_HEADERS", "READ_HEADERS", "SERVER", "DoorRunner", "fault_of", "is_text"]
+__all__ = ["ANSWER_HEADERS", "FOREIGN_HEADERS", "READ_HEADERS", "SERVER", "DoorRunner", "fault_of", "is_text"]
 
 FOREIGN_HEADERS = web.AppKey("foreign_headers", bool)
 """True on an app whose handlers take headers as bytes, or replace what is no text: they must lose no request for one."""
+ANSWER_HEADERS = web.AppKey("answer_headers", Mapping[str, str])
+"""On an app: headers of every answer that does not say otherwise itself; of the door's own, too."""
 READ_HEADERS = frozenset(
     {
         "authorization", "content-encoding", "content-type", "expect", "forwarded", "idempotency-key", "if-match",
-        "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "origin", "range", "sec-fetch-site",
-        "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+        "hookline-refresh", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "origin", "range",
+        "sec-fetch-site", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
     }
 )  # fmt: skip
 """Headers whose words somebody here goes by. Any other may hold what it likes: proxies and other sites' cookies are not ours."""
+NO_HEADERS: Mapping[str, str] = {}
 ALWAYS_READ = frozenset({"expect"})
 """By aiohttp, whatever the app."""
 SERVER = "hookline"
@@ -74,17 +77,29 @@ class DoorRunner(web.AppRunner):
 
     async def setup(self) -> None:
         vars(web_response)["SERVER_SOFTWARE"] = SERVER  # also for what aiohttp answers by itself: no signal sees that
+        headers = self.app.get(ANSWER_HEADERS, NO_HEADERS)
+        self.app.on_response_prepare.append(_adding(headers))
         await super().setup()
         assert self.server is not None
         read = ALWAYS_READ if self.app.get(FOREIGN_HEADERS, False) else READ_HEADERS
-        self.server.request_handler = _guarded(self.server.request_handler, read)
+        self.server.request_handler = _guarded(self.server.request_handler, read, headers)
 
 
-def _guarded(handler: Handler, read: frozenset[str]) -> Handler:
+def _adding(headers: Mapping[str, str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def add(_: web.Request, answer: web.StreamResponse) -> None:
+        for name, value in headers.items():
+            answer.headers.setdefault(name, value)
+
+    return add
+
+
+def _guarded(handler: Handler, read: frozenset[str], headers: Mapping[str, str]) -> Handler:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if (fault := fault_of(request, read)) is None:
             return await handler(request)
         REQUESTS.labels(request.method, "none", HTTPStatus.BAD_REQUEST.value).inc()
-        return json_error(HTTPStatus.BAD_REQUEST, {"detail": fault})
+        answer = json_error(HTTPStatus.BAD_REQUEST, {"detail": fault})
+        answer.headers.update(headers)
+        return answer
 
     return handle

@@ -10,7 +10,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from hookline.visible import visible
 from hookline.web.masking import mask_tokens
 
-__all__ = ["configure_logging"]
+__all__ = ["TRAIL", "configure_logging"]
+
+TRAIL = "hookline.trail"
+"""Name of the logger whose lines are written whatever the level: who did what (`services.console.trail`)."""
 
 TRACES = frozenset({"exception", "stack"})
 
@@ -45,6 +48,7 @@ def configure_logging(style: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger(TRAIL).setLevel(logging.INFO)
     # aiokafka logs every lost connection as an error, many a second, where our own readiness says it once; and at the
     # level of debug it logs raw answers, records and all (I11).
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -18,12 +18,14 @@ from hookline.web.health import Status
 from hookline.web.hook_rules import HookRules
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
+from services.console.hook_secrets import HookSecrets
 from services.console.hook_urls import Resolve, resolve_name
 from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
+from services.console.session_store import open_session_store
 from services.console.sessions import LoginLimit, Sessions
 
 __all__ = ["Console"]
@@ -51,7 +53,7 @@ class Console:
     ) -> None:
         """Raises ConfigError."""
         keys = settings.key_ring()
-        sessions = Sessions(settings, keys, clock)
+        self._sessions = Sessions(settings, keys, clock, open_session_store(settings), new_id)
         self._clock = clock
         self._watch = LogWatch(check_log, clock)
         self._writer = Writer(cluster, clock, self._watch.hurry)
@@ -63,24 +65,25 @@ class Console:
         """The last thing that kept the pipelines from being read."""
         self._tasks: list[asyncio.Task[None]] = []
         history = History(self._database)
+        pipelines = Pipelines(
+            self._table,
+            self._writer,
+            clock,
+            new_id,
+            keys.first,
+            settings.allow_private_addresses,
+            HookRules.of(settings),
+            resolve,
+        )
         parts = Parts(
-            sessions,
+            self._sessions,
             LoginLimit(clock),
-            keys,
-            Pipelines(
-                self._table,
-                self._writer,
-                clock,
-                new_id,
-                keys.first,
-                settings.allow_private_addresses,
-                HookRules.of(settings),
-                resolve,
-            ),
+            HookSecrets(pipelines, keys),
+            pipelines,
             history,
             Commands(history, self._projector.progress, self._writer, clock, new_id),
         )
-        self.app: web.Application = build_app(parts, settings.trusted_proxies)
+        self.app: web.Application = build_app(parts, settings)
         add_pages(self.app, parts, clock, new_id)
 
     async def start(self) -> None:
@@ -99,6 +102,7 @@ class Console:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._writer.close()
         self._database.close()
+        self._sessions.close()
 
     def ready(self) -> Status:
         """Once the pipelines and the logs were read to their ends; later lag, and a right to write that is missing, are said,

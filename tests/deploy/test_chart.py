@@ -311,6 +311,19 @@ def test_receivers_are_told_the_host_of_the_route() -> None:
     assert rendered("full").environment("dispatcher")["HOOKLINE_PUBLIC_CALLBACK_URL"] == "https://callbacks.example.com"
 
 
+@pytest.mark.parametrize(
+    ("values", "more", "url"),
+    [
+        ("full", (), "https://hookline.example.com"),
+        ("full", ("publicConsoleUrl=https://ops.example.com:8443",), "https://ops.example.com:8443"),
+        ("minimal", (), ""),
+        ("minimal", ("publicConsoleUrl=http://127.0.0.1:8080",), "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_console_is_told_where_its_users_are(values: str, more: tuple[str, ...], url: str) -> None:
+    assert rendered(values, *more).environment("console")["HOOKLINE_PUBLIC_CONSOLE_URL"] == url
+
+
 def test_a_changed_setting_makes_new_pods_and_a_new_job() -> None:
     before, after = rendered("minimal"), rendered("minimal", "settings.HOOKLINE_MAX_POSTS=7")
 
@@ -350,6 +363,7 @@ def test_sqlite_is_kept_on_a_volume_that_two_pods_never_share() -> None:
         ("minimal", "settings.HOOKLINE_MASTER_KEYS=k1:x", "invalid propertyName 'HOOKLINE_MASTER_KEYS'"),
         ("minimal", "settings.HOOKLINE_HOOK_PROXY=http://u:p@h:1", "invalid propertyName 'HOOKLINE_HOOK_PROXY'"),
         ("minimal", "kafka.securityProtocol=TLS", "value must be one of"),
+        ("minimal", "publicConsoleUrl=https://example.com/hookline", "does not match pattern"),
         ("minimal", "image.digest=latest", "does not match pattern"),
     ],
 )

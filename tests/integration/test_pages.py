@@ -125,7 +125,7 @@ async def test_a_chain_from_push_to_end_on_the_pages(stand: Stand, tmp_path: Pat
 
 async def test_how_pages_look(made: Made, looking: Looking) -> None:
     """No page is wider than its window, every text can be told from what is behind it, and hostile words stay words."""
-    paths = ["/", "/pushes", "/repositories/acme/shop", "/nothing"]
+    paths = ["/", "/pushes", "/sessions", "/repositories/acme/shop", "/nothing"]
     paths += [f"/pipelines/{made.world.pipelines[name]}" for name in ("shop", "bad")]
     paths += [f"/chains/{made.world.chains[name]}" for name in ("completed", "failure", "retrying", "hostile")]
     for page in (await looking.page(WIDE), await looking.page(PHONE, "dark")):
@@ -171,3 +171,28 @@ async def test_without_scripts(made: Made, looking: Looking) -> None:
     await expect(page).to_have_url(made.chain("retrying"))
     await page.get_by_role("button", name="Cancel this chain").click()
     await expect(page.locator("#head")).to_contain_text("It was asked to be cancelled")
+
+
+async def test_another_browsers_session_is_ended(tmp_path: Path, looking: Looking) -> None:
+    """Over a console of its own: pages of other tests are logged in to the made-up world, and keep themselves up to date."""
+    async with running(tmp_path) as console:
+        hook = (await console.make())["webhooks"][0]["id"]
+        one, other = await looking.page(WIDE), await looking.page(PHONE, "dark")
+        for page in (one, other):
+            await page.goto(f"{console.base}/login")
+            await log_in(page, WORLD_PASSWORD)
+            await page.get_by_role("link", name="Sessions").click()
+            await expect(page.get_by_text("this one")).to_be_visible()
+            assert await page.evaluate(CONTRASTS) == []
+            assert not await page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        await one.reload()
+        await expect(one.get_by_role("row")).to_have_count(4)  # the head, theirs, and the test's own of the API
+        await one.get_by_role("button", name="End all others").click()
+        await expect(one.get_by_role("row")).to_have_count(2)
+        await other.reload()
+        await expect(other).to_have_title("Log in · Hookline")
+        await one.goto(f"{console.base}/repositories/acme/app")
+        await one.get_by_role("link", name="secret", exact=True).click()
+        await expect(one).to_have_url(f"{console.base}/hooks/{hook}/secret")
+        await expect(one.locator("pre")).to_contain_text("whsec_")
+        assert await one.evaluate(CONTRASTS) == []

@@ -867,4 +867,37 @@ RULES = (
         ),
         tests="unit/dispatcher/test_parts.py",
     ),
+    # ---- sessions of the console
+    rule(
+        "a session that was ended stands",
+        Edit(
+            "services/console/session_store.py",
+            "    return connection.execute(delete(sessions).where(sessions.c.id == session_id)).rowcount > 0",
+            "    return True",
+        ),
+        tests="unit/console/test_sessions.py::test_what_one_replica_ended_is_good_on_none",
+    ),
+    rule(
+        "a rebuild of the read model drops the sessions",
+        Edit(
+            "services/console/session_store.py",
+            "METADATA = MetaData()",
+            "from services.console.readmodel.schema import METADATA",
+        ),
+        tests="unit/console/test_sessions.py::test_a_rebuild_of_the_read_model_leaves_sessions_alone",
+    ),
+    rule(
+        "a hook's secret is shown in a session of any age",
+        Edit(
+            "services/console/sessions.py",
+            "return abs(self._clock.now_ms() - session.began_at) < FRESH_S * 1000",
+            "return True",
+        ),
+        tests="unit/console/test_sessions.py::test_a_secret_is_for_who_gave_the_password_just_now",
+    ),
+    rule(
+        "a change leaves no line of who did it",
+        Edit("services/console/trail.py", '    ("PATCH", "/api/pipelines/{pipeline_id}"): CHANGED,\n', ""),
+        tests="unit/console_pages/test_trail.py::test_every_route_that_changes_something_leaves_a_line",
+    ),
 )

@@ -8,7 +8,7 @@ from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.secret_bounds import password_fault, token_faults
 from hookline.settings import Settings
-from services.console.sessions import Sessions
+from services.console.administrator import Administrator
 from services.ingress.secret_file import read_credentials
 from services.ingress.sources import discover
 
@@ -39,11 +39,7 @@ def test_a_password_that_is_guessed(password: str, said: str) -> None:
     assert said in fault
     assert fault.startswith("HOOKLINE_ADMIN_PASSWORD")
     with pytest.raises(ConfigError, match=said):
-        Sessions(
-            Settings(master_keys=(KEY,), admin_password=password),
-            Settings(master_keys=(KEY,)).key_ring(),
-            ManualClock(),
-        )  # type: ignore[arg-type]
+        Administrator(Settings(master_keys=(KEY,), admin_password=password))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=said):
         check_strength({**GOOD, ADMIN_PASSWORD: password})
     settings = Settings(master_keys=(KEY,), ingress_tokens=(TOKEN,), admin_password=password)  # type: ignore[arg-type]
@@ -81,5 +77,5 @@ def test_what_is_good_is_good_everywhere() -> None:
     check_strength(GOOD)
     settings = Settings(master_keys=(KEY,), ingress_tokens=(TOKEN,), admin_password=PASSWORD)  # type: ignore[arg-type]
     assert [f.level for f in check_secrets(settings)] == [Level.GOOD] * 3
-    assert Sessions(settings, settings.key_ring(), ManualClock()).sign_in("admin", PASSWORD)
+    assert Administrator(settings).is_right("admin", PASSWORD)
     assert read_credentials(settings, discover(settings), ManualClock())

@@ -4,16 +4,18 @@ import asyncio
 
 from aiohttp import web
 
-from hookline.chain.keys import KeyRing
 from hookline.errors import Invalid
 from services.console.api.answers import push_json, timeline_json
 from services.console.api.bodies import query_flag, query_time, read_object
-from services.console.api.login import USER
+from services.console.api.login import not_fresh
 from services.console.api.paging import envelope, link_of, page_asked
 from services.console.commands import Commands
 from services.console.forms import parse_repository
+from services.console.hook_secrets import HookSecrets
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import ChainRow, History
+from services.console.sessions import Sessions
+from services.console.trail import SESSION, USER, note
 from services.console.why import why_nothing
 
 __all__ = ["ChainApi"]
@@ -26,11 +28,14 @@ MAX_KEY = 255
 class ChainApi:
     """Handlers."""
 
-    def __init__(self, history: History, commands: Commands, pipelines: Pipelines, keys: KeyRing) -> None:
+    def __init__(
+        self, history: History, commands: Commands, pipelines: Pipelines, secrets: HookSecrets, sessions: Sessions
+    ) -> None:
         self._history = history
         self._commands = commands
         self._pipelines = pipelines
-        self._keys = keys
+        self._secrets = secrets
+        self._sessions = sessions
 
     async def timeline(self, request: web.Request) -> web.Response:
         chain = await self._find(request)
@@ -58,6 +63,7 @@ class ChainApi:
         if key is not None and len(key) > MAX_KEY:
             raise Invalid({"non_field_errors": [f"Idempotency-Key: at most {MAX_KEY} characters."]})
         made = await self._commands.run(chain, from_step, request[USER], key)
+        note(request, from_step=from_step, run=made)
         return web.json_response({"chain_id": made}, status=ACCEPTED)
 
     async def pushes(self, request: web.Request) -> web.Response:
@@ -80,16 +86,13 @@ class ChainApi:
         )
 
     async def secret(self, request: web.Request) -> web.Response:
-        """What this hook's receiver verifies signatures with."""
-        hook = await self._pipelines.find_hook(request.match_info["hook_id"])
-        if hook is None:
+        """What this hook's receiver verifies signatures with; for who gave the password just now."""
+        if not self._sessions.is_fresh(request[SESSION]):
+            return not_fresh()
+        found = await self._secrets.find(request.match_info["hook_id"])
+        if found is None:
             raise web.HTTPNotFound
-        if hook.key not in self._keys:
-            raise web.HTTPConflict(
-                reason=f"It is made from master key {hook.key}, which HOOKLINE_MASTER_KEYS does not have."
-            )
-        secret = self._keys.hook_secret(hook.key, hook.id, hook.version)
-        return web.json_response({"secret": secret}, headers={"Cache-Control": "no-store"})
+        return web.json_response({"secret": found.secret})
 
     async def _find(self, request: web.Request) -> ChainRow:
         """Raises HTTPNotFound."""

@@ -1,5 +1,6 @@
 """Lists as Docker Hub answers them: `{"count", "next", "previous", "results"}`."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -8,9 +9,13 @@ from aiohttp import web
 from hookline.errors import Invalid
 from services.console.api.answers import Json
 
-__all__ = ["PageAsked", "envelope", "link_of", "page_asked"]
+__all__ = ["PUBLIC_URL", "PageAsked", "envelope", "link_of", "page_asked"]
 
 Entry = TypeVar("Entry")
+
+PUBLIC_URL = web.AppKey("public_url", str)
+"""On an app: HOOKLINE_PUBLIC_CONSOLE_URL, or nothing."""
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 PAGE_SIZE = 25
 MAX_PAGE_SIZE = 250
@@ -51,10 +56,14 @@ def envelope(
 
 
 def link_of(request: web.Request) -> Callable[[str], str]:
-    """A path to the address that the client would use (a proxy says `X-Forwarded-Proto` where it ends TLS)."""
-    said = request.headers.get("X-Forwarded-Proto", "")
-    scheme = said if said in ("http", "https") else request.scheme
-    return lambda path: f"{scheme}://{request.host}{path}"
+    """A path to the address that the client would use: that of HOOKLINE_PUBLIC_CONSOLE_URL.
+
+    Where it is not set, the one that the client itself used, for it alone (no answer is stored): a path, if that is odd.
+    """
+    base = request.app.get(PUBLIC_URL, "")
+    if not base and _HOST.fullmatch(request.host) is not None:
+        base = f"{request.scheme}://{request.host}"
+    return lambda path: f"{base}{path}"
 
 
 def _page_url(request: web.Request, number: int) -> str:

@@ -8,12 +8,12 @@ from hookline.chain.pipeline import Pipeline
 from hookline.errors import Invalid
 from services.console.api.answers import Json, history_json, pipeline_json
 from services.console.api.bodies import query_flag, read_object
-from services.console.api.login import USER
 from services.console.api.paging import envelope, link_of, page_asked
 from services.console.commands import Commands
 from services.console.forms import form_of, parse_form, parse_pattern
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import History
+from services.console.trail import USER, note
 
 __all__ = ["PipelineApi"]
 
@@ -35,6 +35,7 @@ class PipelineApi:
         if repository is None:
             raise Invalid({"repository": ["This query parameter is required, such as ?repository=namespace/name."]})
         pipeline = await self._pipelines.create(repository, parse_form(await read_object(request)))
+        note(request, pipeline=pipeline.pipeline_id, repository=pipeline.repository)
         return web.json_response(await self._with_warnings(pipeline), status=CREATED)
 
     async def list(self, request: web.Request) -> web.Response:
@@ -49,18 +50,21 @@ class PipelineApi:
     async def change(self, request: web.Request) -> web.Response:
         """PATCH: fields that are not sent stay. A hook without `id` is the one that had its URL, else a new one."""
         body, found = await read_object(request), await self._find(request)
+        note(request, pipeline=found.pipeline_id, repository=found.repository)
         pipeline = await self._pipelines.change(found.pipeline_id, lambda before: parse_form(form_of(before) | body))
         if pipeline is None:
             raise web.HTTPNotFound
+        note(request, changed=_changed(found, pipeline))
         return web.json_response(await self._with_warnings(pipeline))
 
     async def delete(self, request: web.Request) -> web.Response:
         """204; open chains end with the plan they started with, or with `?cancel=true` are cancelled."""
         found, cancel = await self._find(request), query_flag(request, "cancel")
+        note(request, pipeline=found.pipeline_id, repository=found.repository)
         if cancel:
             # First no new chains, then cancel, then delete: after a failure on the way the client can send it again.
             await self._pipelines.deactivate(found.pipeline_id)
-            await self._commands.cancel_all(found.pipeline_id, request[USER])
+            note(request, cancelled=await self._commands.cancel_all(found.pipeline_id, request[USER]))
         await self._pipelines.delete(found.pipeline_id)
         return web.Response(status=NO_CONTENT)
 
@@ -91,6 +95,12 @@ class PipelineApi:
     async def _with_warnings(self, pipeline: Pipeline) -> Json:
         warnings = await self._pipelines.warnings(pipeline)
         return {**pipeline_json(pipeline), "warnings": [*warnings]}
+
+
+def _changed(before: Pipeline, after: Pipeline) -> list[str]:
+    """Names of the settings that are others now."""
+    fields = Pipeline.model_fields.keys() - {"updated_at"}
+    return sorted(name for name in fields if getattr(before, name) != getattr(after, name))
 
 
 def _repository(request: web.Request) -> str | None:

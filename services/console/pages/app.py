@@ -13,6 +13,8 @@ from services.console.pages.login import LoginPages
 from services.console.pages.pipelines import PipelinePages
 from services.console.pages.pushes import PushPages
 from services.console.pages.rendering import Renderer, static_file
+from services.console.pages.secrets import SecretPages
+from services.console.pages.sessions import SESSIONS, SessionPages
 
 __all__ = ["add_pages"]
 
@@ -23,6 +25,8 @@ def add_pages(app: web.Application, parts: Parts, clock: Clock, new_id: Callable
     login = LoginPages(renderer, parts.sessions, parts.limit)
     pipelines = PipelinePages(renderer, parts.pipelines, parts.history)
     chains = ChainPages(renderer, parts.pipelines, parts.history, parts.commands, new_id)
+    secrets = SecretPages(renderer, parts.secrets, parts.sessions, login)
+    sessions = SessionPages(renderer, parts.sessions)
     pushes = PushPages(renderer, parts.pipelines, parts.history)
     app.middlewares.append(pages_guard(parts.sessions, renderer))
     app.router.add_get("/", pipelines.overview)
@@ -36,6 +40,10 @@ def add_pages(app: web.Application, parts: Parts, clock: Clock, new_id: Callable
         ("POST", "/chains/{chain_id}/cancel", chains.cancel),
         ("POST", "/chains/{chain_id}/run", chains.run),
         ("GET", "/pushes", pushes.list),
+        ("GET", "/hooks/{hook_id}/secret", secrets.secret),
+        ("GET", SESSIONS, sessions.list),
+        ("POST", f"{SESSIONS}/end", sessions.end),
+        ("POST", f"{SESSIONS}/end-others", sessions.end_others),
     ]
     for method, path, handler in routes:
         for spelled in (path, f"{path}/"):

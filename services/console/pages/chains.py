@@ -8,7 +8,6 @@ from http import HTTPStatus
 from aiohttp import web
 
 from hookline.errors import Invalid, LogError, Unavailable
-from services.console.api.login import USER
 from services.console.commands import Commands
 from services.console.pages.guard import read_form, see_other
 from services.console.pages.picture import picture, summary
@@ -18,6 +17,7 @@ from services.console.pages.timeline import entries
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import ChainRow, History, Timeline
 from services.console.readmodel.standing import Status
+from services.console.trail import USER, note
 
 __all__ = ["ChainPages"]
 
@@ -66,6 +66,7 @@ class ChainPages:
             made = await self._commands.run(chain, number, request[USER], key)
         except Invalid as error:
             return await self._page(request, chain, error)
+        note(request, from_step=number, run=made)
         return see_other(f"/chains/{made}")
 
     async def _page(self, request: web.Request, chain: ChainRow, refused: Invalid | None = None) -> web.Response:

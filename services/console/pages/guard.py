@@ -13,25 +13,26 @@ from hookline.errors import Invalid, LogError, Unavailable
 from hookline.web.body import read_body
 from hookline.web.door import is_text
 from hookline.web.middleware import Handler, log_answer
-from services.console.api.login import API, USER
+from services.console.api.login import API
+from services.console.api.paging import PUBLIC_URL
 from services.console.pages.addresses import local_path
 from services.console.pages.rendering import FORM_TOKEN, Renderer
 from services.console.sessions import Sessions
+from services.console.trail import SESSION, USER
 
-__all__ = ["LOGIN", "LOGOUT", "STATIC", "cookie_name", "pages_guard", "read_form", "see_other"]
+__all__ = ["LOGIN", "LOGOUT", "STATIC", "cookie_name", "is_https", "pages_guard", "read_form", "see_other"]
 
 LOGIN, LOGOUT, STATIC = "/login", "/logout", "/static/{name}"
-OPEN = (LOGIN, STATIC)
-"""Routes that need no login."""
 FORM_BYTES = 16 * 1024
 FORM = web.RequestKey("form", dict[str, str])
 READING = ("GET", "HEAD")
+REFRESH = "Hookline-Refresh"
+"""What a page says that keeps itself up to date: nobody uses it, so its session may become idle."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",  # with no-referrer, browsers would send `Origin: null` with our own forms
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -47,13 +48,15 @@ def pages_guard(sessions: Sessions, renderer: Renderer) -> Middleware:
             return renderer.error(
                 request, HTTPStatus.FORBIDDEN, "This form was sent by another site. Nothing was done."
             )
-        session = request.cookies.get(cookie_name(request), "")
-        user = sessions.user_of(session) if session else None
-        if user is not None:
-            request[USER], request[FORM_TOKEN] = user, form_token(session)
-        if _route(request) in OPEN:
+        if _route(request) == STATIC:
             return await handler(request)
-        if user is None:
+        token = request.cookies.get(cookie_name(request), "")
+        session = await sessions.find(token, is_use=REFRESH not in request.headers) if token else None
+        if session is not None:
+            request[USER], request[SESSION], request[FORM_TOKEN] = session.user, session, form_token(token)
+        if _route(request) == LOGIN:
+            return await handler(request)
+        if session is None:
             return _sent_to_login(request, renderer)
         if request.method not in READING:
             given = (await read_form(request)).get("token", "")
@@ -88,14 +91,23 @@ def pages_guard(sessions: Sessions, renderer: Renderer) -> Middleware:
     return guard
 
 
+def is_https(request: web.Request) -> bool:
+    """Is TLS between the browser and us? Only our own setting says so, never a header."""
+    return request.app[PUBLIC_URL].startswith("https:")
+
+
 def cookie_name(request: web.Request) -> str:
-    """Browsers share cookies between ports: two consoles on one machine must not end each other's sessions."""
-    return f"hookline_session_{request.url.port}"
+    """Browsers share cookies between ports: two consoles on one machine must not end each other's sessions.
+
+    With `__Host-` no other host, a subdomain's or a parent's, can plant one; browsers take it over TLS only.
+    """
+    url = URL(request.app[PUBLIC_URL] or f"http://{request.host}")
+    return f"{'__Host-' if is_https(request) else ''}hookline_session_{url.port}"
 
 
-def form_token(session: str) -> str:
+def form_token(token: str) -> str:
     """What every form of a session carries: nobody who cannot read our pages or the cookie knows it."""
-    return hmac.digest(session.encode(), b"hookline form", sha256).hex()
+    return hmac.digest(token.encode(), b"hookline form", sha256).hex()
 
 
 async def read_form(request: web.Request, limit: int = FORM_BYTES) -> dict[str, str]:
@@ -132,7 +144,7 @@ def _is_foreign(request: web.Request) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = request.headers.get("Origin")
-    return origin is not None and origin.partition("://")[2] != request.host
+    return origin is not None and origin != request.app[PUBLIC_URL] and origin.partition("://")[2] != request.host
 
 
 def _sent_to_login(request: web.Request, renderer: Renderer) -> web.StreamResponse:

@@ -3,13 +3,15 @@
 from http import HTTPStatus
 
 from aiohttp import web
+from yarl import URL
 
 from hookline.web.client_address import client_address
-from services.console.api.login import LOGIN_BYTES, USER
+from services.console.api.login import LOGIN_BYTES
 from services.console.pages.addresses import local_path
-from services.console.pages.guard import LOGIN, cookie_name, read_form, see_other
+from services.console.pages.guard import LOGIN, cookie_name, is_https, read_form, see_other
 from services.console.pages.rendering import Renderer
-from services.console.sessions import SESSION_S, LoginLimit, Sessions, sign_in
+from services.console.sessions import FRESH_S, SESSION_S, LoginLimit, Sessions, sign_in
+from services.console.trail import SESSION, USER, note
 
 __all__ = ["LoginPages"]
 
@@ -24,30 +26,44 @@ class LoginPages:
 
     async def form(self, request: web.Request) -> web.Response:
         """`?next=`: the path one wanted to go to."""
-        wanted = local_path(request.query.get("next", "/"))
+        wanted = _wanted(request.query.get("next", "/"))
         return see_other(wanted) if USER in request else self._renderer.page(request, "login.html", next=wanted)
 
+    def again(self, request: web.Request) -> web.Response:
+        """In place of a page that is only for who gave the password just now."""
+        said = f"Give the password again to see this: it was given more than {FRESH_S // 60} minutes ago."
+        values = {"next": str(request.rel_url), "name": request[USER], "said": said}
+        return self._renderer.page(request, "login.html", HTTPStatus.FORBIDDEN, **values)
+
     async def login(self, request: web.Request) -> web.Response:
+        """Also of who is logged in: then the session before it ends, so no token outlives the password's next use."""
         form = await read_form(request, LOGIN_BYTES)
-        name, wanted = form.get("username", ""), local_path(form.get("next", "/"))
-        signed_in = sign_in(self._sessions, self._limit, client_address(request), name, form.get("password", ""))
-        if signed_in.token is None:
-            return self._refused(request, name, wanted, signed_in.wait_s)
+        name, wanted = form.get("username", ""), _wanted(form.get("next", "/"))
+        note(request, by=name if self._sessions.administrator.is_named(name) else "nobody")
+        address, password = client_address(request), form.get("password", "")
+        begun, wait_s = await sign_in(self._sessions, self._limit, address, "pages", name, password)
+        if begun is None:
+            return self._refused(request, name, wanted, wait_s)
+        note(request, session=begun.session.id)
+        if SESSION in request and await self._sessions.end(request[SESSION].id):
+            note(request, ended=request[SESSION].id)
         answer = see_other(wanted)
         answer.set_cookie(
             cookie_name(request),
-            signed_in.token,
+            begun.token,
             max_age=SESSION_S,
             path="/",
             httponly=True,
             samesite="Strict",
-            secure=_is_https(request),
+            secure=is_https(request),
         )
         return answer
 
     async def logout(self, request: web.Request) -> web.Response:
+        """Answered when the session is good on no replica any more."""
+        await self._sessions.end(request[SESSION].id)
         answer = see_other(LOGIN)
-        answer.del_cookie(cookie_name(request), path="/", httponly=True, samesite="Strict", secure=_is_https(request))
+        answer.del_cookie(cookie_name(request), path="/", httponly=True, samesite="Strict", secure=is_https(request))
         return answer
 
     def _refused(self, request: web.Request, name: str, wanted: str, wait_s: int) -> web.Response:
@@ -59,6 +75,7 @@ class LoginPages:
         return answer
 
 
-def _is_https(request: web.Request) -> bool:
-    """Also where a proxy before us ends TLS."""
-    return request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
+def _wanted(text: str) -> str:
+    """The page to go on to; never the login's own."""
+    path = local_path(text)
+    return "/" if URL(path).path.rstrip("/") == LOGIN else path

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from hookline.clock import Clock
 from hookline.web.masking import mask_tokens, mask_url
 from services.console.api.answers import rfc3339
-from services.console.api.login import USER
 from services.console.attempt_words import attempt_words
 from services.console.pages import words
 from services.console.pages.addresses import is_link, local_path, repository_path
+from services.console.trail import USER
 
 __all__ = ["FORM_TOKEN", "STATIC_FOLDER", "Renderer", "static_file"]
 

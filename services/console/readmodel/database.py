@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -53,8 +53,11 @@ WRITER_LOCK = 0x484F4F4B_4C494E45
 """Key of PostgreSQL's advisory lock: "HOOKLINE"."""
 
 
-def open_database(settings: Settings) -> "Database":
-    """Not connected yet; SQLite's file is there. Raises ConfigError when HOOKLINE_DATABASE_URL is not one that we can use."""
+def open_database(settings: Settings, beside: str = "") -> "Database":
+    """Not connected yet; SQLite's file is there. beside: with SQLite, the end of the name of another file beside the read model's.
+
+    Raises ConfigError when HOOKLINE_DATABASE_URL is not one that we can use.
+    """
     given = settings.database_url.get_secret_value()
     try:
         url = make_url(given) if given else URL.create("sqlite", database=str(settings.data_dir / FILE))
@@ -64,7 +67,11 @@ def open_database(settings: Settings) -> "Database":
             raise ConfigError("HOOKLINE_DATABASE_URL: SQLite needs a file, such as sqlite:///console.sqlite3")
         if url.get_backend_name() not in ("sqlite", "postgresql"):
             raise ConfigError(f"HOOKLINE_DATABASE_URL: {url.get_backend_name()} is not sqlite or postgresql")
-        return Database(url)
+        if beside and url.get_backend_name() == "sqlite":
+            file = Path(url.database or "")
+            url = url.set(database=str(file.with_name(f"{file.stem}{beside}{file.suffix}")))
+        # The read model is in the logs as well. What stands beside it is nowhere else, and must outlive a power cut.
+        return Database(url, "FULL" if beside else "NORMAL")
     except (ArgumentError, NoSuchModuleError):
         raise ConfigError(
             "HOOKLINE_DATABASE_URL is not a database URL such as postgresql://user:password@host:5432/hookline"
@@ -80,7 +87,8 @@ class Database:
     a value that the database does not take is `RowRefused`. No error's text, nor its trace, holds values of rows.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, synchronous: str = "NORMAL") -> None:
+        """synchronous: of SQLite, how far a commit has got when it returns."""
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.shown = url.render_as_string(hide_password=True)
         """For logs and messages."""
@@ -88,7 +96,7 @@ class Database:
         if self.is_sqlite:
             _make_file(self._file)
             self._engine = create_engine(url, hide_parameters=True, connect_args={"timeout": SQLITE_BUSY_S})
-            event.listen(self._engine, "connect", _tune_sqlite)
+            event.listen(self._engine, "connect", _tuning(synchronous))
             event.listen(self._engine, "begin", _begin_sqlite)
         else:
             self._engine = create_engine(
@@ -227,10 +235,15 @@ def _lock_postgres(engine: Engine) -> WriterLock | None:
     return None
 
 
-def _tune_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # we begin transactions ourselves: then SELECT and CREATE TABLE are part of them
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-65536"):
-        connection.execute(f"PRAGMA {pragma}")
+def _tuning(synchronous: str) -> Callable[[sqlite3.Connection, ConnectionPoolEntry], None]:
+    def tune(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = (
+            None  # we begin transactions ourselves: then SELECT and CREATE TABLE are part of them
+        )
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "temp_store=MEMORY", "cache_size=-65536"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return tune
 
 
 def _begin_sqlite(connection: Connection) -> None:

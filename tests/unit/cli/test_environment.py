@@ -5,14 +5,19 @@ from pathlib import Path
 import pytest
 
 from hookline.cli.environment import child_environment
+from hookline.cli.probe import console_url
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS
+from hookline.settings import Settings
 
 SECRETS = {MASTER_KEYS: "k1:key", ADMIN_PASSWORD: "password", INGRESS_TOKENS: "token"}
 DATA = Path("/data")
+CONSOLE_URL = "http://127.0.0.1:8080"
 
 
 def environment(service: str, *, own_broker: bool = True, **inherited: str) -> dict[str, str]:
-    return child_environment(service, inherited, SECRETS, DATA, ["127.0.0.1:9092"], own_broker=own_broker)
+    return child_environment(
+        service, inherited, SECRETS, DATA, ["127.0.0.1:9092"], own_broker=own_broker, console_url=CONSOLE_URL
+    )
 
 
 def test_every_service_is_told_kafka_and_the_folder() -> None:
@@ -45,12 +50,33 @@ def test_the_dispatcher_is_a_static_member_noticed_soon() -> None:
     assert "HOOKLINE_GROUP_INSTANCE_ID" not in environment("callbacks")
 
 
+def test_the_console_knows_where_it_is() -> None:
+    name = "HOOKLINE_PUBLIC_CONSOLE_URL"
+    assert environment("console")[name] == CONSOLE_URL
+    assert environment("console", **{name: "https://ops.example.com"})[name] == "https://ops.example.com"
+    assert name not in environment("ingress")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("192.0.2.1", "http://192.0.2.1:8080"),
+        ("0.0.0.0", ""),
+        ("::", ""),
+    ],
+)
+def test_a_console_on_all_addresses_has_no_one_url(host: str, url: str) -> None:
+    assert console_url(Settings(host=host)) == url
+
+
 def test_another_kafka_may_not_allow_three_seconds() -> None:
     assert "HOOKLINE_SESSION_TIMEOUT_MS" not in environment("dispatcher", own_broker=False)
 
 
 def test_two_folders_are_two_members() -> None:
-    other = child_environment("dispatcher", {}, SECRETS, Path("/other"), ["k:1"], own_broker=False)
+    other = child_environment("dispatcher", {}, SECRETS, Path("/other"), ["k:1"], own_broker=False, console_url="")
     assert other["HOOKLINE_GROUP_INSTANCE_ID"] != environment("dispatcher")["HOOKLINE_GROUP_INSTANCE_ID"]
 
 

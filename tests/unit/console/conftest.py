@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from hookline.settings import Settings
+from services.console import session_store
 from services.console.readmodel.database import Database, open_database
 from services.console.readmodel.schema import METADATA
 from tests.unit.console.postgres import PostgresMissing, run_postgres
@@ -31,6 +32,7 @@ def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Setting
     database = open_database(settings)
     with database.write() as connection:
         METADATA.drop_all(connection)
+        session_store.METADATA.drop_all(connection)
     database.close()
     return settings
 

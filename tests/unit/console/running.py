@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from aiohttp import ClientSession, web
 
@@ -25,11 +26,13 @@ from hookline.web.hook_rules import HookRules
 from hookline.web.service import app_runner
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
+from services.console.hook_secrets import HookSecrets
 from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
+from services.console.session_store import open_session_store
 from services.console.sessions import LoginLimit, Sessions
 from tests.unit.console.contract import fits
 from tests.unit.console.histories import LOG_ID
@@ -163,21 +166,21 @@ async def running(
     table = PipelineTable(late)
     appends = Appends(await cluster.producer())
     projector = Projector(late, check_log, database, SystemClock())
-    history, sessions = History(database), Sessions(made, keys, clock)
+    history = History(database)
     prefix = folder.name
     new_id = lambda: f"{prefix}-{next(ids)}"  # noqa: E731
+    sessions = Sessions(made, keys, clock, open_session_store(made), lambda: str(uuid4()))
     networks, rules = made.allow_private_addresses, HookRules.of(made)
     pipelines = Pipelines(table, appends, clock, new_id, keys.first, networks, rules, resolve)
     commands = Commands(history, projector.progress, appends, clock, new_id)
-    parts = Parts(sessions, LoginLimit(clock), keys, pipelines, history, commands)
-    app = build_app(parts, made.trusted_proxies)
+    parts = Parts(sessions, LoginLimit(clock), HookSecrets(pipelines, keys), pipelines, history, commands)
+    app = build_app(parts, made)
     add_pages(app, parts, clock, new_id)
     tasks = [asyncio.create_task(table.run()), asyncio.create_task(projector.run())]
     runner = app_runner(app, drain_s=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    token = sessions.sign_in("admin", PASSWORD)
-    assert token is not None
+    token = (await sessions.begin("192.0.2.7", "API")).token
     try:
         async with ClientSession() as http:
             base = "http://{}:{}".format(*runner.addresses[0])
@@ -191,3 +194,4 @@ async def running(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         database.close()
+        sessions.close()

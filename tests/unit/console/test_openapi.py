@@ -70,3 +70,8 @@ def test_words() -> None:
 def test_a_timeline_may_hold_every_event_of_a_chain() -> None:
     kinds = document()["components"]["schemas"]["Event"]["properties"]["type"]["enum"]
     assert sorted(kinds) == sorted(model.__name__ for model in (*get_args(ChainEvent), RedeliveryRequested))
+
+
+def test_every_answer_may_wait_for_the_sessions() -> None:
+    for operation, said in operations().items():
+        assert "503" in said["responses"], operation

@@ -356,14 +356,6 @@ async def test_pages_of_a_list(console: Running) -> None:
     assert (await console.get(f"{HUB}?page_size=99999"))["count"] == 5
 
 
-async def test_behind_a_proxy_links_are_its(console: Running) -> None:
-    await console.make(name="a")
-    await console.make(name="b")
-    headers = {"X-Forwarded-Proto": "https", "Host": "hooks.example", "Authorization": f"JWT {console.token}"}
-    _, body = await console.call("GET", f"{HUB}?page_size=1", headers=headers)
-    assert body["next"].startswith(f"https://hooks.example{HUB}")
-
-
 async def test_other_methods_and_bodies(console: Running) -> None:
     assert (await console.call("PUT", HUB))[0] == 405
     status, body = await console.call("POST", HUB, headers={"Authorization": f"JWT {console.token}"}, data=b"{")

@@ -3,6 +3,7 @@ HOOKLINE_HOST: 0.0.0.0
 HOOKLINE_LOG_FORMAT: json
 HOOKLINE_LOG_LEVEL: {{ .Values.log.level }}
 HOOKLINE_PUBLIC_CALLBACK_URL: {{ include "hookline.publicCallbackUrl" . | quote }}
+HOOKLINE_PUBLIC_CONSOLE_URL: {{ include "hookline.publicConsoleUrl" . | quote }}
 HOOKLINE_ALLOW_PRIVATE_ADDRESSES: {{ join "," .Values.allowPrivateAddresses | quote }}
 HOOKLINE_HOOK_HTTPS_ONLY: {{ .Values.hooks.httpsOnly | quote }}
 HOOKLINE_HOOK_PORTS: {{ join "," .Values.hooks.ports | quote }}

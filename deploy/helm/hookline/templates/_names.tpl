@@ -49,6 +49,14 @@ labels:
 {{- end -}}
 {{- end }}
 
+{{- define "hookline.publicConsoleUrl" -}}
+{{- if .Values.publicConsoleUrl -}}
+{{ .Values.publicConsoleUrl }}
+{{- else if .Values.routes.hosts.console -}}
+https://{{ .Values.routes.hosts.console }}
+{{- end -}}
+{{- end }}
+
 {{- define "hookline.publicCallbackUrl" -}}
 {{- if .Values.publicCallbackUrl -}}
 {{- if not (or (hasPrefix "https://" .Values.publicCallbackUrl) .Values.allowHttpCallbackUrl) }}

@@ -19,7 +19,11 @@ function differs(was, now) {
 }
 
 async function look() {
-  const answer = await fetch(location.href, { credentials: "same-origin", redirect: "error" });
+  const answer = await fetch(location.href, {
+    credentials: "same-origin",
+    redirect: "error",
+    headers: { "Hookline-Refresh": "1" }, // nobody uses the page just now: its session may end
+  });
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.title = fresh.title;
