@@ -11,7 +11,7 @@ import structlog
 
 from hookline.chain.ids import partition_of
 from hookline.chain.pipeline import Pipeline, matching
-from hookline.errors import NotAuthorised, RecordRefused, Unavailable
+from hookline.errors import Forbidden, NotAuthorised, RecordRefused, Unavailable
 from hookline.log.codec import encode, encode_quarantined
 from hookline.log.records import MAX_RECORD_BYTES, Draft
 from hookline.log.table import PipelineTable
@@ -21,6 +21,7 @@ from services.ingress.delivery import IgnoredReason, Part, Push
 from services.ingress.digests import DigestTail, Tag, goes_by_digest, tag_of
 from services.ingress.records import Receipt, push_received, quarantined
 from services.ingress.repeats import Remembered
+from services.ingress.scope import Scope
 
 __all__ = ["Appender", "Intake", "Tally"]
 
@@ -32,6 +33,8 @@ ANSWER_S = 4.5
 """Seconds for all that waits for Kafka: an answer within 5 s, whatever is away."""
 MAX_RECORD = MAX_RECORD_BYTES - 64 * 1024
 """Bytes of a record's value: the rest is for its key and headers."""
+MAX_SAID = 255
+"""Characters of a repository that an answer repeats."""
 AT_ONCE = 100
 """Records of one delivery under way at once."""
 
@@ -81,12 +84,17 @@ class Intake:
         self._answer_s = answer_s
         self._remembered = Remembered()
 
-    async def take(self, receipt: Receipt) -> Tally:
-        """Take in all of a delivery. Raises Unavailable or LogError: then not all of it may be in the log.
+    async def take(self, receipt: Receipt, scope: Scope) -> Tally:
+        """Take in all of a delivery; `scope`: of the credential that it came with.
 
-        RecordRefused: Kafka takes some of it nowhere, neither as a push nor in quarantine.
+        Raises Forbidden where a push of it is outside of the scope: then nothing of it is taken. Raises Unavailable or
+        LogError: then not all of it may be in the log. RecordRefused: Kafka takes some of it nowhere, neither as a push nor
+        in quarantine.
         """
         contents = contents_of(receipt.source, receipt.delivery)
+        for _, push in contents.pushes:
+            if not scope.has(push.repository):
+                raise Forbidden(f"the credential is good, but not for the repository {push.repository[:MAX_SAID]}")
         accepted, duplicates = await self._in_time(self._append_all(receipt, contents))
         for reason in contents.ignored:
             metrics.IGNORED.labels(receipt.source.name, reason).inc()

@@ -10,7 +10,7 @@ IGNORED = Counter("hookline_ingress_events_ignored", "Events that start nothing"
 QUARANTINED = Counter("hookline_ingress_quarantined", "Bodies or events that could not be read", ["source"])
 REFUSED = Counter(
     "hookline_ingress_refused",
-    "Deliveries refused: credential, not_configured, too_large, in_flight, rate, bytes",
+    "Deliveries refused: credential, not_configured, repository, too_large, in_flight, rate, bytes",
     ["source", "reason"],
 )
 UNPROVEN_BYTES = Gauge(

@@ -160,8 +160,11 @@ async def running(
     issuers: tuple[Issuer, ...] = (),
     settings: Settings = MAPPING,
     is_open: bool = False,
+    known: Mapping[str, Credentials] | None = None,
 ) -> AsyncIterator[Ingress]:
-    """`cluster`: of another one that ran, whose clock goes on. `answer_s`: long, so that a busy machine is not taken for a Kafka that is away.
+    """`known`: what each source is checked against, in place of tokens, secrets and issuers.
+
+    `cluster`: of another one that ran, whose clock goes on. `answer_s`: long, so that a busy machine is not taken for a Kafka that is away.
 
     At its end every push is read again, as an audit does, and compared with what it was made of.
     """
@@ -174,7 +177,7 @@ async def running(
     digests = DigestTail(cluster, PARTITIONS)
     intake = Intake(table, digests, appender, PARTITIONS, answer_s=answer_s)
     doors = {
-        name: Door(source, credentials(name, tokens, secrets, issuers), is_open)
+        name: Door(source, known[name] if known else credentials(name, tokens, secrets, issuers), is_open)
         for name, source in discover(settings).items()
     }
     app = ingress_app(doors, lambda: intake, clock, settings)
