@@ -18,12 +18,13 @@ from hookline.web.health import Status
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
 from services.console.hook_urls import Resolve, resolve_name
+from services.console.login_limit import LoginLimit
 from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
-from services.console.sessions import LoginLimit, Sessions
+from services.console.sessions import Sessions
 
 __all__ = ["Console"]
 

@@ -1,37 +1,23 @@
-"""Who may use the console: the administrator's password, session tokens, and how often someone may guess.
+"""Who may use the console: the administrator's password, and session tokens.
 
 A session is a JWT (HS256) signed with a key from the master keys, so it is good after restarts and on every replica.
 """
 
 import hmac
-from collections import OrderedDict
-from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address
-from typing import NamedTuple
 
 import jwt
-import structlog
 
 from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
 from hookline.errors import ConfigError
 from hookline.secret_bounds import password_fault
 from hookline.settings import Settings
-from services.console.metrics import LOGIN_FAILURES
 
-__all__ = ["SESSION_S", "LoginLimit", "Sessions", "SignedIn", "sign_in"]
-
-log = structlog.get_logger()
+__all__ = ["SESSION_S", "Sessions"]
 
 SESSION_S = 86_400
 ALGORITHM = "HS256"
-GUESSES = 10
-"""Wrong passwords that an address has before it must wait."""
-GUESS_EVERY_S = 30.0
-"""Then it has one more after so many seconds."""
-ADDRESSES = 10_000
-"""Addresses remembered; the one that failed longest ago is forgotten first."""
 
 
 class Sessions:
@@ -93,67 +79,3 @@ def _same(given: str, right: str) -> bool:
     """In a time that says nothing about how much of it is right."""
     digests = (sha256(text.encode("utf-8", "surrogatepass")).digest() for text in (given, right))
     return hmac.compare_digest(*digests)
-
-
-@dataclass
-class _Guesses:
-    left: float
-    at: float
-
-
-class LoginLimit:
-    """A bucket of wrong passwords for each client address (each /64 of IPv6)."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._guesses: OrderedDict[str, _Guesses] = OrderedDict()
-
-    def wait_s(self, address: str) -> int:
-        """Seconds until that address may try again; 0: now."""
-        left = self._now(_network(address)).left
-        return 0 if left >= 1 else max(1, round((1 - left) * GUESS_EVERY_S))
-
-    def failed(self, address: str) -> None:
-        """Count a wrong password."""
-        network = _network(address)
-        guesses = self._now(network)
-        guesses.left = max(0.0, guesses.left - 1)
-        self._guesses[network] = guesses
-        self._guesses.move_to_end(network)
-        if len(self._guesses) > ADDRESSES:
-            self._guesses.popitem(last=False)
-
-    def _now(self, network: str) -> _Guesses:
-        now = self._clock.monotonic()
-        known = self._guesses.get(network)
-        if known is None:
-            return _Guesses(GUESSES, now)
-        return _Guesses(min(float(GUESSES), known.left + (now - known.at) / GUESS_EVERY_S), now)
-
-
-def _network(address: str) -> str:
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return address
-    return str(int(ip) >> 64) if isinstance(ip, IPv6Address) else str(ip)
-
-
-class SignedIn(NamedTuple):
-    """What came of a try. `token` null: refused; then `wait_s` is 0 for a wrong name or password, else the seconds to wait."""
-
-    token: str | None
-    wait_s: int = 0
-
-
-def sign_in(sessions: Sessions, limit: LoginLimit, address: str, username: str, password: str) -> SignedIn:
-    """A try from that address, counted."""
-    if wait_s := limit.wait_s(address):
-        LOGIN_FAILURES.labels("limited").inc()
-        return SignedIn(None, wait_s)
-    token = sessions.sign_in(username, password)
-    if token is None:
-        limit.failed(address)
-        LOGIN_FAILURES.labels("wrong").inc()
-        log.warning("login refused", address=address)
-    return SignedIn(token)

@@ -13,9 +13,10 @@ from services.console.api.chains import ChainApi
 from services.console.api.login import LOGIN, LoginApi, api_guard
 from services.console.api.pipelines import PipelineApi
 from services.console.commands import Commands
+from services.console.login_limit import LoginLimit
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import History
-from services.console.sessions import LoginLimit, Sessions
+from services.console.sessions import Sessions
 
 __all__ = ["Parts", "build_app"]
 

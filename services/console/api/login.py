@@ -9,7 +9,8 @@ from hookline.errors import Invalid
 from hookline.web.client_address import client_address
 from hookline.web.middleware import Handler, json_error
 from services.console.api.bodies import read_object
-from services.console.sessions import LoginLimit, Sessions, sign_in
+from services.console.login_limit import LoginLimit, sign_in
+from services.console.sessions import Sessions
 
 __all__ = ["LOGIN_BYTES", "USER", "LoginApi", "api_guard"]
 
@@ -30,7 +31,7 @@ class LoginApi:
         self._limit = limit
 
     async def login(self, request: web.Request) -> web.Response:
-        """`{"username", "password"}` -> `{"token"}`, good for 24 hours; 401; 429 after many wrong ones."""
+        """`{"username", "password"}` -> `{"token"}`, good for 24 hours; 401; 429 where too many wait for their turn."""
         body = await read_object(request, LOGIN_BYTES)
         given = {name: body.get(name) for name in ("username", "password")}
         faults = {
@@ -41,9 +42,9 @@ class LoginApi:
         if faults:
             raise Invalid(faults)
         address, name, password = client_address(request), str(given["username"]), str(given["password"])
-        token, wait_s = sign_in(self._sessions, self._limit, address, name, password)
+        token, wait_s = await sign_in(self._sessions, self._limit, address, name, password)
         if wait_s:
-            said = {"detail": f"Too many wrong passwords. Try again in {wait_s} seconds."}
+            said = {"detail": f"Too many logins at once. Try again in {wait_s} seconds."}
             return json_error(HTTPStatus.TOO_MANY_REQUESTS, said, wait_s)
         if token is None:
             return json_error(HTTPStatus.UNAUTHORIZED, {"detail": "Incorrect authentication credentials."})

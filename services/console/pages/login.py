@@ -6,10 +6,11 @@ from aiohttp import web
 
 from hookline.web.client_address import client_address
 from services.console.api.login import LOGIN_BYTES, USER
+from services.console.login_limit import LoginLimit, sign_in
 from services.console.pages.addresses import local_path
 from services.console.pages.guard import LOGIN, cookie_name, read_form, see_other
 from services.console.pages.rendering import Renderer
-from services.console.sessions import SESSION_S, LoginLimit, Sessions, sign_in
+from services.console.sessions import SESSION_S, Sessions
 
 __all__ = ["LoginPages"]
 
@@ -30,7 +31,7 @@ class LoginPages:
     async def login(self, request: web.Request) -> web.Response:
         form = await read_form(request, LOGIN_BYTES)
         name, wanted = form.get("username", ""), local_path(form.get("next", "/"))
-        signed_in = sign_in(self._sessions, self._limit, client_address(request), name, form.get("password", ""))
+        signed_in = await sign_in(self._sessions, self._limit, client_address(request), name, form.get("password", ""))
         if signed_in.token is None:
             return self._refused(request, name, wanted, signed_in.wait_s)
         answer = see_other(wanted)
@@ -52,7 +53,7 @@ class LoginPages:
 
     def _refused(self, request: web.Request, name: str, wanted: str, wait_s: int) -> web.Response:
         status = HTTPStatus.TOO_MANY_REQUESTS if wait_s else HTTPStatus.FORBIDDEN
-        said = f"Too many wrong passwords. Try again in {wait_s} seconds." if wait_s else "Wrong name or password."
+        said = f"Too many logins at once. Try again in {wait_s} seconds." if wait_s else "Wrong name or password."
         answer = self._renderer.page(request, "login.html", status, next=wanted, name=name, said=said)
         if wait_s:
             answer.headers["Retry-After"] = str(wait_s)

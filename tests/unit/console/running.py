@@ -24,12 +24,13 @@ from hookline.web.addresses import IPAddress
 from hookline.web.service import app_runner
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
+from services.console.login_limit import LoginLimit
 from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
-from services.console.sessions import LoginLimit, Sessions
+from services.console.sessions import Sessions
 from tests.unit.console.contract import fits
 from tests.unit.console.histories import LOG_ID
 from tests.unit.console.histories import History as Writing
