@@ -63,14 +63,11 @@ class Console:
         """The last thing that kept the pipelines from being read."""
         self._tasks: list[asyncio.Task[None]] = []
         history = History(self._database)
-        parts = Parts(
-            sessions,
-            LoginLimit(clock),
-            keys,
-            Pipelines(self._table, self._writer, clock, new_id, keys.first, settings.allow_private_addresses, resolve),
-            history,
-            Commands(history, self._projector.progress, self._writer, clock, new_id),
-        )
+        allowed = settings.allow_private_addresses
+        pipelines = Pipelines(self._table, self._writer, clock, new_id, keys.first, allowed, resolve)
+        progress, today = self._projector.progress, pipelines.secrets_of_today
+        commands = Commands(history, progress, self._writer, clock, new_id, today)
+        parts = Parts(sessions, LoginLimit(clock), keys, pipelines, history, commands)
         self.app: web.Application = build_app(parts, settings.trusted_proxies)
         add_pages(self.app, parts, clock, new_id)
 

@@ -51,6 +51,7 @@ def build_app(parts: Parts, trusted_proxies: tuple[IPNetwork, ...] = ()) -> web.
         ("GET", "/api/chains/{chain_id}", chains.timeline),
         ("GET", "/api/pushes", chains.pushes),
         ("GET", "/api/hooks/{hook_id}/secret", chains.secret),
+        ("POST", "/api/hooks/{hook_id}/rotate", chains.rotate),
     ]
     for many, one in ((HUB, HUB + "/{slug}"), ("/api/pipelines", "/api/pipelines/{pipeline_id}")):
         routes += [

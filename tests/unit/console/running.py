@@ -167,7 +167,7 @@ async def running(
     prefix = folder.name
     new_id = lambda: f"{prefix}-{next(ids)}"  # noqa: E731
     pipelines = Pipelines(table, appends, clock, new_id, keys.first, made.allow_private_addresses, resolve)
-    commands = Commands(history, projector.progress, appends, clock, new_id)
+    commands = Commands(history, projector.progress, appends, clock, new_id, pipelines.secrets_of_today)
     parts = Parts(sessions, LoginLimit(clock), keys, pipelines, history, commands)
     app = build_app(parts, made.trusted_proxies)
     add_pages(app, parts, clock, new_id)
