@@ -22,6 +22,7 @@ from hookline.settings import IPNetwork
 from hookline.web.hook_url import HookUrlError, parse_hook_url
 from services.console.forms import HookForm, PipelineForm, RotationForm, slug_of
 from services.console.hook_urls import Resolve, accepted, warning_of
+from services.console.plan_sizes import plans_fault
 
 __all__ = ["Appender", "Pipelines"]
 
@@ -198,10 +199,14 @@ class Pipelines:
             "updated_at": now,
         }
         if before is not None:
-            return before.model_copy(update=said)  # what the form does not know stays
-        return Pipeline.model_validate(
-            {**said, "pipeline_id": self._new_id(), "repository": repository, "created_at": now}
-        )
+            made = before.model_copy(update=said)  # what the form does not know stays
+        else:
+            own = {"pipeline_id": self._new_id(), "repository": repository, "created_at": now}
+            made = Pipeline.model_validate({**said, **own})
+        everywhere = (other for other in self._table.pipelines.values() if other != before)
+        if (fault := plans_fault(everywhere, before, made)) is not None:
+            raise Invalid({"webhooks": [fault]})
+        return made
 
     def _hooks(self, before: Sequence[Hook], forms: Sequence[HookForm], now: int) -> tuple[Hook, ...]:
         """A hook keeps its id, and so its secret, if the form names the id or, without one, has its URL. Raises Invalid."""

@@ -11,7 +11,7 @@ import structlog
 
 from hookline.chain.ids import partition_of
 from hookline.chain.pipeline import Pipeline, matching
-from hookline.errors import Forbidden, NotAuthorised, RecordRefused, Unavailable
+from hookline.errors import Forbidden, NotAuthorised, RecordRefused, RecordTooLarge, Unavailable
 from hookline.log.codec import encode, encode_quarantined
 from hookline.log.records import MAX_RECORD_BYTES, Draft
 from hookline.log.table import PipelineTable
@@ -63,6 +63,8 @@ class _Record(NamedTuple):
     push_id: str | None = None
     window_s: int = 0
     raw: bytes = b""
+    too_large: bool = False
+    """Is it a push that starts nothing because its record would be too large?"""
 
 
 class Intake:
@@ -181,7 +183,8 @@ class Intake:
         )
         draft = encode(event, partition_of(event.push_id, self._partitions), now_ms=receipt.received_at)
         if len(draft.value or b"") > MAX_RECORD:
-            return _quarantine(receipt, Unread(part.raw, "too large for one record, with its payload and plans"))
+            unread = Unread(part.raw, "too large for one record, with its payload and plans")
+            return _quarantine(receipt, unread)._replace(too_large=True)
         return _Record(draft, event.push_id, event.dedupe_window_s, part.raw)
 
     async def _append(self, receipt: Receipt, records: Iterator[_Record]) -> tuple[int, int]:
@@ -205,8 +208,13 @@ class Intake:
                 raise
             log.error("a push goes to quarantine: Kafka refuses its record", source=receipt.source.name)
             unread = Unread(record.raw, f"Kafka refused the record of this push: {refused}")
+            if isinstance(refused, RecordTooLarge):
+                metrics.TOO_LARGE.labels(receipt.source.name).inc()
             await self._appender.append(_quarantine(receipt, unread).draft)
             return None, 0
+        if record.too_large:
+            log.error("a push starts nothing: it is too large for one record", source=receipt.source.name)
+            metrics.TOO_LARGE.labels(receipt.source.name).inc()
         return record.push_id, record.window_s
 
     def _count(self, receipt: Receipt, appended: Sequence[tuple[str | None, int]]) -> tuple[int, int]:

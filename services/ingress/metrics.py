@@ -2,12 +2,26 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = ["ACCEPTED", "APPEND_SECONDS", "DUPLICATES", "IGNORED", "QUARANTINED", "REFUSED", "UNPROVEN_BYTES"]
+__all__ = [
+    "ACCEPTED",
+    "APPEND_SECONDS",
+    "DUPLICATES",
+    "IGNORED",
+    "QUARANTINED",
+    "REFUSED",
+    "TOO_LARGE",
+    "UNPROVEN_BYTES",
+]
 
 ACCEPTED = Counter("hookline_ingress_pushes_accepted", "Pushes appended for the first time", ["source"])
 DUPLICATES = Counter("hookline_ingress_pushes_duplicate", "Pushes appended again within their window", ["source"])
 IGNORED = Counter("hookline_ingress_events_ignored", "Events that start nothing", ["source", "reason"])
 QUARANTINED = Counter("hookline_ingress_quarantined", "Bodies or events that could not be read", ["source"])
+TOO_LARGE = Counter(
+    "hookline_ingress_pushes_too_large",
+    "Pushes that start nothing: too large for one record, with their plans",
+    ["source"],
+)
 REFUSED = Counter(
     "hookline_ingress_refused",
     "Deliveries refused: credential, not_configured, repository, too_large, in_flight, rate, bytes",

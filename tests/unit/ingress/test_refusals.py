@@ -12,6 +12,8 @@ from hookline.log.cluster import Consumer
 from hookline.log.memory import MemoryCluster
 from hookline.log.records import Topic
 from hookline.log.watch import LogState
+from services.ingress.metrics import TOO_LARGE
+from tests.metric_values import value_of
 from tests.unit.ingress.conftest import LOG_ID, Ingress
 from tests.unit.ingress.test_digests import envelope, event, once
 from tests.unit.ingress.test_service import cluster, serving
@@ -34,7 +36,9 @@ def refused(source: str) -> float:
 async def test_one_that_its_topic_is_too_small_for_goes_to_quarantine_and_is_202(ingress: Ingress) -> None:
     ingress.cluster.limits[Topic.PUSHES] = LIMIT
     sent = body("large", 3 * LIMIT)
+    before = value_of(TOO_LARGE.labels("dockerhub"))
     assert await ingress.deliver("dockerhub", sent) == {"accepted": 0, "duplicates": 0, "ignored": 0}
+    assert value_of(TOO_LARGE.labels("dockerhub")) == before + 1
     (kept,) = ingress.quarantine()
     assert kept.raw == sent
     assert kept.reason.startswith("Kafka refused the record of this push: pushes does not take a record of ")
