@@ -123,7 +123,7 @@ def retry(
     """Deliver bodies to ingress again: after an upgrade or another setting it may read them.
 
     What was taken before is a duplicate and starts nothing. Nothing leaves the
-    quarantine, and what still cannot be read is kept there once more. Exit
+    quarantine, and what still cannot be read stays there. Exit
     code 1 if one was not taken.
 
     Examples:
@@ -150,7 +150,7 @@ def verdict_of(status: int, answer: Mapping[str, object]) -> tuple[bool, str]:
     for count, said in (("accepted", "taken"), ("duplicates", "taken before"), ("ignored", "read, and starts nothing")):
         if answer.get(count):
             return True, said
-    return False, "still cannot be read; kept once more"
+    return False, "still cannot be read"
 
 
 async def retry_all(console: Console, chosen: Iterable[Kept], listed: Mapping[str, Listed], base: str) -> bool:

@@ -19,6 +19,7 @@ from services.ingress import metrics
 from services.ingress.contents import Contents, Unread, contents_of
 from services.ingress.delivery import IgnoredReason, Part, Push
 from services.ingress.digests import DigestTail, Tag, goes_by_digest, tag_of
+from services.ingress.kept_once import BodyKey, KeptOnce
 from services.ingress.records import Receipt, push_received, quarantined
 from services.ingress.repeats import Remembered
 from services.ingress.scope import Scope
@@ -63,6 +64,8 @@ class _Record(NamedTuple):
     push_id: str | None = None
     window_s: int = 0
     raw: bytes = b""
+    key: BodyKey | None = None
+    """Of a quarantined one."""
     too_large: bool = False
     """Is it a push that starts nothing because its record would be too large?"""
 
@@ -85,6 +88,7 @@ class Intake:
         self._partitions = partitions
         self._answer_s = answer_s
         self._remembered = Remembered()
+        self._kept = KeptOnce()
 
     async def take(self, receipt: Receipt, scope: Scope) -> Tally:
         """Take in all of a delivery; `scope`: of the credential that it came with.
@@ -199,29 +203,34 @@ class Intake:
 
     async def _append_one(self, receipt: Receipt, record: _Record) -> tuple[str | None, int]:
         """Append a push, or what was delivered of it to quarantine where Kafka refuses the push for what it is."""
+        if record.key is not None:
+            return await self._keep(receipt, record, record.key)
         try:
             await self._appender.append(record.draft)
         except NotAuthorised:
             raise  # an operator mends it: then it is taken
         except RecordRefused as refused:
-            if record.push_id is None:
-                raise
             log.error("a push goes to quarantine: Kafka refuses its record", source=receipt.source.name)
             unread = Unread(record.raw, f"Kafka refused the record of this push: {refused}")
             if isinstance(refused, RecordTooLarge):
                 metrics.TOO_LARGE.labels(receipt.source.name).inc()
-            await self._appender.append(_quarantine(receipt, unread).draft)
-            return None, 0
-        if record.too_large:
-            log.error("a push starts nothing: it is too large for one record", source=receipt.source.name)
-            metrics.TOO_LARGE.labels(receipt.source.name).inc()
+            return await self._append_one(receipt, _quarantine(receipt, unread))
         return record.push_id, record.window_s
+
+    async def _keep(self, receipt: Receipt, record: _Record, key: BodyKey) -> tuple[None, int]:
+        """Append to quarantine what is not there since lately."""
+        name, draft = receipt.source.name, record.draft
+        is_new = await self._kept.keep(key, receipt.received_at, lambda: self._appender.append(draft))
+        (metrics.QUARANTINED if is_new else metrics.QUARANTINE_REPEATS).labels(name).inc()
+        if record.too_large:
+            log.error("a push starts nothing: it is too large for one record", source=name)
+            metrics.TOO_LARGE.labels(name).inc()
+        return None, 0
 
     def _count(self, receipt: Receipt, appended: Sequence[tuple[str | None, int]]) -> tuple[int, int]:
         name, counts = receipt.source.name, [0, 0]
         for push_id, window_s in appended:
             if push_id is None:
-                metrics.QUARANTINED.labels(name).inc()
                 continue
             repeat = self._remembered.repeats(push_id, window_s, receipt.received_at)
             (metrics.DUPLICATES if repeat else metrics.ACCEPTED).labels(name).inc()
@@ -231,7 +240,8 @@ class Intake:
 
 def _quarantine(receipt: Receipt, unread: Unread, *, keep: frozenset[str] = frozenset()) -> _Record:
     event = quarantined(receipt, unread, keep=keep)
-    return _Record(encode_quarantined(event, unread.raw, now_ms=receipt.received_at))
+    draft = encode_quarantined(event, unread.raw, now_ms=receipt.received_at)
+    return _Record(draft, key=BodyKey.of(event, draft.key or b""))
 
 
 async def _all(appends: Sequence[Coroutine[None, None, T]]) -> list[T]:

@@ -8,6 +8,7 @@ __all__ = [
     "DUPLICATES",
     "IGNORED",
     "QUARANTINED",
+    "QUARANTINE_REPEATS",
     "REFUSED",
     "TOO_LARGE",
     "UNPROVEN_BYTES",
@@ -17,6 +18,11 @@ ACCEPTED = Counter("hookline_ingress_pushes_accepted", "Pushes appended for the 
 DUPLICATES = Counter("hookline_ingress_pushes_duplicate", "Pushes appended again within their window", ["source"])
 IGNORED = Counter("hookline_ingress_events_ignored", "Events that start nothing", ["source", "reason"])
 QUARANTINED = Counter("hookline_ingress_quarantined", "Bodies or events that could not be read", ["source"])
+QUARANTINE_REPEATS = Counter(
+    "hookline_ingress_quarantine_repeats",
+    "Bodies that could not be read, and lie in quarantine since lately",
+    ["source"],
+)
 TOO_LARGE = Counter(
     "hookline_ingress_pushes_too_large",
     "Pushes that start nothing: too large for one record, with their plans",
