@@ -60,7 +60,8 @@ def list_kept(
 ) -> None:
     """What lies in quarantine, newest last: offset, time, source, size, and why it could not be read.
 
-    Bodies stay there for good; `retry` takes nothing away.
+    Bodies stay there as long as HOOKLINE_QUARANTINE_DAYS and _BYTES say; `retry`
+    takes nothing away.
 
     Examples:
         hookline quarantine list
