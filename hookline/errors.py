@@ -26,6 +26,7 @@
         CommitRefused       the group has gone on without us: this incarnation is over
       Invalid               what a client sent cannot be accepted; `errors` says which field and why
       Unreadable            what a producer delivered cannot be read: it goes to quarantine, with the reason
+      Forbidden             a good credential, but not for what was asked with it: 403
       Unavailable           cannot answer safely now: 503 with Retry-After
         KeyMissing          a master key that something rests on is not in HOOKLINE_MASTER_KEYS
       TooMany               more requests than one client may send: 429 with Retry-After
@@ -44,6 +45,7 @@ __all__ = [
     "ConfigError",
     "DatabaseBroken",
     "Fenced",
+    "Forbidden",
     "ForeignLog",
     "HooklineError",
     "Invalid",
@@ -193,6 +195,10 @@ class Invalid(HooklineError):
 
 class Unreadable(HooklineError):
     """A body or an event that was delivered but cannot be read; the text says why, without quoting what was sent."""
+
+
+class Forbidden(HooklineError):
+    """The credential is good, and not for what was asked with it; the text says for what not."""
 
 
 class Unavailable(HooklineError):

@@ -1,6 +1,6 @@
 """Every field of every event that holds text, found in the models: for tests that put something into each of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
@@ -15,6 +15,8 @@ Path: TypeAlias = tuple[str | int, ...]
 
 IN_PAYLOAD: Path = ("repository", "repo_name")
 IN_HEADERS: Path = ("x-header",)
+LEFT_OUT: Mapping[str, Mapping[str, object]] = {"before": {"key": "k1", "version": 1, "until": 1}}
+"""Parts that an event may do without, as they are put into one that has none."""
 
 
 def text_paths(model: type[BaseModel]) -> Iterator[Path]:
@@ -51,7 +53,9 @@ def with_value(event: Event, path: Path, value: object) -> Event:
     fields = event.model_dump(mode="json")
     at: Any = fields
     for part in path[:-1]:
-        at = at.setdefault(part, {}) if isinstance(at, dict) else at[part]
+        if isinstance(at, dict) and at.get(part) is None:
+            at[part] = dict(LEFT_OUT.get(str(part), {}))
+        at = at[part]
     if isinstance(at, list) and not at:
         at.append(value)
     else:

@@ -15,6 +15,7 @@ from hookline.audit.findings import Invariant, Wrong
 from hookline.audit.history import Facts
 from hookline.audit.pipelines import PipelineHistory
 from hookline.chain.events import Payload, PushReceived, RedeliveryRequested
+from hookline.chain.hook_secrets import is_run_of
 from hookline.chain.ids import push_id
 from hookline.chain.state import Chain
 from hookline.errors import Unreadable
@@ -72,7 +73,7 @@ class PushJudge:
 
     def judge_run(self, event: RedeliveryRequested, first: Chain, facts: Facts) -> Iterator[Wrong]:
         """first: the run that its push started; facts: that run's."""
-        if event.plan != first.plan:
+        if not is_run_of(event.plan, first.plan):
             yield Wrong(Invariant.I13, "its plan is not the one that its push had")
         if event.repository != first.repository:
             yield Wrong(Invariant.I13, f"its repository is not that of its push, {first.repository}")

@@ -81,6 +81,14 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class SecretBefore(_Model):
+    """The secret that a hook had before its secret was rotated; it signs, too, until that time (Unix ms)."""
+
+    version: int
+    key: str
+    until: Millis
+
+
 class HookPlan(_Model):
     """One hook as it was when the push came. `version` and `key` (a master key's id) name the secret it is signed with."""
 
@@ -89,6 +97,7 @@ class HookPlan(_Model):
     key: str
     name: str
     url: str
+    before: SecretBefore | None = None
 
 
 class Plan(_Model):

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from hookline.chain.pipeline import Pipeline
+from hookline.chain.events import HookPlan
+from hookline.chain.hook_secrets import signing
+from hookline.chain.pipeline import Hook, Pipeline
 from hookline.chain.state import Chain
 
 __all__ = ["KeyUse", "TokenUse", "key_uses", "token_use"]
@@ -35,12 +37,18 @@ class KeyUse(NamedTuple):
         return self.hooks + self.open_hooks
 
 
-def key_uses(keys: Sequence[str], pipelines: Iterable[Pipeline], chains: Iterable[Chain]) -> list[KeyUse]:
-    """Of each key that is there, in order, and then of each that is missing and would be needed."""
-    hooks = Counter(hook.key for pipeline in pipelines for hook in pipeline.hooks)
-    waiting = Counter(hook.key for chain in chains for hook in chain.plan.hooks[max(0, chain.current - 1) :])
+def key_uses(keys: Sequence[str], pipelines: Iterable[Pipeline], chains: Iterable[Chain], now: int) -> list[KeyUse]:
+    """Of each key that is there, in order, and then of each that is missing and would be needed. now: Unix ms."""
+    hooks = Counter(key for pipeline in pipelines for hook in pipeline.hooks for key in _keys_of(hook, now))
+    left = (hook for chain in chains for hook in chain.plan.hooks[max(0, chain.current - 1) :])
+    waiting = Counter(key for hook in left for key in _keys_of(hook, now))
     missing = sorted((hooks.keys() | waiting.keys()) - set(keys))
     return [KeyUse(key, key in keys, key == keys[0], hooks[key], waiting[key]) for key in (*keys, *missing)]
+
+
+def _keys_of(hook: Hook | HookPlan, now: int) -> set[str]:
+    """Also that of a secret that was rotated out and signs still."""
+    return {key for key, _ in signing(hook, now)}
 
 
 def token_use(chains: Iterable[Chain], now: int, since: int | None = None) -> TokenUse:

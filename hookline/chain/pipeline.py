@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from hookline.chain.events import HookPlan, Plan
+from hookline.chain.events import HookPlan, Plan, SecretBefore
 from hookline.chain.matching import matches_repository, matches_tag
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 
@@ -49,13 +49,14 @@ class LogId(_Setting):
 
 
 class Hook(_Setting):
-    """A receiver. `key` and `version` name its secret (`KeyRing.hook_secret`). `*_at`: Unix ms."""
+    """A receiver. `key` and `version` name its secret (`KeyRing.hook_secret`), `before` the one that was rotated out. `*_at`: Unix ms."""
 
     id: str
     version: int = 1
     key: str
     name: str
     url: str
+    before: SecretBefore | None = None
     created_at: int
     updated_at: int
 
@@ -103,7 +104,10 @@ class Pipeline(_Setting):
             callback_deadline_s=self.callback_deadline_s,
             timeout_s=self.timeout_s,
             retry_delays_s=self.retry_delays_s,
-            hooks=tuple(HookPlan(id=h.id, version=h.version, key=h.key, name=h.name, url=h.url) for h in self.hooks),
+            hooks=tuple(
+                HookPlan(id=h.id, version=h.version, key=h.key, name=h.name, url=h.url, before=h.before)
+                for h in self.hooks
+            ),
         )
 
 

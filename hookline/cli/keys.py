@@ -76,7 +76,7 @@ async def look(settings: Settings, now: int, since: int | None) -> Use:
     if found.log_id is None:
         raise TopicsUnfit("; ".join(fitness(found, cluster.connection.name)))
     chains = [chain for one in await read_open_chains(cluster, found.log_id) for chain in one.chains]
-    return Use(key_uses(ring.ids, found.pipelines, chains), token_use(chains, now, since))
+    return Use(key_uses(ring.ids, found.pipelines, chains, now), token_use(chains, now, since))
 
 
 def removal(key: KeyUse, tokens: TokenUse) -> str:
@@ -86,7 +86,7 @@ def removal(key: KeyUse, tokens: TokenUse) -> str:
     if key.signs:
         return "signs: put a new key first, then look again with --since"
     if key.rests:
-        return "keep: hooks are signed with it until they are made anew, and open chains end"
+        return "keep: hooks are signed with it until their secrets are rotated, and open chains end"
     if tokens.last_expires_at is not None:
         return f"keep until {show_time(tokens.last_expires_at)}, when the last callback URL is over"
     return "may be removed"

@@ -60,7 +60,8 @@ def list_kept(
 ) -> None:
     """What lies in quarantine, newest last: offset, time, source, size, and why it could not be read.
 
-    Bodies stay there for good; `retry` takes nothing away.
+    Bodies stay there as long as HOOKLINE_QUARANTINE_DAYS and _BYTES say; `retry`
+    takes nothing away.
 
     Examples:
         hookline quarantine list
@@ -123,7 +124,7 @@ def retry(
     """Deliver bodies to ingress again: after an upgrade or another setting it may read them.
 
     What was taken before is a duplicate and starts nothing. Nothing leaves the
-    quarantine, and what still cannot be read is kept there once more. Exit
+    quarantine, and what still cannot be read stays there. Exit
     code 1 if one was not taken.
 
     Examples:
@@ -150,7 +151,7 @@ def verdict_of(status: int, answer: Mapping[str, object]) -> tuple[bool, str]:
     for count, said in (("accepted", "taken"), ("duplicates", "taken before"), ("ignored", "read, and starts nothing")):
         if answer.get(count):
             return True, said
-    return False, "still cannot be read; kept once more"
+    return False, "still cannot be read"
 
 
 async def retry_all(console: Console, chosen: Iterable[Kept], listed: Mapping[str, Listed], base: str) -> bool:

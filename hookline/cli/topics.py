@@ -131,6 +131,8 @@ async def make_topics(settings: Settings, tell: Callable[[str], None] = lambda s
         partitions=settings.partitions,
         replication=settings.replication,
         retention_days=settings.retention_days,
+        quarantine_days=settings.quarantine_days,
+        quarantine_bytes=settings.quarantine_bytes,
         tell=tell,
     )
 

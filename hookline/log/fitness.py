@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hookline.chain.pipeline import Pipeline
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
-from hookline.log.retention import FOR_EVER
+from hookline.log.retention import FOR_EVER, Keep
 
 __all__ = [
     "BROKERS_TIMES",
@@ -64,8 +64,8 @@ def partitions_of(topic: Topic, partitions: int) -> int:
     return partitions if topic in CO_PARTITIONED else 1
 
 
-def config_of(topic: Topic, replication: int, keep_ms: str = FOR_EVER) -> dict[str, str]:
-    """The settings that a topic is made with. keep_ms: `retention.ms` of the four logs."""
+def config_of(topic: Topic, replication: int, keep: Keep = Keep()) -> dict[str, str]:  # noqa: B008 - immutable
+    """The settings that a topic is made with."""
     config = {
         TIMES: BROKERS_TIMES,
         LIMIT: str(MAX_RECORD_BYTES),
@@ -76,8 +76,7 @@ def config_of(topic: Topic, replication: int, keep_ms: str = FOR_EVER) -> dict[s
     if topic is Topic.SNAPSHOTS:
         # What its writer deletes leaves the disk by whole segments.
         config["segment.bytes"] = str(64 * 1024 * 1024)
-    config |= {"cleanup.policy": "delete", **KEEP_FOR_GOOD}
-    return config | {"retention.ms": keep_ms} if topic in LOGS else config
+    return config | {"cleanup.policy": "delete", **KEEP_FOR_GOOD} | keep.of(topic)
 
 
 def fitness(found: Topics, name: Callable[[Topic], str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long the four logs are kept: `HOOKLINE_RETENTION_DAYS`, and how long they must be.
+"""How long the four logs and quarantine are kept: `HOOKLINE_RETENTION_DAYS` and its sisters, and how long the logs must be.
 
 A running service needs nothing older than its last snapshot. What is older is needed where there is none: committed
 offsets expired, a console's database is built anew, an audit. So the logs must reach back to the beginning of any chain
@@ -7,15 +7,21 @@ that may be open, and a push must be known for as long as a repeat of it starts 
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S, JITTER, MAX_RETRY_AFTER_S
 from hookline.errors import ConfigError
+from hookline.log.records import LOGS, Topic
 
 __all__ = [
     "FOR_EVER",
     "LONGEST_WINDOW_S",
+    "QUARANTINE_BYTES",
+    "QUARANTINE_DAYS",
+    "Keep",
     "days_kept",
+    "keep_of",
     "longest_chain_s",
     "longest_step_s",
     "needed_days",
@@ -27,6 +33,34 @@ FOR_EVER = "-1"
 LONGEST_WINDOW_S = 24 * 3600
 """Of all sources: the same event id within this is a repeat (design section 3)."""
 DAY_S = 86_400
+QUARANTINE_DAYS = 30
+QUARANTINE_BYTES = 1024**3
+
+
+class Keep(NamedTuple):
+    """How long topics keep what they have: Kafka's `retention.ms` and `retention.bytes`, -1 for ever."""
+
+    logs_ms: str = FOR_EVER
+    quarantine_ms: str = str(QUARANTINE_DAYS * DAY_S * 1000)
+    quarantine_bytes: str = str(QUARANTINE_BYTES)
+
+    def of(self, topic: Topic) -> dict[str, str]:
+        """Settings of one of the four logs, or of `quarantine`; empty for the others, which end by their writer's hand or never."""
+        if topic in LOGS:
+            return {"retention.ms": self.logs_ms}
+        if topic is not Topic.QUARANTINE:
+            return {}
+        bounds = {"retention.ms": self.quarantine_ms, "retention.bytes": self.quarantine_bytes}
+        if set(bounds.values()) == {FOR_EVER}:
+            return bounds
+        # Kafka deletes whole segments: small ones, so that what is too old or too much goes soon.
+        return bounds | {"segment.bytes": str(64 * 1024 * 1024), "segment.ms": str(DAY_S * 1000)}
+
+
+def keep_of(retention_days: int, quarantine_days: int, quarantine_bytes: int, pipelines: Iterable[Pipeline]) -> Keep:
+    """Of the settings, 0 being for ever and without a bound. Raises ConfigError as `retention_ms`."""
+    days_ms = str(quarantine_days * DAY_S * 1000) if quarantine_days else FOR_EVER
+    return Keep(retention_ms(retention_days, pipelines), days_ms, str(quarantine_bytes or -1))
 
 
 def longest_step_s(

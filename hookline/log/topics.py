@@ -31,8 +31,8 @@ from hookline.log.kafka import KafkaCluster
 from hookline.log.kafka_admin import admin_of, configs_of, count_brokers, make_topics
 from hookline.log.kafka_metadata import ask_topics
 from hookline.log.patience import Patience
-from hookline.log.records import LOGS, Topic
-from hookline.log.retention import retention_ms
+from hookline.log.records import Topic
+from hookline.log.retention import QUARANTINE_BYTES, QUARANTINE_DAYS, Keep, keep_of
 
 __all__ = ["check_topics", "create_topics", "describe", "topic_states"]
 
@@ -52,6 +52,8 @@ async def create_topics(
     partitions: int = 12,
     replication: int | None = None,
     retention_days: int = 0,
+    quarantine_days: int = QUARANTINE_DAYS,
+    quarantine_bytes: int = QUARANTINE_BYTES,
     clock: Clock | None = None,
     tell: Callable[[str], None] = lambda said: None,
 ) -> list[str]:
@@ -62,14 +64,15 @@ async def create_topics(
     Kafka that does not answer at all is said at once.
     Which topics take less than a record may have is said, too, and for an operator to mend.
 
-    replication None: 3 on three or more brokers, else 1. retention_days: how long the four logs are kept, 0 for ever.
-    Of topics that are there only that is changed; where they have another partition count than `partitions`, the new
+    replication None: 3 on three or more brokers, else 1. retention_days: how long the four logs are kept, 0 for ever; quarantine_*: how
+    long and how much of quarantine, likewise.
+    Of topics that are there only these are changed; where they have another partition count than `partitions`, the new
     ones follow them.
     Raises TopicsUnfit where one that is there does not fit or the cluster is too small, ConfigError for a retention that
     is too short for the pipelines, LogUnavailable.
     """
     found = await describe(cluster)
-    keep_ms = retention_ms(retention_days, found.pipelines)
+    keep = keep_of(retention_days, quarantine_days, quarantine_bytes, found.pipelines)
     if wrong := misfits(found):
         raise TopicsUnfit("; ".join(wrong))
     replication = replication or (3 if found.brokers >= 3 else 1)
@@ -90,14 +93,14 @@ async def create_topics(
     if count != partitions:
         note(f"the topics have {count} partitions, for good; {partitions} as asked for is not done")
     if missing := _missing(found):
-        await patience.until(lambda: _make(cluster, missing, count, replication, keep_ms))
+        await patience.until(lambda: _make(cluster, missing, count, replication, keep))
         note(
             *(
                 f"made {cluster.connection.name(t)}: {partitions_of(t, count)} partitions, {replication} copies"
                 for t in missing
             )
         )
-    note(*await patience.until(lambda: _set(cluster, found, keep_ms)))
+    note(*await patience.until(lambda: _set(cluster, found, keep)))
     if found.log_id is None or found.made_with is None:
         wanted = LogId(log_id=found.log_id or uuid4(), partitions=count)
         written = await patience.until(lambda: write_log_id(cluster, wanted, clock))
@@ -138,37 +141,35 @@ def _missing(found: Topics) -> list[Topic]:
     return [topic for topic in Topic if topic not in found.states]
 
 
-async def _make(
-    cluster: KafkaCluster, missing: Sequence[Topic], partitions: int, replication: int, keep_ms: str
-) -> None:
+async def _make(cluster: KafkaCluster, missing: Sequence[Topic], partitions: int, replication: int, keep: Keep) -> None:
     name = cluster.connection.name
     new = [
-        NewTopic(name(t), partitions_of(t, partitions), replication, topic_configs=config_of(t, replication, keep_ms))
+        NewTopic(name(t), partitions_of(t, partitions), replication, topic_configs=config_of(t, replication, keep))
         for t in missing
     ]
     async with admin_of(cluster) as admin:
         await make_topics(admin, new)
 
 
-async def _set(cluster: KafkaCluster, found: Topics, keep_ms: str) -> list[str]:
-    """Give the logs that are there that `retention.ms`, and the brokers' time; what was done, one sentence each.
+async def _set(cluster: KafkaCluster, found: Topics, keep: Keep) -> list[str]:
+    """Give the logs and the quarantine that are there that retention, and the brokers' time; what was done, one sentence each.
 
     Raises TopicsUnfit, LogUnavailable.
     """
-    right = {"retention.ms": keep_ms, TIMES: BROKERS_TIMES}
-    other = [s for t, s in found.states.items() if t in LOGS and not right.items() <= s.config.items()]
+    wished = [(s, {**keep.of(t), TIMES: BROKERS_TIMES}) for t, s in found.states.items() if keep.of(t)]
+    other = [(s, right) for s, right in wished if not right.items() <= s.config.items()]
     if not other:
         return []
     # AlterConfigs puts what it is given in the place of all that the topic was given before.
-    wanted = [ConfigResource(ConfigResourceType.TOPIC, s.name, {**s.own, **right}) for s in other]
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, s.name, {**s.own, **right}) for s, right in other]
     async with admin_of(cluster) as admin:
         for answer in await admin.alter_configs(wanted):
             for code, why, _, name in answer.resources:
                 if code:
-                    raise TopicsUnfit(f"{name} could not be set to {right}: {why or for_code(code).__name__}")
+                    raise TopicsUnfit(f"{name} could not be set to what it needs: {why or for_code(code).__name__}")
     return [
         f"{s.name}: {key} was {s.config.get(key)}, is {value} now"
-        for s in other
+        for s, right in other
         for key, value in right.items()
         if s.config.get(key) != value
     ]

@@ -11,6 +11,7 @@ from prometheus_client import Counter, Histogram
 
 from hookline.errors import (
     AppendFailed,
+    Forbidden,
     Invalid,
     LogError,
     NotAuthorised,
@@ -45,7 +46,7 @@ def json_error(status: HTTPStatus, body: object, retry_after_s: int | None = Non
 
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Our errors as HTTP: Invalid 400, TooMany 429, Unavailable and the log's 503 with Retry-After (or 413, see `log_answer`);
+    """Our errors as HTTP: Invalid 400, Forbidden 403, TooMany 429, Unavailable and the log's 503 with Retry-After (or 413, see `log_answer`);
     anything else 500 without its text."""
     try:
         return await handler(request)
@@ -59,6 +60,8 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return answer
     except Invalid as error:
         return json_error(HTTPStatus.BAD_REQUEST, error.errors)
+    except Forbidden as error:
+        return json_error(HTTPStatus.FORBIDDEN, {"detail": str(error)})
     except TooMany as error:
         return json_error(HTTPStatus.TOO_MANY_REQUESTS, {"detail": str(error)}, error.retry_after_s)
     except Unavailable as error:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from uuid import UUID, uuid5
 
-from hookline.chain.events import CancelRequested, RedeliveryRequested
+from hookline.chain.events import CancelRequested, Plan, RedeliveryRequested
 from hookline.chain.ids import ChainId, push_of
 from hookline.chain.kept_text import is_whole
 from hookline.clock import Clock
@@ -24,13 +24,21 @@ class Commands:
     """`find` is how everyone looks a chain up: one that started a moment ago is waited for."""
 
     def __init__(
-        self, history: History, progress: Progress, writer: Appender, clock: Clock, new_id: Callable[[], str]
+        self,
+        history: History,
+        progress: Progress,
+        writer: Appender,
+        clock: Clock,
+        new_id: Callable[[], str],
+        secrets_of_today: Callable[[Plan], Plan],
     ) -> None:
+        """secrets_of_today: a plan with the secrets that its hooks have now (`Pipelines.secrets_of_today`)."""
         self._history = history
         self._progress = progress
         self._writer = writer
         self._clock = clock
         self._new_id = new_id
+        self._secrets_of_today = secrets_of_today
         self._turn = asyncio.Lock()
 
     async def find(self, chain_id: str) -> ChainRow | None:
@@ -64,6 +72,8 @@ class Commands:
     async def run(self, chain: ChainRow, from_step: int, by: str, key: str | None) -> str:
         """The id of a new run of the chain's plan from that step; for a `key` that was used before, of that run.
 
+        It is signed with the secrets of today: those of its push may be over.
+
         The key becomes `ce_id` of the RedeliveryRequested. What an earlier request with it did is judged when `commands`
         was read to its end, so a repeat after a crash or an answer that was lost starts nothing either.
         Raises Invalid, Unavailable, LogUnavailable, AppendFailed.
@@ -87,7 +97,7 @@ class Commands:
                 by=by,
                 requested_at=now,
                 from_step=from_step,
-                plan=plan_of.plan,
+                plan=self._secrets_of_today(plan_of.plan),
                 payload=payload,
             )
             event_id = self._new_id() if key is None else _request_id(chain, key)

@@ -2,16 +2,27 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
+from hookline.chain.hook_secrets import DEFAULT_GRACE_S, MAX_GRACE_S
 from hookline.chain.matching import MAX_TAG, is_glob, range_fault
 from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 from hookline.errors import Invalid
 
-__all__ = ["HookForm", "PipelineForm", "form_of", "parse_form", "parse_pattern", "parse_repository", "slug_of"]
+__all__ = [
+    "HookForm",
+    "PipelineForm",
+    "RotationForm",
+    "form_of",
+    "parse_form",
+    "parse_pattern",
+    "parse_repository",
+    "parse_rotation",
+    "slug_of",
+]
 
 MAX_DEADLINE_S = 30 * 86_400
 MAX_REPOSITORY = 255
@@ -64,6 +75,9 @@ class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
+F = TypeVar("F", bound=_Form)
+
+
 class HookForm(_Form):
     """One of `webhooks`. `id`: an existing hook of this pipeline; `name` defaults to its position."""
 
@@ -89,10 +103,27 @@ class PipelineForm(_Form):
     webhooks: list[HookForm] = Field(min_length=1, max_length=20)
 
 
+class RotationForm(_Form):
+    """How a hook's secret is rotated. `grace`: seconds for which the one before signs, too, 0 for a secret that leaked;
+    `again`: also while an earlier one still does, which then ends."""
+
+    grace: int = Field(default=DEFAULT_GRACE_S, ge=0, le=MAX_GRACE_S)
+    again: bool = False
+
+
 def parse_form(body: Mapping[str, object]) -> PipelineForm:
     """Raises Invalid, with a field's name and what is wrong with it."""
+    return _parsed(PipelineForm, body)
+
+
+def parse_rotation(body: Mapping[str, object]) -> RotationForm:
+    """Raises as `parse_form`."""
+    return _parsed(RotationForm, body)
+
+
+def _parsed(form: type[F], body: Mapping[str, object]) -> F:
     try:
-        return PipelineForm.model_validate(body)
+        return form.model_validate(body)
     except ValidationError as error:
         errors: dict[str, list[str]] = {}
         for said in error.errors(include_url=False, include_input=False):

@@ -2,7 +2,16 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = ["BATCH_SECONDS", "LAG_RECORDS", "LAG_SECONDS", "LOGIN_FAILURES", "RECORDS", "SET_ASIDE", "STOPPED"]
+__all__ = [
+    "BATCH_SECONDS",
+    "LAG_RECORDS",
+    "LAG_SECONDS",
+    "LOGINS_WAITING",
+    "LOGIN_FAILURES",
+    "RECORDS",
+    "SET_ASIDE",
+    "STOPPED",
+]
 
 RECORDS = Counter("hookline_projection_records", "Records read into the database")
 LAG_RECORDS = Gauge("hookline_projection_lag_records", "Records in the logs that are not in the database yet")
@@ -18,4 +27,5 @@ BATCH_SECONDS = Histogram(
     "Time to fold and write one batch",
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+LOGINS_WAITING = Gauge("hookline_console_logins_waiting", "Logins that wait for their turn")
 LOGIN_FAILURES = Counter("hookline_console_login_failures", "Logins refused", ["reason"])

@@ -8,6 +8,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import structlog
+
+from hookline.chain.events import Plan
+from hookline.chain.hook_secrets import rotated, signing, with_secrets_of
 from hookline.chain.pipeline import Dedupe, Hook, Pipeline
 from hookline.clock import Clock
 from hookline.errors import Invalid, Unavailable
@@ -17,12 +21,19 @@ from hookline.log.table import PipelineTable
 from hookline.settings import IPNetwork
 from hookline.web.hook_rules import HookRules
 from hookline.web.hook_url import HookUrlError, parse_hook_url
-from services.console.forms import HookForm, PipelineForm, slug_of
+from services.console.forms import HookForm, PipelineForm, RotationForm, slug_of
 from services.console.hook_urls import Resolve, accepted, warning_of
+from services.console.plan_sizes import plans_fault
 
 __all__ = ["Appender", "Pipelines"]
 
+log = structlog.get_logger()
+
 CATCH_UP_S = 5.0
+_STILL_TWO = (
+    "The secret before this one still signs, too: a rotation now would end it. Wait, or send true here"
+    " (one that was sent twice needs no second)."
+)
 
 
 class Appender(Protocol):
@@ -114,6 +125,35 @@ class Pipelines:
                 return None
             return await self._save(before, self._made(before, before.repository, form_over(before)))
 
+    async def rotate(self, hook_id: str, form: RotationForm, by: str) -> Hook | None:
+        """The hook with a new secret, by which pushes after this are signed; None if there is none. Raises as `create`.
+
+        Sent twice, the second one is refused: else it would end the secret that its receiver still has.
+        """
+        async with self._turn:
+            await self._table.caught_up(CATCH_UP_S)
+            if (pipeline := self.of_hook(hook_id)) is None:
+                return None
+            now = self._clock.now_ms()
+            before = next(hook for hook in pipeline.hooks if hook.id == hook_id)
+            if len(signing(before, now)) > 1 and not form.again:
+                raise Invalid({"again": [_STILL_TWO]})
+            made = rotated(before, self._signing_key, now, form.grace)
+            hooks = tuple(made if hook.id == hook_id else hook for hook in pipeline.hooks)
+            changed = pipeline.model_copy(update={"hooks": hooks, "updated_at": now})
+            await self._append(changed, pipeline.pipeline_id)
+            log.info("a hook's secret was rotated", hook=hook_id, version=made.version, grace_s=form.grace, by=by)
+            return made
+
+    def secrets_of_today(self, plan: Plan) -> Plan:
+        """The plan with the secrets that its pipeline's hooks have now."""
+        pipeline = self.get(plan.pipeline_id)
+        return plan if pipeline is None else with_secrets_of(plan, pipeline.hooks)
+
+    def of_hook(self, hook_id: str) -> Pipeline | None:
+        """The one that has that hook."""
+        return next((p for p in self._table.pipelines.values() if any(h.id == hook_id for h in p.hooks)), None)
+
     async def deactivate(self, pipeline_id: str) -> None:
         """Let no push after this start it. Raises as `delete`."""
         async with self._turn:
@@ -163,10 +203,14 @@ class Pipelines:
             "updated_at": now,
         }
         if before is not None:
-            return before.model_copy(update=said)  # what the form does not know stays
-        return Pipeline.model_validate(
-            {**said, "pipeline_id": self._new_id(), "repository": repository, "created_at": now}
-        )
+            made = before.model_copy(update=said)  # what the form does not know stays
+        else:
+            own = {"pipeline_id": self._new_id(), "repository": repository, "created_at": now}
+            made = Pipeline.model_validate({**said, **own})
+        everywhere = (other for other in self._table.pipelines.values() if other != before)
+        if (fault := plans_fault(everywhere, before, made)) is not None:
+            raise Invalid({"webhooks": [fault]})
+        return made
 
     def _hooks(self, before: Sequence[Hook], forms: Sequence[HookForm], now: int) -> tuple[Hook, ...]:
         """A hook keeps its id, and so its secret, if the form names the id or, without one, has its URL. Raises Invalid."""

@@ -20,13 +20,14 @@ from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
 from services.console.hook_secrets import HookSecrets
 from services.console.hook_urls import Resolve, resolve_name
+from services.console.login_limit import LoginLimit
 from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
 from services.console.session_store import open_session_store
-from services.console.sessions import LoginLimit, Sessions
+from services.console.sessions import Sessions
 
 __all__ = ["Console"]
 
@@ -81,7 +82,7 @@ class Console:
             HookSecrets(pipelines, keys),
             pipelines,
             history,
-            Commands(history, self._projector.progress, self._writer, clock, new_id),
+            Commands(history, self._projector.progress, self._writer, clock, new_id, pipelines.secrets_of_today),
         )
         self.app: web.Application = build_app(parts, settings)
         add_pages(self.app, parts, clock, new_id)

@@ -1,15 +1,12 @@
-"""Who may use the console: the administrator's password, sessions and how they end, and how often someone may guess.
+"""Who may use the console: the administrator's password, sessions and how they end.
 
 A session's token is a JWT (HS256) signed with a key from the master keys: one that is not ours costs no look into the
 database. It is good on every replica and over restarts, for as long as its row stands (`services.console.session_store`).
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple, TypeVar
 
 import jwt
@@ -18,11 +15,10 @@ from hookline.chain.keys import KeyRing
 from hookline.clock import Clock
 from hookline.settings import Settings
 from services.console.administrator import Administrator
-from services.console.metrics import LOGIN_FAILURES
 from services.console.session_store import Session, SessionStore
 from services.console.trail import trail
 
-__all__ = ["FRESH_S", "SESSION_S", "Begun", "LoginLimit", "Sessions", "SignedIn", "sign_in"]
+__all__ = ["FRESH_S", "SESSION_S", "Begun", "Sessions"]
 
 Answer = TypeVar("Answer")
 
@@ -36,12 +32,6 @@ MOST = 10_000
 """Sessions that may stand; the one that was last used longest ago ends first."""
 THREADS = 4
 ALGORITHM = "HS256"
-GUESSES = 10
-"""Wrong passwords that an address has before it must wait."""
-GUESS_EVERY_S = 30.0
-"""Then it has one more after so many seconds."""
-ADDRESSES = 10_000
-"""Addresses remembered; the one that failed longest ago is forgotten first."""
 
 
 class Begun(NamedTuple):
@@ -155,68 +145,3 @@ class Sessions:
 def _say_ended(why: str, ended: Iterable[Session]) -> None:
     for session in ended:
         trail("session_ended", "session ended", by=session.user, address=session.address, session=session.id, why=why)
-
-
-@dataclass
-class _Guesses:
-    left: float
-    at: float
-
-
-class LoginLimit:
-    """A bucket of wrong passwords for each client address (each /64 of IPv6)."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._guesses: OrderedDict[str, _Guesses] = OrderedDict()
-
-    def wait_s(self, address: str) -> int:
-        """Seconds until that address may try again; 0: now."""
-        left = self._now(_network(address)).left
-        return 0 if left >= 1 else max(1, round((1 - left) * GUESS_EVERY_S))
-
-    def failed(self, address: str) -> None:
-        """Count a wrong password."""
-        network = _network(address)
-        guesses = self._now(network)
-        guesses.left = max(0.0, guesses.left - 1)
-        self._guesses[network] = guesses
-        self._guesses.move_to_end(network)
-        if len(self._guesses) > ADDRESSES:
-            self._guesses.popitem(last=False)
-
-    def _now(self, network: str) -> _Guesses:
-        now = self._clock.monotonic()
-        known = self._guesses.get(network)
-        if known is None:
-            return _Guesses(GUESSES, now)
-        return _Guesses(min(float(GUESSES), known.left + (now - known.at) / GUESS_EVERY_S), now)
-
-
-def _network(address: str) -> str:
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return address
-    return str(int(ip) >> 64) if isinstance(ip, IPv6Address) else str(ip)
-
-
-class SignedIn(NamedTuple):
-    """What came of a try. `begun` null: refused; then `wait_s` is 0 for a wrong name or password, else the seconds to wait."""
-
-    begun: Begun | None
-    wait_s: int = 0
-
-
-async def sign_in(
-    sessions: Sessions, limit: LoginLimit, address: str, entry: str, username: str, password: str
-) -> SignedIn:
-    """A try from that address, counted. entry: `pages` or `API`. Raises Unavailable."""
-    if wait_s := limit.wait_s(address):
-        LOGIN_FAILURES.labels("limited").inc()
-        return SignedIn(None, wait_s)
-    if not sessions.administrator.is_right(username, password):
-        limit.failed(address)
-        LOGIN_FAILURES.labels("wrong").inc()
-        return SignedIn(None)
-    return SignedIn(await sessions.begin(address, entry))

@@ -41,6 +41,7 @@ class Act(NamedTuple):
 LOGIN = Act("login", "login")
 LOGOUT = Act("logout", "logout")
 SECRET = Act("secret_shown", "showing a hook's secret")
+ROTATED = Act("secret_rotated", "rotating a hook's secret")
 MADE = Act("pipeline_made", "making a pipeline")
 CHANGED = Act("pipeline_changed", "changing a pipeline")
 DELETED = Act("pipeline_deleted", "deleting a pipeline")
@@ -58,6 +59,8 @@ ROUTES: Mapping[tuple[str, str], Act] = {
     ("POST", "/sessions/end-others"): Act("other_sessions_ended", "ending all other sessions"),
     ("GET", "/api/hooks/{hook_id}/secret"): SECRET,
     ("GET", "/hooks/{hook_id}/secret"): SECRET,
+    ("POST", "/api/hooks/{hook_id}/rotate"): ROTATED,
+    ("POST", "/hooks/{hook_id}/rotate"): ROTATED,
     ("POST", HUB): MADE,
     ("POST", "/api/pipelines"): MADE,
     ("PATCH", HUB + "/{slug}"): CHANGED,

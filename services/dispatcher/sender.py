@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 
 from hookline import __version__
 from hookline.chain.events import AttemptError, HookPlan
+from hookline.chain.hook_secrets import signing
 from hookline.chain.keys import KeyRing
 from hookline.chain.retries import is_delivered
 from hookline.clock import Clock
@@ -158,9 +159,10 @@ class Sender:
 
     def _request(self, post: HookPost, url: HookUrl) -> bytes:
         """Head and body, in one piece. Raises KeyMissing."""
-        now = datetime.fromtimestamp(self._clock.now_ms() // 1000, UTC)
-        webhook: Webhook = self._webhook(post.hook.key, post.hook.id, post.hook.version)
-        signature = webhook.sign(post.webhook_id, now, post.body.decode())
+        now_ms = self._clock.now_ms()
+        now, body = datetime.fromtimestamp(now_ms // 1000, UTC), post.body.decode()
+        webhooks = [self._webhook(key, post.hook.id, version) for key, version in signing(post.hook, now_ms)]
+        signature = " ".join(webhook.sign(post.webhook_id, now, body) for webhook in webhooks)
         head = (
             f"POST {url.target} HTTP/1.1\r\nHost: {url.authority}\r\n{_CONSTANT_HEADERS}"
             f"Content-Length: {len(post.body)}\r\nwebhook-id: {post.webhook_id}\r\n"

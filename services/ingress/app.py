@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from hookline.clock import Clock
-from hookline.errors import RecordTooLarge, Unavailable, Unreadable
+from hookline.errors import Forbidden, RecordTooLarge, Unavailable, Unreadable
 from hookline.settings import Settings
 from hookline.web.body import COMPRESSED_BODIES, inflate, read_body
 from hookline.web.door import FOREIGN_HEADERS
@@ -117,6 +117,10 @@ class _Handler:
             metrics.REFUSED.labels(door.source.name, "too_large").inc()
             log.warning("refused a body over the limit", source=door.source.name, limit=MAX_BODY)
             raise
+        except Forbidden:
+            metrics.REFUSED.labels(door.source.name, "repository").inc()
+            log.warning("refused a push to a repository that its credential does not name", source=door.source.name)
+            raise
         except RecordTooLarge:
             metrics.REFUSED.labels(door.source.name, "too_large").inc()
             raise
@@ -158,7 +162,8 @@ class _Handler:
             kept = frozenset({ENCODING.lower()})
             return _accepted(await intake.quarantine(Receipt(source, sent, received_at), str(error), keep=kept))
         self._allowance.charge(source.name, credential, max(0, len(plain) - len(body)))
-        return _accepted(await intake.take(Receipt(source, replace(sent, body=plain), received_at)))
+        receipt = Receipt(source, replace(sent, body=plain), received_at)
+        return _accepted(await intake.take(receipt, door.credentials.scope_of(credential)))
 
     async def _prove(self, door: Door, request: web.Request) -> _Proven | None:
         """Nothing of the body is read before the credential is good, where the head has it; None where it is not.

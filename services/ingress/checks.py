@@ -23,7 +23,7 @@ class Check(ABC):
 
     name: str
     takes_tokens: ClassVar[bool] = False
-    """Do HOOKLINE_INGRESS_TOKENS serve it?"""
+    """Does a token do, shown as it is?"""
     of_body: ClassVar[bool] = False
     """Must the body be there? All others are judged before one byte of it is read."""
 

@@ -3,13 +3,14 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeAlias
 
 from services.ingress.delivery import Delivery
 from services.ingress.issuers import Issuer
+from services.ingress.scope import EVERYTHING, Scope
 
 __all__ = ["TOKEN_KEY", "CredentialId", "Credentials", "good_one", "id_of", "presented"]
 
@@ -17,21 +18,30 @@ TOKEN_KEY = "token"
 """The query key; what stands under it goes nowhere but here."""
 
 
+CredentialId: TypeAlias = bytes
+"""Which credential it was: its digest, so that nothing holds the credential itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Of one source, newest first; two or more allow rotation.
 
-    `tokens`: of HOOKLINE_INGRESS_TOKENS, good for every source that can carry one; `secrets` and `issuers` (of JWTs):
-    the source's own, of HOOKLINE_INGRESS_SECRETS_FILE.
+    `tokens`: what is shown as it is, never signed with: those that name the source, and, where it has nothing of its own,
+    those that name none; `secrets` and `issuers` (of JWTs): what stands under its name in HOOKLINE_INGRESS_SECRETS_FILE.
+    `scopes`: of those that name repositories.
     """
 
     tokens: tuple[bytes, ...] = field(default=(), repr=False)
     secrets: tuple[bytes, ...] = field(default=(), repr=False)
     issuers: tuple[Issuer, ...] = ()
+    scopes: Mapping[CredentialId, Scope] = field(default_factory=dict)
 
+    def scope_of(self, credential: CredentialId) -> Scope:
+        return self.scopes.get(credential, EVERYTHING)
 
-CredentialId: TypeAlias = bytes
-"""Which credential it was: its digest, so that nothing holds the credential itself."""
+    def widest(self, known: Iterable[bytes]) -> bytes | None:
+        """The first of these that is good for every repository, else the first; None of none."""
+        return min(known, key=lambda secret: self.scope_of(id_of(secret)) != EVERYTHING, default=None)
 
 
 def good_one(candidates: Iterable[bytes], known: Iterable[bytes]) -> CredentialId | None:

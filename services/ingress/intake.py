@@ -11,7 +11,7 @@ import structlog
 
 from hookline.chain.ids import partition_of
 from hookline.chain.pipeline import Pipeline, matching
-from hookline.errors import NotAuthorised, RecordRefused, Unavailable
+from hookline.errors import Forbidden, NotAuthorised, RecordRefused, RecordTooLarge, Unavailable
 from hookline.log.codec import encode, encode_quarantined
 from hookline.log.records import MAX_RECORD_BYTES, Draft
 from hookline.log.table import PipelineTable
@@ -19,8 +19,10 @@ from services.ingress import metrics
 from services.ingress.contents import Contents, Unread, contents_of
 from services.ingress.delivery import IgnoredReason, Part, Push
 from services.ingress.digests import DigestTail, Tag, goes_by_digest, tag_of
+from services.ingress.kept_once import BodyKey, KeptOnce
 from services.ingress.records import Receipt, push_received, quarantined
 from services.ingress.repeats import Remembered
+from services.ingress.scope import Scope
 
 __all__ = ["Appender", "Intake", "Tally"]
 
@@ -32,6 +34,8 @@ ANSWER_S = 4.5
 """Seconds for all that waits for Kafka: an answer within 5 s, whatever is away."""
 MAX_RECORD = MAX_RECORD_BYTES - 64 * 1024
 """Bytes of a record's value: the rest is for its key and headers."""
+MAX_SAID = 255
+"""Characters of a repository that an answer repeats."""
 AT_ONCE = 100
 """Records of one delivery under way at once."""
 
@@ -60,6 +64,10 @@ class _Record(NamedTuple):
     push_id: str | None = None
     window_s: int = 0
     raw: bytes = b""
+    key: BodyKey | None = None
+    """Of a quarantined one."""
+    too_large: bool = False
+    """Is it a push that starts nothing because its record would be too large?"""
 
 
 class Intake:
@@ -80,13 +88,19 @@ class Intake:
         self._partitions = partitions
         self._answer_s = answer_s
         self._remembered = Remembered()
+        self._kept = KeptOnce()
 
-    async def take(self, receipt: Receipt) -> Tally:
-        """Take in all of a delivery. Raises Unavailable or LogError: then not all of it may be in the log.
+    async def take(self, receipt: Receipt, scope: Scope) -> Tally:
+        """Take in all of a delivery; `scope`: of the credential that it came with.
 
-        RecordRefused: Kafka takes some of it nowhere, neither as a push nor in quarantine.
+        Raises Forbidden where a push of it is outside of the scope: then nothing of it is taken. Raises Unavailable or
+        LogError: then not all of it may be in the log. RecordRefused: Kafka takes some of it nowhere, neither as a push nor
+        in quarantine.
         """
         contents = contents_of(receipt.source, receipt.delivery)
+        for _, push in contents.pushes:
+            if not scope.has(push.repository):
+                raise Forbidden(f"the credential is good, but not for the repository {push.repository[:MAX_SAID]}")
         accepted, duplicates = await self._in_time(self._append_all(receipt, contents))
         for reason in contents.ignored:
             metrics.IGNORED.labels(receipt.source.name, reason).inc()
@@ -173,7 +187,8 @@ class Intake:
         )
         draft = encode(event, partition_of(event.push_id, self._partitions), now_ms=receipt.received_at)
         if len(draft.value or b"") > MAX_RECORD:
-            return _quarantine(receipt, Unread(part.raw, "too large for one record, with its payload and plans"))
+            unread = Unread(part.raw, "too large for one record, with its payload and plans")
+            return _quarantine(receipt, unread)._replace(too_large=True)
         return _Record(draft, event.push_id, event.dedupe_window_s, part.raw)
 
     async def _append(self, receipt: Receipt, records: Iterator[_Record]) -> tuple[int, int]:
@@ -188,24 +203,34 @@ class Intake:
 
     async def _append_one(self, receipt: Receipt, record: _Record) -> tuple[str | None, int]:
         """Append a push, or what was delivered of it to quarantine where Kafka refuses the push for what it is."""
+        if record.key is not None:
+            return await self._keep(receipt, record, record.key)
         try:
             await self._appender.append(record.draft)
         except NotAuthorised:
             raise  # an operator mends it: then it is taken
         except RecordRefused as refused:
-            if record.push_id is None:
-                raise
             log.error("a push goes to quarantine: Kafka refuses its record", source=receipt.source.name)
             unread = Unread(record.raw, f"Kafka refused the record of this push: {refused}")
-            await self._appender.append(_quarantine(receipt, unread).draft)
-            return None, 0
+            if isinstance(refused, RecordTooLarge):
+                metrics.TOO_LARGE.labels(receipt.source.name).inc()
+            return await self._append_one(receipt, _quarantine(receipt, unread))
         return record.push_id, record.window_s
+
+    async def _keep(self, receipt: Receipt, record: _Record, key: BodyKey) -> tuple[None, int]:
+        """Append to quarantine what is not there since lately."""
+        name, draft = receipt.source.name, record.draft
+        is_new = await self._kept.keep(key, receipt.received_at, lambda: self._appender.append(draft))
+        (metrics.QUARANTINED if is_new else metrics.QUARANTINE_REPEATS).labels(name).inc()
+        if record.too_large:
+            log.error("a push starts nothing: it is too large for one record", source=name)
+            metrics.TOO_LARGE.labels(name).inc()
+        return None, 0
 
     def _count(self, receipt: Receipt, appended: Sequence[tuple[str | None, int]]) -> tuple[int, int]:
         name, counts = receipt.source.name, [0, 0]
         for push_id, window_s in appended:
             if push_id is None:
-                metrics.QUARANTINED.labels(name).inc()
                 continue
             repeat = self._remembered.repeats(push_id, window_s, receipt.received_at)
             (metrics.DUPLICATES if repeat else metrics.ACCEPTED).labels(name).inc()
@@ -215,7 +240,8 @@ class Intake:
 
 def _quarantine(receipt: Receipt, unread: Unread, *, keep: frozenset[str] = frozenset()) -> _Record:
     event = quarantined(receipt, unread, keep=keep)
-    return _Record(encode_quarantined(event, unread.raw, now_ms=receipt.received_at))
+    draft = encode_quarantined(event, unread.raw, now_ms=receipt.received_at)
+    return _Record(draft, key=BodyKey.of(event, draft.key or b""))
 
 
 async def _all(appends: Sequence[Coroutine[None, None, T]]) -> list[T]:

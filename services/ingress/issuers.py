@@ -121,8 +121,8 @@ class Issuer:
 
     @property
     def name(self) -> str:
-        """As it stands in its tokens."""
-        return self._issuer
+        """What tells it from every other: who signs, for whom, and for which account."""
+        return "\n".join((self._issuer, self._audience, self._email or ""))
 
     def _issuers(self) -> list[str]:
         """Google's tokens may leave out the scheme, as its documentation says."""

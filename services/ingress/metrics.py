@@ -2,15 +2,35 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = ["ACCEPTED", "APPEND_SECONDS", "DUPLICATES", "IGNORED", "QUARANTINED", "REFUSED", "UNPROVEN_BYTES"]
+__all__ = [
+    "ACCEPTED",
+    "APPEND_SECONDS",
+    "DUPLICATES",
+    "IGNORED",
+    "QUARANTINED",
+    "QUARANTINE_REPEATS",
+    "REFUSED",
+    "TOO_LARGE",
+    "UNPROVEN_BYTES",
+]
 
 ACCEPTED = Counter("hookline_ingress_pushes_accepted", "Pushes appended for the first time", ["source"])
 DUPLICATES = Counter("hookline_ingress_pushes_duplicate", "Pushes appended again within their window", ["source"])
 IGNORED = Counter("hookline_ingress_events_ignored", "Events that start nothing", ["source", "reason"])
 QUARANTINED = Counter("hookline_ingress_quarantined", "Bodies or events that could not be read", ["source"])
+QUARANTINE_REPEATS = Counter(
+    "hookline_ingress_quarantine_repeats",
+    "Bodies that could not be read, and lie in quarantine since lately",
+    ["source"],
+)
+TOO_LARGE = Counter(
+    "hookline_ingress_pushes_too_large",
+    "Pushes that start nothing: too large for one record, with their plans",
+    ["source"],
+)
 REFUSED = Counter(
     "hookline_ingress_refused",
-    "Deliveries refused: credential, not_configured, too_large, in_flight, rate, bytes",
+    "Deliveries refused: credential, not_configured, repository, too_large, in_flight, rate, bytes",
     ["source", "reason"],
 )
 UNPROVEN_BYTES = Gauge(

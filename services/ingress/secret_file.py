@@ -1,28 +1,37 @@
-"""HOOKLINE_INGRESS_SECRETS_FILE: each source's own credentials, newest first.
+"""HOOKLINE_INGRESS_SECRETS_FILE: each source's own credentials, newest first, and tokens that name what they are good for.
 
-    github = ["newest", "older"]
+    github = ["newest", {secret = "older", repositories = ["acme/*"]}]
     gar = [{audience = "https://hooks.example.com/events/gar", email = "push@project.iam.gserviceaccount.com"}]
 
-A text is a secret: what the producer shows, or signs with. A table is an issuer of JWTs: `audience`, and beside it `email`
-(of the account), `issuer` and `jwks` (URL or file of its keys), by default Google's.
+    [[tokens]]
+    token = "at least 16 characters"
+    sources = ["harbor", "zot"]
+    repositories = ["acme/*"]
+
+Under a source, a text is a secret: what the producer shows, or signs with; a table with `secret` is one, too. A table with
+`audience` is an issuer of JWTs, and has beside it `email` (of the account), `issuer` and `jwks` (URL or file of its keys), by
+default Google's. `repositories` (names and globs) limits what is pushed with it.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hookline.clock import Clock
 from hookline.errors import ConfigError
 from hookline.secret_bounds import token_faults
 from hookline.settings import Settings
-from services.ingress.credentials import Credentials
+from services.ingress.credentials import CredentialId, Credentials, id_of
 from services.ingress.issuers import GOOGLE, GOOGLE_KEYS, Issuer, key_source
+from services.ingress.named_tokens import TOKENS, NamedToken, named_tokens
+from services.ingress.scope import EVERYTHING, REPOSITORIES, Scope, scope_of
 from services.ingress.source import Source
 
 __all__ = ["read_credentials", "version_of"]
 
 SETTING = "HOOKLINE_INGRESS_SECRETS_FILE"
-ISSUER_KEYS = frozenset({"audience", "email", "issuer", "jwks"})
+SECRET_KEYS = frozenset({"secret", REPOSITORIES})
+ISSUER_KEYS = frozenset({"audience", "email", "issuer", "jwks", REPOSITORIES})
 
 
 def read_credentials(settings: Settings, sources: Mapping[str, Source], clock: Clock) -> dict[str, Credentials]:
@@ -30,11 +39,20 @@ def read_credentials(settings: Settings, sources: Mapping[str, Source], clock: C
     given = tuple(token.get_secret_value() for token in settings.ingress_tokens)
     for fault in token_faults(given):
         raise ConfigError(fault)
-    tokens = tuple(token.encode() for token in given)
     own = _read(settings.ingress_secrets_file)
+    try:
+        named = named_tokens(own.pop(TOKENS, []), sources, given)
+    except ValueError as error:
+        raise ConfigError(f"{SETTING}: {error}") from None
     if unknown := own.keys() - sources.keys():
         raise ConfigError(f"{SETTING}: {', '.join(sorted(unknown))}: no such source; there are: {', '.join(sources)}")
-    return {name: _credentials(source, tokens, own.get(name, []), clock) for name, source in sources.items()}
+    shared = [NamedToken(token.encode()) for token in given] + [token for token in named if not token.sources]
+    found: dict[str, Credentials] = {}
+    for name, source in sources.items():
+        its_own = [token for token in named if name in token.sources]
+        entries = own.get(name, [])
+        found[name] = _credentials(source, its_own if its_own or entries else shared, entries, clock)
+    return found
 
 
 def version_of(path: str) -> object:
@@ -59,27 +77,67 @@ def _read(path: str) -> dict[str, object]:
         raise ConfigError(f"{SETTING}: {path} is not TOML: {error}") from None
 
 
-def _credentials(source: Source, tokens: tuple[bytes, ...], own: object, clock: Clock) -> Credentials:
+def _credentials(source: Source, tokens: Sequence[NamedToken], own: object, clock: Clock) -> Credentials:
+    """`tokens`: those that are good for the source; `own`: what the file has under its name."""
     if not isinstance(own, list):
         raise _wrong(source, 'must be a list, newest first, such as ["new secret", "old secret"]')
-    secrets, issuers = [], []
+    secrets, issuers, scopes = [], [], _Scopes()
+    for token in tokens:
+        scopes.add(id_of(token.token), token.scope)
     for one in own:
-        if isinstance(one, str) and one:
-            secrets.append(one.encode())
-        elif isinstance(one, dict):
-            issuers.append(_issuer(source, one, clock))
+        if isinstance(one, dict) and "secret" not in one:
+            issuer = _issuer(source, one, clock)
+            issuers.append(issuer)
+            scopes.add(id_of(issuer.name.encode()), _scope(source, one))
         else:
-            raise _wrong(source, "each of the list must be a text that is not empty, or a table with an audience")
+            secret, scope = _secret(source, one)
+            secrets.append(secret)
+            scopes.add(id_of(secret), scope)
     if issuers and not source.takes_issuers:
         raise _wrong(source, "sends no JWTs; its credentials are texts")
-    return Credentials(tokens, tuple(secrets), tuple(issuers))
+    return Credentials(tuple(token.token for token in tokens), tuple(secrets), tuple(issuers), scopes.limited())
+
+
+class _Scopes:
+    """Of each credential; one that is listed twice is good for what either entry says."""
+
+    def __init__(self) -> None:
+        self._known: dict[CredentialId, Scope] = {}
+
+    def add(self, credential: CredentialId, scope: Scope) -> None:
+        before = self._known.get(credential)
+        self._known[credential] = scope if before is None else before | scope
+
+    def limited(self) -> dict[CredentialId, Scope]:
+        """Those that are not good for everything."""
+        return {credential: scope for credential, scope in self._known.items() if scope != EVERYTHING}
+
+
+def _secret(source: Source, entry: object) -> tuple[bytes, Scope]:
+    table = entry if isinstance(entry, dict) else {"secret": entry}
+    secret = table["secret"]
+    if not isinstance(secret, str) or not secret:
+        raise _wrong(
+            source, "each of the list must be a text that is not empty, or a table with a secret or an audience"
+        )
+    if unknown := table.keys() - SECRET_KEYS:
+        raise _wrong(source, f"a secret has no {', '.join(sorted(unknown))}; it may have {REPOSITORIES}")
+    return secret.encode(), _scope(source, table)
+
+
+def _scope(source: Source, table: Mapping[str, object]) -> Scope:
+    try:
+        return scope_of(table)
+    except ValueError as error:
+        raise _wrong(source, str(error)) from None
 
 
 def _issuer(source: Source, table: Mapping[str, object], clock: Clock) -> Issuer:
     if unknown := table.keys() - ISSUER_KEYS:
         raise _wrong(source, f"an issuer has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(ISSUER_KEYS))}")
-    texts = {key: value for key, value in table.items() if isinstance(value, str) and value}
-    if len(texts) < len(table):
+    given = {key: value for key, value in table.items() if key != REPOSITORIES}
+    texts = {key: value for key, value in given.items() if isinstance(value, str) and value}
+    if len(texts) < len(given):
         raise _wrong(source, "an issuer's values are texts that are not empty")
     if "audience" not in texts:
         raise _wrong(source, "an issuer needs its audience: what the registry's subscription has for it")

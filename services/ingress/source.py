@@ -87,7 +87,8 @@ class Source(ABC):
         """Headers that show a credential with that body; empty where none of these can (a JWT is its issuer's to sign)."""
         for check in self.checks:
             known = credentials.secrets or (credentials.tokens if check.takes_tokens else ())
-            if known and (headers := check.present(body, known[0])):
+            chosen = credentials.widest(known)
+            if chosen is not None and (headers := check.present(body, chosen)):
                 return headers
         return {}
 
@@ -104,7 +105,7 @@ class Source(ABC):
 
     @property
     def takes_tokens(self) -> bool:
-        """Do HOOKLINE_INGRESS_TOKENS serve it?"""
+        """Can its producers show a token as it is?"""
         return any(check.takes_tokens for check in self.checks)
 
     @property

@@ -70,7 +70,8 @@ async def test_they_are_made_as_the_design_says(bare: KafkaCluster) -> None:
             assert state.config["cleanup.policy"] == "compact"
         else:
             assert state.config["cleanup.policy"] == "delete"
-            assert (state.config["retention.ms"], state.config["retention.bytes"]) == ("-1", "-1")
+            bounds = ("2592000000", "1073741824") if topic is Topic.QUARANTINE else ("-1", "-1")
+            assert (state.config["retention.ms"], state.config["retention.bytes"]) == bounds
     assert await check_topics(bare) == found.log_id == await read_log_id(bare)
     assert any(str(found.log_id) in sentence for sentence in said)
 
@@ -95,11 +96,25 @@ async def test_the_logs_are_kept_as_long_as_is_asked_for_new_or_not(
     states = (await describe(bare)).states
     kept = {topic: state.config["retention.ms"] for topic, state in states.items() if topic is not Topic.PIPELINES}
     assert {topic for topic, ms in kept.items() if ms == "3456000000"} == set(LOGS)
-    assert {ms for topic, ms in kept.items() if topic not in LOGS} == {"-1"}
+    assert (kept[Topic.SNAPSHOTS], kept[Topic.QUARANTINE]) == ("-1", "2592000000")
     assert states[Topic.PUSHES].config["segment.ms"] == "3600000"
     assert await create_topics(bare, partitions=1, retention_days=40) == []
     await check_topics(bare)
     assert len(await create_topics(bare, partitions=1)) == len(LOGS)
+
+
+async def test_quarantine_ends_by_age_and_size_new_or_not(bare: KafkaCluster) -> None:
+    """One that an earlier version made for ever is bounded, too."""
+    await create_topics(bare, partitions=1, quarantine_days=0, quarantine_bytes=0)
+    for days, size, ms in ((0, 0, "-1"), (7, 1000, "604800000"), (0, 0, "-1")):
+        said = await create_topics(bare, partitions=1, quarantine_days=days, quarantine_bytes=size)
+        config = (await describe(bare)).states[Topic.QUARANTINE].config
+        assert (config["retention.ms"], config["retention.bytes"]) == (ms, str(size or -1))
+        assert config["cleanup.policy"] == "delete"
+        if days:
+            assert (config["segment.bytes"], config["segment.ms"]) == ("67108864", "86400000")
+            assert len(said) == 4
+    await check_topics(bare)
 
 
 async def test_a_retention_that_is_too_short_for_the_pipelines_is_refused_and_nothing_made(bare: KafkaCluster) -> None:

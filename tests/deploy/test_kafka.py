@@ -6,6 +6,7 @@ import pytest
 
 from hookline.log.kafka_security import security_of
 from hookline.log.records import LOGS, Topic
+from hookline.log.retention import Keep
 from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.topics import config_of, partitions_of
 from hookline.settings import load_settings
@@ -89,7 +90,7 @@ def test_strimzis_topics_are_those_that_topics_create_makes(topic: Topic) -> Non
     assert spec["partitions"] == partitions_of(topic, 24)
     assert spec["replicas"] == 3
     assert {key: str(value) for key, value in spec["config"].items()} == config_of(
-        topic, 3, keep_ms=str(90 * 86_400_000)
+        topic, 3, Keep(logs_ms=str(90 * 86_400_000))
     )
 
 

@@ -755,7 +755,7 @@ RULES = (
     rule(
         "refusals take no turns",
         Edit("services/ingress/app.py", "if answer.status in TOLD_IN_TURN:", "if False:"),
-        tests="unit/ingress/test_refusals.py::test_one_waits_for_its_turn_and_a_good_one_does_not",
+        tests="unit/ingress/test_turns.py::test_one_waits_for_its_turn_and_a_good_one_does_not",
     ),
     # ---- what an audit sees (I13, I14 and what belongs to them)
     rule(

@@ -15,7 +15,17 @@ from services.console.readmodel.history import ChainRow, PushRow, Timeline, Time
 from services.console.readmodel.standing import step_standing
 from services.console.why import Why
 
-__all__ = ["Json", "Link", "chain_json", "history_json", "pipeline_json", "push_json", "rfc3339", "timeline_json"]
+__all__ = [
+    "Json",
+    "Link",
+    "chain_json",
+    "history_json",
+    "hook_json",
+    "pipeline_json",
+    "push_json",
+    "rfc3339",
+    "timeline_json",
+]
 
 Json: TypeAlias = dict[str, JsonValue]
 Link: TypeAlias = Callable[[str], str]
@@ -52,7 +62,7 @@ def pipeline_json(pipeline: Pipeline) -> Json:
         "callback_deadline": pipeline.callback_deadline_s,
         "timeout": pipeline.timeout_s,
         "retry_delays": list(pipeline.retry_delays_s),
-        "webhooks": [_hook_json(hook) for hook in pipeline.hooks],
+        "webhooks": [hook_json(hook) for hook in pipeline.hooks],
         "created": rfc3339(pipeline.created_at),
         "last_updated": rfc3339(pipeline.updated_at),
     }
@@ -129,11 +139,14 @@ def push_json(push: PushRow, why: Why | None, link: Link) -> Json:
     )
 
 
-def _hook_json(hook: Hook) -> Json:
+def hook_json(hook: Hook) -> Json:
+    """One of `webhooks`; beyond Docker Hub's fields which secret it has, and until when the one before signs, too."""
     return {
         "id": hook.id,
         "name": hook.name,
         "hook_url": hook.url,
+        "secret_version": hook.version,
+        "secret_before_until": None if hook.before is None else rfc3339(hook.before.until),
         "created": rfc3339(hook.created_at),
         "last_updated": rfc3339(hook.updated_at),
     }

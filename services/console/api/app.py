@@ -15,9 +15,10 @@ from services.console.api.paging import PUBLIC_URL
 from services.console.api.pipelines import PipelineApi
 from services.console.commands import Commands
 from services.console.hook_secrets import HookSecrets
+from services.console.login_limit import LoginLimit
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import History
-from services.console.sessions import LoginLimit, Sessions
+from services.console.sessions import Sessions
 from services.console.trail import trail_middleware
 
 __all__ = ["Parts", "build_app"]
@@ -60,6 +61,7 @@ def build_app(parts: Parts, settings: Settings) -> web.Application:
         ("GET", "/api/chains/{chain_id}", chains.timeline),
         ("GET", "/api/pushes", chains.pushes),
         ("GET", "/api/hooks/{hook_id}/secret", chains.secret),
+        ("POST", "/api/hooks/{hook_id}/rotate", chains.rotate),
     ]
     for many, one in ((HUB, HUB + "/{slug}"), ("/api/pipelines", "/api/pipelines/{pipeline_id}")):
         routes += [

@@ -1,16 +1,16 @@
-"""Hookline's own API: a chain's timeline, cancel, run again, pushes, a hook's secret."""
+"""Hookline's own API: a chain's timeline, cancel, run again, pushes, a hook's secret and its rotation."""
 
 import asyncio
 
 from aiohttp import web
 
 from hookline.errors import Invalid
-from services.console.api.answers import push_json, timeline_json
+from services.console.api.answers import hook_json, push_json, timeline_json
 from services.console.api.bodies import query_flag, query_time, read_object
 from services.console.api.login import not_fresh
 from services.console.api.paging import envelope, link_of, page_asked
 from services.console.commands import Commands
-from services.console.forms import parse_repository
+from services.console.forms import parse_repository, parse_rotation
 from services.console.hook_secrets import HookSecrets
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import ChainRow, History
@@ -93,6 +93,14 @@ class ChainApi:
         if found is None:
             raise web.HTTPNotFound
         return web.json_response({"secret": found.secret})
+
+    async def rotate(self, request: web.Request) -> web.Response:
+        """A new secret, beside the one before for a while; `{"grace": seconds, "again": false}`."""
+        form = parse_rotation(await read_object(request))
+        hook = await self._pipelines.rotate(request.match_info["hook_id"], form, request[USER])
+        if hook is None:
+            raise web.HTTPNotFound
+        return web.json_response(hook_json(hook))
 
     async def _find(self, request: web.Request) -> ChainRow:
         """Raises HTTPNotFound."""

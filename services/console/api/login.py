@@ -9,7 +9,8 @@ from hookline.errors import Invalid
 from hookline.web.client_address import client_address
 from hookline.web.middleware import Handler, json_error
 from services.console.api.bodies import read_object
-from services.console.sessions import FRESH_S, LoginLimit, Sessions, sign_in
+from services.console.login_limit import LoginLimit, sign_in
+from services.console.sessions import FRESH_S, Sessions
 from services.console.trail import SESSION, USER, note
 
 __all__ = ["API", "LOGIN", "LOGIN_BYTES", "LOGOUT", "LoginApi", "api_guard", "not_fresh"]
@@ -28,7 +29,7 @@ class LoginApi:
         self._limit = limit
 
     async def login(self, request: web.Request) -> web.Response:
-        """`{"username", "password"}` -> `{"token"}` of a new session; 401; 429 after many wrong ones."""
+        """`{"username", "password"}` -> `{"token"}` of a new session; 401; 429 where too many wait for their turn."""
         body = await read_object(request, LOGIN_BYTES)
         given = {name: body.get(name) for name in ("username", "password")}
         faults = {
@@ -42,7 +43,7 @@ class LoginApi:
         note(request, by=name if self._sessions.administrator.is_named(name) else "nobody")
         begun, wait_s = await sign_in(self._sessions, self._limit, address, "API", name, password)
         if wait_s:
-            said = {"detail": f"Too many wrong passwords. Try again in {wait_s} seconds."}
+            said = {"detail": f"Too many logins at once. Try again in {wait_s} seconds."}
             return json_error(HTTPStatus.TOO_MANY_REQUESTS, said, wait_s)
         if begun is None:
             return json_error(HTTPStatus.UNAUTHORIZED, {"detail": "Incorrect authentication credentials."})

@@ -36,6 +36,7 @@ def add_pages(app: web.Application, parts: Parts, clock: Clock, new_id: Callable
         ("POST", LOGOUT, login.logout),
         ("GET", "/repositories/{repository:.+}", pipelines.repository),
         ("GET", "/pipelines/{pipeline_id}", pipelines.history),
+        ("POST", "/hooks/{hook_id}/rotate", pipelines.rotate),
         ("GET", "/chains/{chain_id}", chains.timeline),
         ("POST", "/chains/{chain_id}/cancel", chains.cancel),
         ("POST", "/chains/{chain_id}/run", chains.run),

@@ -7,10 +7,11 @@ from yarl import URL
 
 from hookline.web.client_address import client_address
 from services.console.api.login import LOGIN_BYTES
+from services.console.login_limit import LoginLimit, sign_in
 from services.console.pages.addresses import local_path
 from services.console.pages.guard import LOGIN, cookie_name, is_https, read_form, see_other
 from services.console.pages.rendering import Renderer
-from services.console.sessions import FRESH_S, SESSION_S, LoginLimit, Sessions, sign_in
+from services.console.sessions import FRESH_S, SESSION_S, Sessions
 from services.console.trail import SESSION, USER, note
 
 __all__ = ["LoginPages"]
@@ -68,7 +69,7 @@ class LoginPages:
 
     def _refused(self, request: web.Request, name: str, wanted: str, wait_s: int) -> web.Response:
         status = HTTPStatus.TOO_MANY_REQUESTS if wait_s else HTTPStatus.FORBIDDEN
-        said = f"Too many wrong passwords. Try again in {wait_s} seconds." if wait_s else "Wrong name or password."
+        said = f"Too many logins at once. Try again in {wait_s} seconds." if wait_s else "Wrong name or password."
         answer = self._renderer.page(request, "login.html", status, next=wanted, name=name, said=said)
         if wait_s:
             answer.headers["Retry-After"] = str(wait_s)

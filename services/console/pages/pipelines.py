@@ -10,14 +10,16 @@ from aiohttp import web
 from hookline.chain.pipeline import Pipeline
 from hookline.errors import Invalid
 from services.console.api.paging import link_of, page_asked
-from services.console.forms import parse_pattern
-from services.console.pages.guard import see_other
+from services.console.forms import parse_pattern, parse_rotation
+from services.console.pages.addresses import repository_path
+from services.console.pages.guard import read_form, see_other
 from services.console.pages.paging import shown
 from services.console.pages.pushes import shown_push
 from services.console.pages.rendering import Renderer
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import ChainRow, History
 from services.console.readmodel.standing import Status
+from services.console.trail import USER
 
 __all__ = ["PipelinePages"]
 
@@ -102,6 +104,17 @@ class PipelinePages:
             listed=listed,
             is_live=any(row.status is Status.PENDING for row in listed.entries),
         )
+
+    async def rotate(self, request: web.Request) -> web.Response:
+        """A new secret for a hook; `grace`: hours for which the one before signs, too."""
+        given, hook_id = await read_form(request), request.match_info["hook_id"]
+        hours = given.get("grace", "")
+        number = int(hours) if hours.isascii() and hours.isdigit() and len(hours) < 6 else -1
+        form = parse_rotation({"grace": number * 3600, "again": "again" in given})
+        if await self._pipelines.rotate(hook_id, form, request[USER]) is None:
+            raise web.HTTPNotFound(text="There is no such hook.")
+        pipeline = self._pipelines.of_hook(hook_id)
+        return see_other("/" if pipeline is None else repository_path(pipeline.repository))
 
     async def _latest(self, pipelines: Sequence[Pipeline]) -> dict[str, ChainRow]:
         return await asyncio.to_thread(self._history.latest, [pipeline.pipeline_id for pipeline in pipelines])

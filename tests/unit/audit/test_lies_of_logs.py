@@ -170,7 +170,17 @@ async def test_of_damaged_settings_only_the_batch_is_found() -> None:
 # ---- runs
 
 
-@pytest.mark.parametrize("lie", [{"payload": {"evil": 1}}, {"repository": "acme/evil"}, {"plan": "another URL"}])
+LIES_OF_HOOKS: dict[str, dict[str, object]] = {
+    "another URL": {"url": "http://evil.example.com"},
+    "another key": {"key": "k9"},
+    "an older secret": {"version": 0},
+    "one before that never was": {"before": {"version": 0, "key": "k1", "until": 9_999_999_999_999}},
+}
+
+
+@pytest.mark.parametrize(
+    "lie", [{"payload": {"evil": 1}}, {"repository": "acme/evil"}, *({"plan": name} for name in LIES_OF_HOOKS)]
+)
 async def test_a_run_of_another_plan_or_payload_than_its_pushs_is_found(lie: dict[str, object]) -> None:
     log = true_log()
     event = log.records.of(Topic.PUSHES)[0]
@@ -181,8 +191,12 @@ async def test_a_run_of_another_plan_or_payload_than_its_pushs_is_found(lie: dic
     truth = {"payload": pushed["payload"], "repository": pushed["repository"], "plan": pushed["plans"][0]}
     change(log.records, spot, **truth)
     assert await found(log.records) == set()
+    before = {"version": 1, "key": "k1", "until": 9_999_999_999_999}
+    rotated = [{**hook, "version": 2, "key": "k2", "before": before} for hook in truth["plan"]["hooks"]]
+    change(log.records, spot, **(truth | {"plan": {**truth["plan"], "hooks": rotated}}))
+    assert await found(log.records) == set(), "secrets that were rotated since"
     if "plan" in lie:
-        hooks = [{**hook, "url": "http://evil.example.com"} for hook in truth["plan"]["hooks"]]
+        hooks = [{**hook, **LIES_OF_HOOKS[str(lie["plan"])]} for hook in truth["plan"]["hooks"]]
         lie = {"plan": {**truth["plan"], "hooks": hooks}}
     change(log.records, spot, **(truth | lie))
 

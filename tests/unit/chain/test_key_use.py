@@ -27,21 +27,21 @@ def pipeline(*keys: str) -> Pipeline:
 
 
 def test_hooks_are_counted_by_the_key_of_their_secret() -> None:
-    new, old = key_uses(("new", "old"), [pipeline("old", "new"), pipeline("old")], [])
+    new, old = key_uses(("new", "old"), [pipeline("old", "new"), pipeline("old")], [], 0)
     assert (new.key, new.signs, new.hooks) == ("new", True, 1)
     assert (old.key, old.signs, old.hooks, old.here) == ("old", False, 2, True)
 
 
 def test_hooks_of_open_chains_count_while_they_may_be_called() -> None:
     one = chain(DONE, PENDING, PENDING, keys=("old", "old", "new"))
-    new, old = key_uses(("new", "old"), [], [one, one])
+    new, old = key_uses(("new", "old"), [], [one, one], 0)
     assert (new.open_hooks, old.open_hooks) == (2, 2)
     assert not old.hooks
     assert old.rests == 2
 
 
 def test_a_key_that_is_missing_and_needed_comes_last() -> None:
-    found = key_uses(("new",), [pipeline("gone")], [chain(PENDING, keys=("lost",))])
+    found = key_uses(("new",), [pipeline("gone")], [chain(PENDING, keys=("lost",))], 0)
     assert [(key.key, key.here, key.rests) for key in found] == [
         ("new", True, 0),
         ("gone", False, 1),

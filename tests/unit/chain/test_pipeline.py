@@ -78,5 +78,5 @@ def test_a_plan_is_the_settings_as_they_are_and_no_secret() -> None:
     assert (plan.expect_final_callback, plan.callback_deadline_s, plan.timeout_s) == (True, 86_400, 15)
     assert plan.retry_delays_s == DEFAULT_RETRY_DELAYS_S
     assert [hook.model_dump() for hook in plan.hooks] == [
-        {"id": "hook-a", "version": 3, "key": "k1", "name": "test", "url": "http://h/1"}
+        {"id": "hook-a", "version": 3, "key": "k1", "name": "test", "url": "http://h/1", "before": None}
     ]

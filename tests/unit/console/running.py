@@ -27,13 +27,14 @@ from hookline.web.service import app_runner
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
 from services.console.hook_secrets import HookSecrets
+from services.console.login_limit import LoginLimit
 from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
 from services.console.session_store import open_session_store
-from services.console.sessions import LoginLimit, Sessions
+from services.console.sessions import Sessions
 from tests.unit.console.contract import fits
 from tests.unit.console.histories import LOG_ID
 from tests.unit.console.histories import History as Writing
@@ -172,7 +173,7 @@ async def running(
     sessions = Sessions(made, keys, clock, open_session_store(made), lambda: str(uuid4()))
     networks, rules = made.allow_private_addresses, HookRules.of(made)
     pipelines = Pipelines(table, appends, clock, new_id, keys.first, networks, rules, resolve)
-    commands = Commands(history, projector.progress, appends, clock, new_id)
+    commands = Commands(history, projector.progress, appends, clock, new_id, pipelines.secrets_of_today)
     parts = Parts(sessions, LoginLimit(clock), HookSecrets(pipelines, keys), pipelines, history, commands)
     app = build_app(parts, made)
     add_pages(app, parts, clock, new_id)

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, SkipRequested, Verdict
+from hookline.chain.hook_secrets import is_run_of, signing
 from hookline.chain.ids import ChainId
+from hookline.chain.pipeline import Pipeline
 from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.errors import AppendFailed
-from hookline.log.codec import decode, encode
+from hookline.log.codec import decode, decode_setting, encode
 from hookline.log.records import Draft, Place, Topic
 from hookline.settings import Settings
 from tests.unit.console.histories import URL, plan, push
@@ -199,6 +201,20 @@ async def test_delete_cancels_what_is_open_if_asked(console: Running) -> None:
     assert (await console.call("DELETE", f"{HUB}/ci/?cancel=true"))[0] == 404
     await console.make(name="other")
     assert (await console.call("DELETE", f"{HUB}/other/?cancel=maybe"))[0] == 400
+
+
+async def test_a_later_run_has_the_secrets_of_its_time(console: Running) -> None:
+    """Those of its push may be over: a receiver would refuse it."""
+    (hook,) = (await console.make())["webhooks"]
+    stored = decode_setting(console.records(Topic.PIPELINES)[-1], Pipeline)
+    (chain,) = console.writing.push(push(1, (stored.plan(0),), received_at=console.writing.now))
+    console.writing.halted(chain, 1, HaltReason.DELIVERY_FAILED)
+    assert (await console.call("POST", f"/api/hooks/{hook['id']}/rotate"))[0] == 200
+    assert (await console.call("POST", f"/api/chains/{chain}/run"))[0] == 202
+    (event,) = commands(console)
+    assert event.plan != stored.plan(0)
+    assert is_run_of(event.plan, stored.plan(0))
+    assert signing(event.plan.hooks[0], console.clock.now_ms()) == [("k1", 2), ("k1", 1)]
 
 
 async def test_run_again(console: Running) -> None:

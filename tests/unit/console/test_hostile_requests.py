@@ -1,6 +1,9 @@
 """No bytes in any header, query, cookie, path or body field make the console answer 5xx or log a trace; on both databases."""
 
+import asyncio
 import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -8,9 +11,12 @@ import pytest
 
 import hookline.web
 import services.console
+from hookline.clock import ManualClock
 from hookline.settings import Settings
 from hookline.web.door import READ_HEADERS
 from services.console.forms import HookForm, PipelineForm
+from services.console.metrics import LOGINS_WAITING
+from tests.metric_values import value_of
 from tests.unit.console.running import Running, running
 from tests.unit.console_pages.world import World, seed
 from tests.unit.web.hostile import Attack, ask, asked_for, attack, traces, wrong
@@ -41,13 +47,31 @@ def plan(console: Running, world: World | None) -> Attack:
     )
 
 
+@asynccontextmanager
+async def logins_get_their_turn(clock: ManualClock) -> AsyncIterator[None]:
+    """The attack has wrong passwords in it, which wait longer and longer."""
+
+    async def pass_time() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            if value_of(LOGINS_WAITING):
+                clock.advance(1)
+
+    task = asyncio.create_task(pass_time())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
 def signed_in(console: Running) -> dict[str, str]:
     cookie = f"hookline_session_{PORT}={console.token}"
     return {"Authorization": f"JWT {console.token}", "Cookie": cookie, "Host": f"127.0.0.1:{PORT}"}
 
 
 async def test_nobody_signed_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with running(tmp_path, late_s=0) as console:
+    async with running(tmp_path, late_s=0) as console, logins_get_their_turn(console.clock):
         seen = await attack(plan(console, None))
     assert wrong(seen) == []
     assert traces(caplog) == []
@@ -56,7 +80,8 @@ async def test_nobody_signed_in(tmp_path: Path, caplog: pytest.LogCaptureFixture
 async def test_signed_in(database_settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = {"database_url": database_settings.database_url}
     async with running(tmp_path, settings=kept, late_s=0) as console:
-        seen = await attack(plan(console, await seed(console)))
+        async with logins_get_their_turn(console.clock):
+            seen = await attack(plan(console, await seed(console)))
         await console.projected()
         assert console.projector.progress.current
     assert wrong(seen) == []

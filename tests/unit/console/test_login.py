@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
 from services.console.administrator import Administrator
 from services.console.api.login import LOGIN_BYTES
-from services.console.sessions import LoginLimit
 from tests.unit.console.running import PASSWORD, Running, running
 
 LOGIN = "/v2/users/login/"
@@ -76,28 +74,6 @@ async def test_nothing_without_a_session(console: Running, path: str, authorizat
     status, body = await console.call("GET", path, headers={"Authorization": authorization})
     assert status == 401
     assert set(body) == {"detail"}
-
-
-async def test_guessing_is_slowed_down(console: Running) -> None:
-    wrong, right = ({"username": "admin", "password": p} for p in ("wrong", PASSWORD))
-    for _ in range(10):
-        assert (await console.call("POST", LOGIN, wrong))[0] == 401
-    async with console.http.post(console.base + LOGIN, json=right) as answer:
-        assert answer.status == 429
-        wait_s = int(answer.headers["Retry-After"])
-    console.clock.advance(wait_s)
-    assert (await console.call("POST", LOGIN, right))[0] == 200
-
-
-def test_an_address_waits_alone_and_ipv6_by_its_network() -> None:
-    limit = LoginLimit(ManualClock())
-    for _ in range(10):
-        limit.failed("2001:db8::1")
-        limit.failed("192.0.2.1")
-    assert limit.wait_s("2001:db8::2")
-    assert not limit.wait_s("2001:db8:0:1::2")
-    assert limit.wait_s("192.0.2.1")
-    assert not limit.wait_s("192.0.2.2")
 
 
 @pytest.mark.parametrize(

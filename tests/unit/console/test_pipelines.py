@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hookline.chain.hook_secrets import signing
 from hookline.chain.pipeline import Pipeline
 from hookline.errors import AppendFailed
 from hookline.log.codec import decode_setting, encode_setting
@@ -269,6 +270,60 @@ async def test_secret_of_a_hook(console: Running) -> None:
     assert first["secret"].startswith("whsec_")
     assert first != second
     assert await console.call("GET", "/api/hooks/none/secret") == (404, {"detail": "Not found."})
+
+
+async def test_a_secret_is_rotated_with_overlap(console: Running) -> None:
+    made = await console.make(webhooks=[HOOK, HOOK])
+    first, other = [hook["id"] for hook in made["webhooks"]]
+    old, kept = [(await console.get(f"/api/hooks/{i}/secret"))["secret"] for i in (first, other)]
+    console.clock.advance(60)
+    status, hook = await console.call("POST", f"/api/hooks/{first}/rotate")
+    assert status == 200
+    assert (hook["id"], hook["secret_version"]) == (first, 2)
+    assert hook["secret_before_until"] == "2023-11-15T22:14:20.000Z"
+    pipeline = await console.get(f"{HUB}/ci")
+    assert pipeline["webhooks"][0] == hook
+    assert pipeline["webhooks"][1] == made["webhooks"][1]
+    secrets = [(await console.get(f"/api/hooks/{i}/secret"))["secret"] for i in (first, other)]
+    assert secrets[1] == kept
+    assert secrets[0] != old
+    stored = settings(console)[-1]
+    assert stored is not None
+    now = console.clock.now_ms()
+    assert signing(stored.hooks[0], now) == [("k1", 2), ("k1", 1)]
+    assert [signing(plan, now) for plan in stored.plan(0).hooks] == [[("k1", 2), ("k1", 1)], [("k1", 1)]]
+    _, changed = await console.call("PATCH", f"{HUB}/ci", {"name": "other"})
+    assert changed["webhooks"][0]["secret_version"] == 2
+
+
+async def test_a_rotation_that_is_sent_twice_ends_nothing(console: Running) -> None:
+    (hook,) = (await console.make(webhooks=[HOOK]))["webhooks"]
+    url = f"/api/hooks/{hook['id']}/rotate"
+    _, first = await console.call("POST", url, {"grace": 100})
+    for late_s, body, status in ((0, {}, 400), (99, {"again": False}, 400), (1, {}, 200), (0, {"again": True}, 200)):
+        console.clock.advance(late_s)
+        got, answer = await console.call("POST", url, body)
+        assert got == status
+        if status == 400:
+            assert "still signs" in answer["again"][0]
+            assert (await console.get(f"{HUB}/ci"))["webhooks"] == [first]
+    assert (await console.get(f"{HUB}/ci"))["webhooks"][0]["secret_version"] == 4
+
+
+async def test_a_secret_that_leaked_ends_at_once(console: Running) -> None:
+    (hook,) = (await console.make(webhooks=[HOOK]))["webhooks"]
+    _, rotated = await console.call("POST", f"/api/hooks/{hook['id']}/rotate", {"grace": 0})
+    assert (rotated["secret_version"], rotated["secret_before_until"]) == (2, None)
+
+
+@pytest.mark.parametrize(
+    "body", [{"grace": -1}, {"grace": 2_592_001}, {"grace": "1"}, {"grace": None}, {"again": 1}, []]
+)
+async def test_a_rotation_that_is_not_as_it_must_be(console: Running, body: object) -> None:
+    (hook,) = (await console.make(webhooks=[HOOK]))["webhooks"]
+    assert (await console.call("POST", f"/api/hooks/{hook['id']}/rotate", body))[0] == 400
+    assert (await console.get(f"{HUB}/ci"))["webhooks"] == [hook]
+    assert (await console.call("POST", "/api/hooks/none/rotate"))[0] == 404
 
 
 async def test_delete(console: Running) -> None:

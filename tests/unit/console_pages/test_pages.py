@@ -350,3 +350,29 @@ async def test_every_step_done_and_not_completed_yet(console: Running, visitor: 
     console.writing.verdict(chain, 1)
     await console.projected()
     assert "Every step reported success; it is about to be completed." in (await visitor.get(f"/chains/{chain}")).text
+
+
+async def test_a_hooks_secret_is_rotated_from_its_repositorys_page(
+    world: World, console: Running, visitor: Visitor
+) -> None:
+    """Also of a pipeline for a glob, whose page has its own address."""
+    for repository, key in (("acme/shop", "shop"), ("tools/*", "all")):
+        hook = (await console.get(f"/api/pipelines/{world.pipelines[key]}"))["webhooks"][0]
+        path = f"/repositories/{repository}"
+        form = (await visitor.get(path)).form(f"/hooks/{hook['id']}/rotate")
+        assert form.fields["grace"] == "24"
+        assert "again" not in form.fields
+        answer = await visitor.send(form, grace="2")
+        assert (answer.status, answer.headers["Location"]) == (303, path)
+        page = await visitor.get(path)
+        assert "Secret 2; the one before it is good until" in page.text
+        assert "again" in page.form(f"/hooks/{hook['id']}/rotate").fields, "what a box gives that is ticked"
+        refused = await visitor.send(form, grace="2")
+        assert refused.status == 400
+        assert "still signs" in refused.text
+        assert (await visitor.send(form, grace="0", again="yes")).status == 303
+        assert "Secret 3" in (await visitor.get(path)).text
+        for wrong in ("", "-1", "721", "x", "99999999"):
+            assert (await visitor.send(form, grace=wrong, again="yes")).status == 400
+        now = (await console.get(f"/api/pipelines/{world.pipelines[key]}"))["webhooks"][0]
+        assert (now["secret_version"], now["secret_before_until"]) == (3, None)

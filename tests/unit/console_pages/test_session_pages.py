@@ -193,6 +193,8 @@ async def test_every_answer_says_how_it_is_to_be_taken(tmp_path: Path, url: str)
                         assert answer.headers["Cache-Control"] == "no-store", seen[-1]
                         hsts = answer.headers.get("Strict-Transport-Security")
                         assert hsts == (f"max-age={YEAR_S}; includeSubDomains" if url else None), seen[-1]
+                        if "login" in path:
+                            console.clock.advance(120)  # what was wrong is forgotten
                         if (method, path) == ("POST", "/v2/logout"):
                             console.token = (await login(console))["token"]
         assert {status for _, _, status in seen} >= {200, 303, 400, 401, 404, 405}

@@ -9,11 +9,12 @@ from ipaddress import ip_network
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
-from hookline.chain.events import AttemptError, HookPlan
+from hookline.chain.events import AttemptError, HookPlan, SecretBefore
 from hookline.chain.keys import KeyRing
 from hookline.clock import SystemClock
+from hookline.errors import KeyMissing
 from services.dispatcher.answer_reader import KEPT_ANSWER, MAX_ANSWER
 from services.dispatcher.certificates import client_context
 from services.dispatcher.dialer import Dialer
@@ -24,6 +25,8 @@ from tests.unit.dispatcher.harness import KEY
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 KEYS = KeyRing.parse([KEY])
+FOR_LONG = 9_999_999_999_999
+"""Unix ms; 2286."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Handler], Awaitable[str]]
@@ -72,6 +75,45 @@ async def test_what_is_sent_verifies_with_the_standard_webhooks_library(serve: S
     assert headers["Accept-Encoding"] == "identity"
     assert headers["User-Agent"].startswith("Hookline/")
     assert (outcome.error, outcome.status, outcome.answer) == (None, 200, "thanks")
+
+
+@pytest.mark.parametrize(
+    ("version", "before", "good"),
+    [
+        (1, None, {1}),
+        (2, SecretBefore(version=1, key="k1", until=FOR_LONG), {1, 2}),
+        (2, SecretBefore(version=1, key="k1", until=1), {2}),
+        (5, SecretBefore(version=4, key="k1", until=FOR_LONG), {4, 5}),
+    ],
+)
+async def test_a_secret_that_was_rotated_out_signs_too_for_a_while(
+    serve: Serve, sender: Sender, version: int, before: SecretBefore | None, good: set[int]
+) -> None:
+    seen: list[tuple[bytes, dict[str, str]]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((await request.read(), {k.lower(): v for k, v in request.headers.items()}))
+        return web.Response()
+
+    post = a_post(await serve(handler))
+    hook = post.hook.model_copy(update={"version": version, "before": before})
+    await sender.post(post._replace(hook=hook))
+    ((body, headers),) = seen
+    assert len(headers["webhook-signature"].split(" ")) == len(good)
+    for one in range(1, 7):
+        webhook = Webhook(KEYS.hook_secret("k1", "h1", one))
+        if one in good:
+            webhook.verify(body, headers)
+            continue
+        with pytest.raises(WebhookVerificationError):
+            webhook.verify(body, headers)
+
+
+async def test_without_the_key_of_a_secret_that_still_signs_nothing_is_sent(sender: Sender) -> None:
+    post = a_post("http://127.0.0.1:1/")
+    before = SecretBefore(version=1, key="gone", until=FOR_LONG)
+    with pytest.raises(KeyMissing, match="gone"):
+        await sender.post(post._replace(hook=post.hook.model_copy(update={"before": before})))
 
 
 @pytest.mark.parametrize(("status", "error"), [(200, None), (204, None), (300, None), (302, None), (303, None), (304, None), (301, AttemptError.STATUS), (307, AttemptError.STATUS), (308, AttemptError.STATUS), (400, AttemptError.STATUS), (410, AttemptError.STATUS), (503, AttemptError.STATUS)])  # fmt: skip

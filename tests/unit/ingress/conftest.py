@@ -161,8 +161,12 @@ async def running(
     settings: Settings = MAPPING,
     is_open: bool = False,
     goes: Clock | None = None,
+    known: Mapping[str, Credentials] | None = None,
 ) -> AsyncIterator[Ingress]:
-    """`goes`: the clock of limits, in place of one that stands still until a test moves it. `cluster`: of another one that ran, whose clock goes on. `answer_s`: long, so that a busy machine is not taken for a Kafka that is away.
+    """`known`: what each source is checked against, in place of tokens, secrets and issuers.
+
+    `goes`: the clock of limits, in place of one that stands still until a test moves it.
+    `cluster`: of another one that ran, whose clock goes on. `answer_s`: long, so that a busy machine is not taken for a Kafka that is away.
 
     At its end every push is read again, as an audit does, and compared with what it was made of.
     """
@@ -175,7 +179,7 @@ async def running(
     digests = DigestTail(cluster, PARTITIONS)
     intake = Intake(table, digests, appender, PARTITIONS, answer_s=answer_s)
     doors = {
-        name: Door(source, credentials(name, tokens, secrets, issuers), is_open)
+        name: Door(source, known[name] if known else credentials(name, tokens, secrets, issuers), is_open)
         for name, source in discover(settings).items()
     }
     app = ingress_app(doors, lambda: intake, goes or clock, settings)

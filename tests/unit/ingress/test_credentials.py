@@ -250,8 +250,8 @@ def test_the_secrets_file(tmp_path: Path) -> None:
         tmp_path / "s.toml", 'github = ["new", "old"]\nharbor = ["x"]\n', ("token-of-all-no-1", "token-of-all-no-2")
     )
     assert set(found) == set(SOURCES)
-    assert found["github"] == Credentials(TOKENS, (b"new", b"old"))
-    assert found["harbor"] == Credentials(TOKENS, (b"x",))
+    assert found["github"] == Credentials((), (b"new", b"old"))
+    assert found["harbor"] == Credentials((), (b"x",))
     assert found["quay"] == Credentials(TOKENS)
     assert "new" not in repr(found["github"])
 
@@ -272,7 +272,8 @@ def test_an_issuer_in_the_secrets_file(tmp_path: Path) -> None:
         ('github = [{audience = "x"}]', "github: sends no JWTs"),
         ("gar = [{}]", "gar: an issuer needs its audience"),
         ("gar = [{audience = 7}]", "gar: an issuer's values are texts"),
-        ('gar = [{audience = "x", secret = "marked"}]', "gar: an issuer has no secret; it has audience, email, issuer, jwks"),
+        ('gar = [{audience = "x", secret = "marked"}]', "gar: a secret has no audience; it may have repositories"),
+        ('gar = [{audience = "x", secrets = "marked"}]', "gar: an issuer has no secrets; it has audience, email, issuer, jwks, repositories"),
         ('gar = [{audience = "x", issuer = "https://i.example.com"}]', "gar: an issuer that is not Google needs jwks"),
         ('gar = [{audience = "x", jwks = "/nowhere/keys.json"}]', "cannot read the keys /nowhere/keys.json"),
     ],

@@ -17,7 +17,9 @@ from hookline.log.records import Place, Topic
 from hookline.web.logging import configure_logging
 from services.ingress.app import MAX_BODY
 from services.ingress.intake import MAX_RECORD
+from services.ingress.metrics import TOO_LARGE
 from services.ingress.sources import discover
+from tests.metric_values import value_of
 from tests.unit.ingress.conftest import BEARER, TOKEN, Ingress, hook, pipeline, running
 from tests.unit.ingress.raw import answer_to, connect
 
@@ -189,13 +191,16 @@ async def test_a_record_beyond_kafkas_limit_is_quarantined(ingress: Ingress) -> 
         ingress.set_pipeline(pipeline("acme/app", name=f"p{n}", hooks=hooks))
     body = PUSH[:-1] + ',"x":"' + '\\"' * 520_000 + '"}'
     assert len(body) < MAX_BODY
+    before = value_of(TOO_LARGE.labels("dockerhub"))
     assert await ingress.deliver("dockerhub", body) == QUARANTINED
+    assert value_of(TOO_LARGE.labels("dockerhub")) == before + 1
     (kept,) = ingress.quarantine()
     assert kept.reason == "too large for one record, with its payload and plans"
     assert kept.raw == body
     # It is their sum: each alone is fine.
     assert await ingress.deliver("dockerhub", PUSH) == ACCEPTED
     assert await ingress.deliver("dockerhub", body.replace("acme/app", "acme/other")) == ACCEPTED
+    assert value_of(TOO_LARGE.labels("dockerhub")) == before + 1
 
 
 # Encodings

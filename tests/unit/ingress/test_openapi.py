@@ -12,8 +12,19 @@ from openapi_spec_validator import validate
 from hookline.clock import ManualClock
 from hookline.settings import Settings
 from services.ingress.app import ingress_app
+from services.ingress.credentials import Credentials, id_of
+from services.ingress.scope import Scope
 from services.ingress.sources import discover
-from tests.unit.ingress.conftest import BEARER, DATA, Ingress, distribution_request, dockerhub_files, running
+from tests.unit.ingress.conftest import (
+    BEARER,
+    DATA,
+    SOURCES,
+    TOKEN,
+    Ingress,
+    distribution_request,
+    dockerhub_files,
+    running,
+)
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi" / "ingress.yaml"
 PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'
@@ -53,7 +64,13 @@ def test_it_has_every_source(document: dict[str, Any]) -> None:
 
 async def test_the_answers_are_as_described(document: dict[str, Any]) -> None:
     answers = document["paths"]["/events/{source}"]["post"]["responses"]
-    async with running() as ingress, running(tokens=()) as closed:
+    limited = Credentials((TOKEN.encode(),), scopes={id_of(TOKEN.encode()): Scope(("other/*",))})
+    async with (
+        running() as ingress,
+        running(tokens=()) as closed,
+        running(known=dict.fromkeys(SOURCES, limited)) as narrow,
+    ):
+        await check(answers, document, 403, narrow, "dockerhub", PUSH)
         await check(answers, document, 200, ingress, "acr", '{"action": "ping"}')
         await check(answers, document, 202, ingress, "dockerhub", PUSH)
         await check(answers, document, 202, ingress, "dockerhub", "{")

@@ -1,117 +1,184 @@
-"""Refusals take turns: whoever has no credential waits for the next one, and nobody who has one does."""
+"""Pushes whose record Kafka does not take: kept in quarantine where that can be, else refused in words; never 503 for ever."""
 
 import asyncio
+import json
 
 import pytest
-from aiohttp import ClientSession, web
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
-from hookline.clock import ManualClock
-from services.ingress.refusals import A_SECOND, AT_ONCE, LONGEST_S, Refusals
-from tests.unit.ingress.conftest import BEARER, Ingress
-from tests.unit.ingress.raw import connect
-from tests.unit.web.test_door import behind_the_door
+from hookline.errors import ForeignLog, Refused, TopicsUnfit
+from hookline.log.cluster import Consumer
+from hookline.log.memory import MemoryCluster
+from hookline.log.records import Topic
+from hookline.log.watch import LogState
+from services.ingress.metrics import TOO_LARGE
+from tests.metric_values import value_of
+from tests.unit.ingress.conftest import LOG_ID, Ingress
+from tests.unit.ingress.test_digests import envelope, event, once
+from tests.unit.ingress.test_service import cluster, serving
 
-PUSH = '{"push_data":{"tag":"%d"},"repository":{"repo_name":"acme/app"}}'
-REFUSED = {
-    "a wrong credential": b"POST /events/dockerhub",
-    "an unknown source": b"POST /events/nothing",
-    "a handshake": b"OPTIONS /events/acr",
-    "a signature": b"POST /events/github",
-}
-HEAD = b" HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=" + b"0" * 64 + b"\r\n"
+__all__ = ["cluster"]  # a fixture
 
-
-class Asking:
-    """A request that is to be refused, on a connection of its own."""
-
-    def __init__(self, ingress: Ingress, what: bytes) -> None:
-        self._task = asyncio.create_task(self._ask(ingress, what))
-
-    @property
-    def is_answered(self) -> bool:
-        return self._task.done()
-
-    async def status(self) -> int:
-        async with asyncio.timeout(10):
-            return await self._task
-
-    async def _ask(self, ingress: Ingress, what: bytes) -> int:
-        reader, writer = await connect(ingress)
-        writer.write(what + HEAD + b"Content-Length: 1\r\n\r\nx")
-        line = await reader.readline()
-        writer.close()
-        return int(line.split()[1])
+LIMIT = 20_000
 
 
-async def use_up(ingress: Ingress) -> None:
-    """All that are told at once."""
-    for _ in range(AT_ONCE):
-        assert await Asking(ingress, REFUSED["a wrong credential"]).status() == 401
+def body(tag: str, size: int = 0) -> str:
+    """A push of Docker Hub with so much beside what counts."""
+    sent = {"push_data": {"tag": tag}, "repository": {"repo_name": "acme/app", "full_description": "x" * size}}
+    return json.dumps(sent)
 
 
-async def good_pushes(ingress: Ingress, count: int) -> None:
-    for number in range(count):
-        assert (await ingress.post("dockerhub", PUSH % number, BEARER)).status == 202
+def refused(source: str) -> float:
+    return REGISTRY.get_sample_value("hookline_ingress_refused_total", {"source": source, "reason": "too_large"}) or 0
 
 
-@pytest.mark.parametrize("what", REFUSED.values(), ids=REFUSED)
-async def test_one_waits_for_its_turn_and_a_good_one_does_not(ingress: Ingress, what: bytes) -> None:
-    await use_up(ingress)
-    asking = Asking(ingress, what)
-    await good_pushes(ingress, 20)
-    assert not asking.is_answered
-    ingress.clock.advance(2 / A_SECOND)
-    assert await asking.status() in (401, 404)
+async def test_one_that_its_topic_is_too_small_for_goes_to_quarantine_and_is_202(ingress: Ingress) -> None:
+    ingress.cluster.limits[Topic.PUSHES] = LIMIT
+    sent = body("large", 3 * LIMIT)
+    before = value_of(TOO_LARGE.labels("dockerhub"))
+    assert await ingress.deliver("dockerhub", sent) == {"accepted": 0, "duplicates": 0, "ignored": 0}
+    assert value_of(TOO_LARGE.labels("dockerhub")) == before + 1
+    (kept,) = ingress.quarantine()
+    assert kept.raw == sent
+    assert kept.reason.startswith("Kafka refused the record of this push: pushes does not take a record of ")
+    assert ingress.pushes() == []
 
 
-async def test_turns_come_back_with_time(ingress: Ingress) -> None:
-    await use_up(ingress)
-    ingress.clock.advance(AT_ONCE / A_SECOND)
-    await use_up(ingress)
+async def test_others_that_come_with_it_are_taken(ingress: Ingress) -> None:
+    ingress.cluster.limits[Topic.PUSHES] = LIMIT
+    sizes = [0, 3 * LIMIT, 0, 0, 3 * LIMIT, 0]
+    tallies = await asyncio.gather(*(ingress.deliver("dockerhub", body(f"v{n}", size)) for n, size in enumerate(sizes)))
+    assert [tally["accepted"] for tally in tallies] == [1, 0, 1, 1, 0, 1]
+    assert {push.tag for push in ingress.pushes()} == {"v0", "v2", "v3", "v5"}
+    assert len(ingress.quarantine()) == 2
 
 
-async def test_none_waits_longer_than_that(ingress: Ingress) -> None:
-    await use_up(ingress)
-    many = [Asking(ingress, REFUSED["a wrong credential"]) for _ in range(2 * int(LONGEST_S * A_SECOND))]
-    await good_pushes(ingress, 20)
-    while not all(asking.is_answered for asking in many):
-        ingress.clock.advance(LONGEST_S)
-        await good_pushes(ingress, 1)
-    assert {await asking.status() for asking in many} == {401}
-    ingress.clock.advance(LONGEST_S + 1 / A_SECOND)
-    assert await Asking(ingress, REFUSED["a wrong credential"]).status() == 401
+async def test_one_that_quarantine_is_too_small_for_is_413_in_words(ingress: Ingress) -> None:
+    for topic in (Topic.PUSHES, Topic.QUARANTINE):
+        ingress.cluster.limits[topic] = LIMIT
+    before = refused("dockerhub")
+    answer = await ingress.post("dockerhub", body("large", 3 * LIMIT))
+    assert answer.status == 413
+    assert await answer.json() == {"detail": "too large for Kafka's topic as it is set"}
+    assert "Retry-After" not in answer.headers
+    assert refused("dockerhub") == before + 1
+    assert await ingress.deliver("dockerhub", body("small")) == {"accepted": 1, "duplicates": 0, "ignored": 0}
 
 
-async def test_nothing_of_a_body_is_taken_while_its_refusal_waits() -> None:
-    clock, taken = ManualClock(), [0]
+async def test_a_body_that_cannot_be_read_and_is_too_large_for_quarantine_is_413(ingress: Ingress) -> None:
+    ingress.cluster.limits[Topic.QUARANTINE] = LIMIT
+    assert (await ingress.post("dockerhub", "{" + "x" * 3 * LIMIT)).status == 413
 
-    async def refuse(request: web.Request) -> web.Response:
-        await refusals.turn(request)
-        taken.append(request.content.total_bytes)
-        return web.Response(status=401)
 
-    async def ping(request: web.Request) -> web.Response:
-        return web.Response()
+async def test_once_the_limit_is_raised_the_same_push_is_taken(ingress: Ingress) -> None:
+    """What was quarantined is no push: its registry, or an operator, may send it again."""
+    ingress.cluster.limits[Topic.PUSHES] = LIMIT
+    await ingress.deliver("dockerhub", body("large", 3 * LIMIT))
+    del ingress.cluster.limits[Topic.PUSHES]
+    assert (await ingress.deliver("dockerhub", body("large", 3 * LIMIT)))["accepted"] == 1
 
-    refusals, app = Refusals(clock), web.Application()
-    app.router.add_post("/", refuse)
-    app.router.add_get("/", ping)
-    async with behind_the_door(app) as address:
-        url = f"http://{address[0]}:{address[1]}/"
-        async with ClientSession() as http:
-            for _ in range(AT_ONCE):
-                async with http.post(url, data=b"") as answer:
-                    assert answer.status == 401
-            reader, writer = await asyncio.open_connection(*address)
-            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
-            async with http.get(url):
-                writer.write(b"x" * 100_000)
-                await writer.drain()
-            for _ in range(20):  # so often it looks at its connections
-                async with http.get(url):
-                    pass
-            clock.advance(2 / A_SECOND)
-            assert b" 401 " in await reader.readline()
-            writer.close()
-    assert len(taken) == AT_ONCE + 2
-    assert set(taken) == {0}
+
+@pytest.mark.parametrize("topic", [Topic.PUSHES, Topic.QUARANTINE])
+async def test_what_we_may_not_write_is_503_and_quarantined_nowhere(ingress: Ingress, topic: Topic) -> None:
+    ingress.cluster.denied.add(topic)
+    answer = await ingress.post("dockerhub", body("v1") if topic is Topic.PUSHES else "{")
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "right" in (await answer.json())["detail"]
+    assert ingress.quarantine() == []
+    ingress.cluster.denied.clear()
+    assert (await ingress.deliver("dockerhub", body("v1")))["accepted"] == 1
+
+
+async def test_a_push_in_turn_by_its_digest_is_quarantined_as_any_other(ingress: Ingress) -> None:
+    ingress.set_pipeline(once())
+    ingress.cluster.limits[Topic.PUSHES] = 1
+    assert (await ingress.deliver("distribution", envelope(event(1))))["accepted"] == 0
+    assert len(ingress.quarantine()) == 1
+    del ingress.cluster.limits[Topic.PUSHES]
+    assert (await ingress.deliver("distribution", envelope(event(2))))["accepted"] == 1
+    assert [plan.slug for push in ingress.pushes() for plan in push.plans] == ["once"], "the first one was no push"
+
+
+# ---- the service
+
+
+async def test_readiness_says_which_right_is_missing_until_it_is_given(cluster: MemoryCluster) -> None:
+    found = LogState(LOG_ID)
+
+    async def check() -> LogState:
+        return found
+
+    async with serving(cluster, check) as it:
+        await it.until(True)
+        cluster.denied.add(Topic.PUSHES)
+        found = LogState(LOG_ID, denied=("Kafka does not let us write to x.pushes",))
+        with capture_logs() as lines:
+            for _ in range(3):
+                assert await it.push() == 503
+            await it.until(False, "Kafka does not let us write to x.pushes")
+        said = [line for line in lines if line["event"] == "Kafka does not take a record"]
+        assert len(said) == 1, "once, not for each push"
+        cluster.denied.clear()
+        found = LogState(LOG_ID)
+        await it.until(True)
+        assert await it.push() == 202
+
+
+async def test_a_lowered_limit_is_said_and_leaves_it_ready(cluster: MemoryCluster) -> None:
+    found = LogState(LOG_ID)
+
+    async def check() -> LogState:
+        return found
+
+    async with serving(cluster, check) as it:
+        await it.until(True)
+        found = LogState(LOG_ID, narrow=("x.pushes has max.message.bytes=5",))
+        await it.until(True, "x.pushes has max.message.bytes=5")
+        assert await it.push() == 202
+
+
+@pytest.mark.parametrize("error", [TopicsUnfit("there is no topic x.pushes"), ForeignLog("x.pushes was made anew")])
+async def test_what_only_a_restart_mends_ends_it(cluster: MemoryCluster, error: Exception) -> None:
+    found: list[Exception] = []
+
+    async def check() -> LogState:
+        if found:
+            raise found[0]
+        return LogState(LOG_ID)
+
+    async with serving(cluster, check) as it:
+        await it.until(True)
+        found.append(error)
+        with pytest.raises(type(error)):
+            await asyncio.wait_for(it.service.wait(), 10)
+
+
+async def test_pipelines_that_lost_records_are_read_anew(cluster: MemoryCluster) -> None:
+    """What is in the table came from records that are gone; read on from there, it would never hear of new ones."""
+    async with serving(cluster) as it:
+        await it.until(True)
+        with capture_logs() as lines:
+            cluster.make_anew(Topic.PIPELINES)
+            await it.until(True, "pipelines read to 0")
+    assert [line["then"] for line in lines if "has lost what was read" in line["event"]] == ["pipelines are read anew"]
+
+
+async def test_a_topic_that_we_may_not_read_is_named_in_readiness(cluster: MemoryCluster) -> None:
+    make, hidden = cluster.consumer, True
+
+    async def consumer(gather_ms: int = 0) -> Consumer:
+        if hidden:
+            raise Refused("Kafka does not let us read x.pipelines")
+        return await make(gather_ms)
+
+    cluster.consumer = consumer  # type: ignore[method-assign]
+    with capture_logs() as lines:
+        async with serving(cluster) as it:
+            await it.until(False, "pipelines is not read: Kafka does not let us read x.pipelines")
+            await asyncio.sleep(0.05)  # it is tried again all the time
+            hidden = False
+            await it.until(True)
+            assert await it.push() == 202
+    assert len([line for line in lines if line["event"] == "a topic is read again"]) == 1

@@ -4,7 +4,17 @@ import pytest
 
 from hookline.chain.pipeline import Hook, Pipeline
 from hookline.errors import ConfigError
-from hookline.log.retention import days_kept, longest_chain_s, longest_step_s, needed_days, retention_ms
+from hookline.log.records import LOGS, Topic
+from hookline.log.retention import (
+    Keep,
+    days_kept,
+    keep_of,
+    longest_chain_s,
+    longest_step_s,
+    needed_days,
+    retention_ms,
+)
+from hookline.settings import Settings
 from services.console.forms import MAX_DEADLINE_S
 from services.ingress.source import WINDOW_WITH_ID_S
 from services.ingress.sources import discover
@@ -75,3 +85,25 @@ def test_no_source_knows_a_push_for_longer_than_is_reckoned_with() -> None:
 )
 def test_days_that_a_topic_is_kept(config: dict[str, str], days: float | None) -> None:
     assert days_kept(config) == days
+
+
+@pytest.mark.parametrize("topic", Topic)
+@pytest.mark.parametrize(("days", "size"), [(0, 0), (30, 0), (0, 1000), (30, 1000)])
+def test_which_topics_end_and_how(topic: Topic, days: int, size: int) -> None:
+    kept = keep_of(40, days, size, []).of(topic)
+    if topic in LOGS:
+        assert kept == {"retention.ms": str(40 * DAY * 1000)}
+    elif topic is not Topic.QUARANTINE:
+        assert kept == {}
+    else:
+        assert kept["retention.ms"] == (str(days * DAY * 1000) if days else "-1")
+        assert kept["retention.bytes"] == (str(size) if size else "-1")
+        assert ("segment.bytes" in kept) == ("segment.ms" in kept) == bool(days or size), "whole segments are deleted"
+
+
+def test_by_default_quarantine_ends() -> None:
+    settings = Settings()
+    asked = keep_of(0, settings.quarantine_days, settings.quarantine_bytes, [])
+    assert asked == Keep()
+    assert asked.of(Topic.QUARANTINE)["retention.ms"] == "2592000000"
+    assert asked.of(Topic.QUARANTINE)["retention.bytes"] == "1073741824"

@@ -23,6 +23,8 @@ HOOKLINE_TOPIC_PREFIX: {{ .Values.topics.prefix | quote }}
 HOOKLINE_PARTITIONS: {{ .Values.topics.partitions | quote }}
 HOOKLINE_REPLICATION: {{ .Values.topics.replicas | quote }}
 HOOKLINE_RETENTION_DAYS: {{ .Values.topics.retentionDays | quote }}
+HOOKLINE_QUARANTINE_DAYS: {{ .Values.topics.quarantineDays | quote }}
+HOOKLINE_QUARANTINE_BYTES: {{ int64 .Values.topics.quarantineBytes | quote }}
 {{- range $name, $value := .Values.settings }}
 {{ $name }}: {{ $value | toString | quote }}
 {{- end }}
