@@ -22,8 +22,8 @@ from services.ingress.delivery import Delivery
 from services.ingress.intake import Intake, Tally
 from services.ingress.reading import clean
 from services.ingress.records import Receipt
-from services.ingress.refusals import Refusals
 from services.ingress.source import Source
+from services.ingress.turns import LARGE_BODIES, REFUSALS, Turns
 
 __all__ = ["MAX_BODY", "Door", "ingress_app"]
 
@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body, as sent and inflated."""
+LARGE = 64 * 1024
+"""Bytes of a body that takes its turn where it must be read to judge its credential: far above what such registries send."""
 ENCODING = "Content-Encoding"
 TOLD_IN_TURN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 """What anybody gets who has no credential."""
@@ -82,7 +84,8 @@ class _Handler:
         clock: Clock,
         unproven: InFlight,
         allowance: Allowance,
-        refusals: Refusals,
+        refusals: Turns,
+        large_bodies: Turns,
     ) -> None:
         self._doors = doors
         self._intake = intake
@@ -90,6 +93,7 @@ class _Handler:
         self._unproven = unproven
         self._allowance = allowance
         self._refusals = refusals
+        self._large_bodies = large_bodies
 
     async def receive(self, request: web.Request) -> web.Response:
         return await self._answered(request, self._receive)
@@ -185,6 +189,8 @@ class _Handler:
 
     async def _signed(self, door: Door, request: web.Request) -> _Proven | None:
         """The body and what it is signed with, if that is good. Raises Unavailable, and as `read_body`."""
+        if request.content_length is None or request.content_length > LARGE:
+            await self._large_bodies.turn(request)
         with self._unproven.room() as room:
             try:
                 body = await read_body(request, MAX_BODY, room=room)
@@ -225,7 +231,8 @@ def ingress_app(
     app[COMPRESSED_BODIES] = app[FOREIGN_HEADERS] = True
     unproven = InFlight(settings.ingress_bytes_in_flight, metrics.UNPROVEN_BYTES)
     rates = Rates(settings.ingress_rate, settings.ingress_byte_rate)
-    handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock), Refusals(clock))
+    refusals, large_bodies = Turns(REFUSALS, clock), Turns(LARGE_BODIES, clock)
+    handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock), refusals, large_bodies)
     app.router.add_post("/events/{source}", handler.receive)
     app.router.add_options("/events/{source}", handler.shake_hands)
     return app

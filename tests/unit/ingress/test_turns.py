@@ -1,16 +1,19 @@
-"""Refusals take turns: whoever has no credential waits for the next one, and nobody who has one does."""
+"""Whoever has proved nothing takes turns, with being refused and with a large body that must be read; nobody else waits."""
 
 import asyncio
+import json
 
 import pytest
 from aiohttp import ClientSession, web
 
 from hookline.clock import ManualClock
-from services.ingress.refusals import A_SECOND, AT_ONCE, LONGEST_S, Refusals
-from tests.unit.ingress.conftest import BEARER, Ingress
+from services.ingress.app import LARGE
+from services.ingress.turns import LARGE_BODIES, LONGEST_S, REFUSALS, Turns
+from tests.unit.ingress.conftest import BEARER, Ingress, shown
 from tests.unit.ingress.raw import connect
 from tests.unit.web.test_door import behind_the_door
 
+A_SECOND, AT_ONCE = REFUSALS
 PUSH = '{"push_data":{"tag":"%d"},"repository":{"repo_name":"acme/app"}}'
 REFUSED = {
     "a wrong credential": b"POST /events/dockerhub",
@@ -93,7 +96,7 @@ async def test_nothing_of_a_body_is_taken_while_its_refusal_waits() -> None:
     async def ping(request: web.Request) -> web.Response:
         return web.Response()
 
-    refusals, app = Refusals(clock), web.Application()
+    refusals, app = Turns(REFUSALS, clock), web.Application()
     app.router.add_post("/", refuse)
     app.router.add_get("/", ping)
     async with behind_the_door(app) as address:
@@ -115,3 +118,21 @@ async def test_nothing_of_a_body_is_taken_while_its_refusal_waits() -> None:
             writer.close()
     assert len(taken) == AT_ONCE + 2
     assert set(taken) == {0}
+
+
+async def test_large_bodies_that_must_be_read_take_turns_and_small_ones_do_not(ingress: Ingress) -> None:
+    """The others are of GitHub's size."""
+    large = json.dumps({"action": "none", "x": "x" * LARGE})
+
+    async def deliver(body: str) -> int:
+        return (await ingress.post("github", body, shown("github", body))).status
+
+    for _ in range(LARGE_BODIES.at_once):
+        assert await deliver(large) == 202
+    waiting = asyncio.create_task(deliver(large))
+    for _ in range(20):
+        assert await deliver("{}") == 202
+    await good_pushes(ingress, 20)
+    assert not waiting.done()
+    ingress.clock.advance(2 / LARGE_BODIES.a_second)
+    assert await waiting == 202
