@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hookline.chain.events import HookPlan, Plan, SecretBefore
 from hookline.chain.matching import matches_repository, matches_tag
+from hookline.chain.registry_names import registry_name
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 
 __all__ = [
@@ -84,11 +85,17 @@ class Pipeline(_Setting):
     created_at: int
     updated_at: int
 
+    def is_of(self, registry: str | None) -> bool:
+        """Is it for pushes of that registry? However either is written."""
+        return self.registry is None or (
+            registry is not None and registry_name(self.registry) == registry_name(registry)
+        )
+
     def matches(self, repository: str, registry: str | None, tag: str | None = None) -> bool:
         """Is a push of that tag to that repository of that registry for this pipeline?"""
         return (
             self.active
-            and self.registry in (None, registry)
+            and self.is_of(registry)
             and matches_repository(self.repository, repository)
             and matches_tag(self.tags, tag)
         )

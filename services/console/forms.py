@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from hookline.chain.hook_secrets import DEFAULT_GRACE_S, MAX_GRACE_S
 from hookline.chain.matching import MAX_TAG, is_glob, range_fault
 from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
+from hookline.chain.registry_names import registry_name
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 from hookline.errors import Invalid
 
@@ -44,7 +45,7 @@ def _printable(text: str) -> str:
 def _registry(text: str) -> str:
     if not _REGISTRY.fullmatch(text.lower()):
         raise ValueError("Must be a registry's host, such as registry.example.com:5000, or null for any.")
-    return text.lower()
+    return registry_name(text)
 
 
 def _tags(given: object) -> tuple[str, ...] | str | None:

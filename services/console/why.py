@@ -40,7 +40,7 @@ def why_nothing(push: PushRow, pipelines: Sequence[Pipeline]) -> Why | None:
     if push.plans:
         return None
     unchanged = [p for p in pipelines if p.updated_at <= push.received_at]
-    here = [p for p in unchanged if p.registry in (None, push.registry)]
+    here = [p for p in unchanged if p.is_of(push.registry)]
     of_tag = [p for p in here if matches_tag(p.tags, push.tag)]
     if same := [p.name for p in of_tag if p.active and p.dedupe is Dedupe.DIGEST]:
         return _why(

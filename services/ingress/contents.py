@@ -1,11 +1,12 @@
 """What is in a delivery, as its source sees it: pushes, events that start nothing, and what cannot be read."""
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import structlog
 
+from hookline.chain.registry_names import registry_name, repository_name
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.name_grammar import check_names
@@ -76,9 +77,15 @@ def _outcome(source: Source, part: Part, delivery: Delivery) -> Push | Ignored:
         raise Unreadable("the event is not a JSON object")
     tidy(part.event)
     outcome = source.normalise(part.event, delivery)
-    if isinstance(outcome, Push):
-        check_names(outcome)
-    return outcome
+    return _named(outcome) if isinstance(outcome, Push) else outcome
+
+
+def _named(push: Push) -> Push:
+    """With the names that its registry and repository go by. Raises Unreadable."""
+    registry = registry_name(push.registry) if push.registry is not None else None
+    named = replace(push, registry=registry, repository=repository_name(push.repository, registry))
+    check_names(named)
+    return named
 
 
 def _why(source: Source, error: Exception) -> str:
