@@ -262,7 +262,9 @@ async def test_what_could_not_be_read_is_taken_once_its_mapping_is_mended(
             0,
             "0 generic: taken before\n",
         )
-        assert [push.repository for push in (await ingress.pushes())["1.0.0"]] == ["acme/app"] * 2, "as kept, once, and all again"
+        assert [push.repository for push in (await ingress.pushes())["1.0.0"]] == ["acme/app"] * 2, (
+            "as kept, once, and all again"
+        )
 
 
 async def test_one_chain_a_digest_over_two_replicas(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
