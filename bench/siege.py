@@ -23,7 +23,9 @@ PACE_S = 0.01
 TURN_S = 5.0
 """Seconds of each measurement."""
 TURNS = 2
-AT_ONCE = {"aborted": 4, "slow": 2_000, "guesses": 20}
+AT_ONCE = {"aborted": 4, "aborted-paced": 4, "slow": 2_000, "guesses": 20}
+ABORTED_A_SECOND = 120
+"""Of uploads of 1 MiB that keep a pace: what a line of a gigabit carries. Those that keep none take a core for themselves."""
 SOURCES = ("dockerhub", "github")
 """One that shows its credential in the head, one that signs its body."""
 
@@ -33,11 +35,14 @@ async def attack(kind: str, source: str, pid: int, port: int) -> None:
     ingress = Besieged(pid, port)
     count = 0
     over = asyncio.Event()
+    began = time.monotonic()
 
     async def one() -> None:
         nonlocal count
         while not over.is_set():
-            if kind == "aborted":
+            if kind.startswith("aborted"):
+                if kind == "aborted-paced":
+                    await asyncio.sleep(began + count / ABORTED_A_SECOND - time.monotonic())
                 await ingress.abort(source)
             elif kind == "slow":
                 await ingress.dawdle(source, over)

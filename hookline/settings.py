@@ -8,11 +8,12 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hookline.broker_login import KAFKA_PASSWORD, MECHANISM, PROTOCOL, SECRETS_FILE, BrokerLogin, read_secrets
 from hookline.chain.keys import KeyRing
 from hookline.errors import ConfigError
 from hookline.web.hook_proxy import HookProxy, parse_hook_proxy
 
-__all__ = ["MAX_CLOCK_SKEW_S", "IPNetwork", "Settings", "load_settings"]
+__all__ = ["MAX_CLOCK_SKEW_S", "IPNetwork", "Settings", "load_settings", "settings_of_environment"]
 
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
@@ -160,9 +161,37 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """From the environment. Raises ConfigError in words: which setting, what is wrong; never the value of a secret."""
+    """From the environment; where it names no Kafka, with what lets one into the broker of `hookline up`.
+
+    Raises ConfigError in words: which setting, what is wrong; never the value of a secret.
+    """
+    settings = settings_of_environment(**overrides)
+    return settings if settings.kafka_bootstrap_servers else _let_in(settings)
+
+
+def settings_of_environment(**overrides: object) -> Settings:
+    """From the environment alone. Raises ConfigError as `load_settings`."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         said = "; ".join(f"HOOKLINE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
         raise ConfigError(said) from None
+
+
+def _let_in(settings: Settings) -> Settings:
+    """As the broker of `hookline up` on this data folder asks for it; unchanged where it says how a Kafka is reached, or `up` never ran."""
+    given = settings.kafka_password.get_secret_value()
+    if settings.kafka_security_protocol != "PLAINTEXT" or settings.kafka_username:
+        return settings
+    password = given or read_secrets(settings.data_dir / SECRETS_FILE).get(KAFKA_PASSWORD, "")
+    if not password:
+        return settings
+    login = BrokerLogin(password)
+    return settings.model_copy(
+        update={
+            "kafka_security_protocol": PROTOCOL,
+            "kafka_sasl_mechanism": MECHANISM,
+            "kafka_username": login.username,
+            "kafka_password": SecretStr(login.password),
+        }
+    )

@@ -26,7 +26,9 @@ def kafka_in_docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """As `kafka`, in a container; for tests marked `docker`. Skips where no engine answers."""
     if not docker_answers():
         pytest.skip("no Docker engine answers")
-    broker = choose_broker("docker", tmp_path_factory.mktemp("kafka-in-docker"), free_broker_port(), say=print)
+    broker = choose_broker(
+        "docker", tmp_path_factory.mktemp("kafka-in-docker"), free_broker_port(), login=None, say=print
+    )
     broker.start()
     yield broker.bootstrap_servers
     broker.stop()

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from hookline.broker.container import ContainerBroker
 from hookline.broker.server import EmbeddedBroker
+from hookline.broker_login import BrokerLogin
 
 __all__ = ["Broker", "choose_broker"]
 
@@ -32,13 +33,14 @@ def choose_broker(
     data_dir: Path,
     port: int,
     *,
+    login: BrokerLogin | None,
     say: Callable[[str], None] = lambda _: None,
     launcher: Sequence[str] = (),
 ) -> Broker:
-    """A broker that is not started yet; `kind` is the setting HOOKLINE_KAFKA; `launcher` as for EmbeddedBroker.
+    """A broker that is not started yet; `kind` is the setting HOOKLINE_KAFKA; `login` and `launcher` as for EmbeddedBroker.
 
     With HOOKLINE_KAFKA_BOOTSTRAP_SERVERS set there is none to run, and this is not to be called.
     """
     if kind == "docker":
-        return ContainerBroker(data_dir, port, say=say)
-    return EmbeddedBroker(data_dir, port, say=say, launcher=launcher)
+        return ContainerBroker(data_dir, port, login=login, say=say)
+    return EmbeddedBroker(data_dir, port, login=login, say=say, launcher=launcher)

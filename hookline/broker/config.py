@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hookline.broker_login import MECHANISM, PROTOCOL, BrokerLogin
 from hookline.errors import BrokerError
 
 __all__ = [
@@ -82,10 +83,11 @@ def server_properties(
     nodes: Sequence[Node],
     extra: Mapping[str, str] | None = None,
     *,
+    login: BrokerLogin | None = None,
     data: str = "data",
     listen: str = LOOPBACK,
 ) -> dict[str, str]:
-    """The properties of one of `nodes`; `extra` wins over ours.
+    """The properties of one of `nodes`; `extra` wins over ours. `login`: who is let in; None: everybody on this machine.
 
     `data` is relative to the broker's working folder. Clients are always told the loopback address; `listen`, where their listener
     binds, is another one only inside a container, whose port is published on the host's loopback.
@@ -100,6 +102,7 @@ def server_properties(
         **_SMALL,
         **_QUICK,
         **(_QUICK_QUORUM if several else {}),
+        **(_only(login) if login is not None else {}),
         **(extra or {}),
     }
 
@@ -117,6 +120,25 @@ def _listeners(node: Node, nodes: Sequence[Node], listen: str) -> dict[str, str]
         "inter.broker.listener.name": "CLIENTS",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": ",".join(each.controller_address for each in nodes),
+    }
+
+
+def _only(login: BrokerLogin) -> dict[str, str]:
+    """Both listeners ask for the login: whoever may write to the controller's could change everything as well.
+
+    Kafka reads the JAAS line with escapes of its own, under those of a properties file.
+    """
+    password = login.password.replace("\\", "\\\\").replace('"', '\\"')
+    jaas = (
+        "org.apache.kafka.common.security.plain.PlainLoginModule required"
+        f' username="{login.username}" password="{password}" user_{login.username}="{password}";'
+    )
+    return {
+        "listener.security.protocol.map": f"CLIENTS:{PROTOCOL},CONTROLLER:{PROTOCOL}",
+        "sasl.enabled.mechanisms": MECHANISM,
+        "sasl.mechanism.inter.broker.protocol": MECHANISM,
+        "sasl.mechanism.controller.protocol": MECHANISM,
+        **{f"listener.name.{name}.{MECHANISM.lower()}.sasl.jaas.config": jaas for name in ("clients", "controller")},
     }
 
 

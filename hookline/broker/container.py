@@ -17,6 +17,7 @@ from hookline.broker.config import HEAP_FLAGS, JVM_FLAGS, LOOPBACK, Node, render
 from hookline.broker.folder import DataFolder
 from hookline.broker.jars import KAFKA_VERSION
 from hookline.broker.probe import check_ports, wait_for_answer
+from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ EVERYWHERE = "0.0.0.0"
 _SCRIPT = """
 if [ ! -e data/meta.properties ]; then
   rm -rf data data.new
-  sed 's/^log.dirs=.*/log.dirs=data.new/' server.properties > format.properties
+  (umask 077; sed 's/^log.dirs=.*/log.dirs=data.new/' server.properties > format.properties)
   /opt/kafka/bin/kafka-storage.sh format --cluster-id "$CLUSTER_ID" --config format.properties --standalone
   rm format.properties
   mv data.new data
@@ -84,6 +85,7 @@ class ContainerBroker:
         data_dir: Path,
         port: int,
         *,
+        login: BrokerLogin | None = None,
         say: Callable[[str], None] = lambda _: None,
         properties: Mapping[str, str] | None = None,
         start_timeout_s: float = 120.0,
@@ -92,6 +94,7 @@ class ContainerBroker:
         """As EmbeddedBroker's."""
         self._folder = DataFolder(data_dir.absolute())
         self._node = Node(port)
+        self._login = login
         self._say = say
         self._extra = dict(properties or {})
         self._start_timeout_s, self._stop_timeout_s = start_timeout_s, stop_timeout_s
@@ -119,7 +122,9 @@ class ContainerBroker:
             with self._folder.in_words(), _engine_in_words():
                 self._folder.take()
                 self._launch()
-                wait_for_answer(self._node.port, self._check_alive, self._last_word, self._say, self._start_timeout_s)
+                wait_for_answer(
+                    self._node.port, self._login, self._check_alive, self._last_word, self._say, self._start_timeout_s
+                )
         except BaseException:
             self.stop()
             raise
@@ -160,8 +165,8 @@ class ContainerBroker:
         if holder := self._folder.leftover():
             raise self._folder.used_by(str(holder))
         check_ports(self._node)
-        self._folder.properties.write_text(
-            render(server_properties(self._node, (self._node,), self._extra, listen=EVERYWHERE))
+        self._folder.write_properties(
+            render(server_properties(self._node, (self._node,), self._extra, login=self._login, listen=EVERYWHERE))
         )
         shutil.copyfile(
             str(files("hookline.broker").joinpath("log4j2.properties")), self._folder.path / "log4j2.properties"

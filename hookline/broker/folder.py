@@ -67,6 +67,12 @@ class DataFolder:
         file.write(f"{os.getpid()}\n")
         file.flush()
 
+    def write_properties(self, text: str) -> None:
+        """Write server.properties, for its owner only from its first byte on: it may hold a password."""
+        self.properties.unlink(missing_ok=True)
+        with open(os.open(self.properties, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+
     def release(self) -> None:
         """Give the lock back; fine if it is not held."""
         if self._in_use:

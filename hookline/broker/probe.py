@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 
+from aiokafka.protocol.admin import SaslAuthenticateRequest_v0, SaslHandShakeRequest_v1
+from aiokafka.protocol.api import RequestStruct
 from aiokafka.protocol.metadata import MetadataRequest_v1, MetadataResponse_v1
 
 from hookline.broker.config import CONTROLLER_OFFSET, LOOPBACK, Node
+from hookline.broker_login import MECHANISM, BrokerLogin
 from hookline.errors import BrokerError
 
 __all__ = ["POLL_S", "answers", "check_ports", "wait_for_answer"]
@@ -18,10 +21,15 @@ POLL_S = 0.05
 SAY_EVERY_S = 10.0
 
 
-def answers(port: int, timeout_s: float = 1.0) -> bool:
-    """True when the broker on this loopback port answers Metadata and counts itself among the brokers that can be used."""
+def answers(port: int, login: BrokerLogin | None = None, timeout_s: float = 1.0) -> bool:
+    """True when the broker on this loopback port answers Metadata and counts itself among the brokers that can be used.
+
+    login: what the broker asks for; None where it asks for nothing.
+    """
     try:
         with socket.create_connection((LOOPBACK, port), timeout=timeout_s) as connection:
+            if login is not None:
+                _log_in(connection, login)
             return any(listed == port for _, _, listed, _ in _ask(connection).brokers)
     except (OSError, ValueError):
         return False
@@ -29,6 +37,7 @@ def answers(port: int, timeout_s: float = 1.0) -> bool:
 
 def wait_for_answer(
     port: int,
+    login: BrokerLogin | None,
     check_alive: Callable[[], None],
     last_word: Callable[[], str],
     say: Callable[[str], None],
@@ -39,7 +48,7 @@ def wait_for_answer(
     Raises BrokerError after `timeout_s`, and what `check_alive` raises when the broker has died.
     """
     begun = said = time.monotonic()
-    while not answers(port):
+    while not answers(port, login):
         check_alive()
         now = time.monotonic()
         if now - begun > timeout_s:
@@ -80,7 +89,20 @@ def _bind_problem(port: int) -> str | None:
 
 def _ask(connection: socket.socket) -> MetadataResponse_v1:
     """Metadata without topics. Raises OSError or ValueError when what answers is no Kafka."""
-    request = MetadataRequest_v1([])
+    return MetadataResponse_v1.decode(_exchange(connection, MetadataRequest_v1([])))
+
+
+def _log_in(connection: socket.socket, login: BrokerLogin) -> None:
+    """SASL with PLAIN. Raises OSError or ValueError when it is refused, or what answers is no Kafka."""
+    _exchange(connection, SaslHandShakeRequest_v1(MECHANISM))
+    token = f"\0{login.username}\0{login.password}".encode()
+    answer = _exchange(connection, SaslAuthenticateRequest_v0(token))
+    if int.from_bytes(answer.read(2), "big") != 0:
+        raise ValueError("the broker does not let us in")
+
+
+def _exchange(connection: socket.socket, request: RequestStruct) -> BytesIO:
+    """The answer's body. Raises OSError or ValueError when what answers is no Kafka."""
     body = request.build_request_header(correlation_id=1, client_id="hookline-probe").encode() + request.encode()
     connection.sendall(len(body).to_bytes(4, "big") + body)
     size = int.from_bytes(_read(connection, 4), "big")
@@ -88,7 +110,7 @@ def _ask(connection: socket.socket) -> MetadataResponse_v1:
         raise ValueError("not a Kafka broker")
     answer = BytesIO(_read(connection, size))
     request.parse_response_header(answer)
-    return MetadataResponse_v1.decode(answer)
+    return answer
 
 
 def _read(connection: socket.socket, size: int) -> bytes:

@@ -17,6 +17,7 @@ from hookline.broker.folder import CHOOSE_ANOTHER, DataFolder, process_is_gone
 from hookline.broker.jars import KAFKA_VERSION, Jars, cache_dir
 from hookline.broker.java import find_java
 from hookline.broker.probe import POLL_S, check_ports, wait_for_answer
+from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
 
 __all__ = ["EmbeddedBroker"]
@@ -30,6 +31,7 @@ class EmbeddedBroker:
         data_dir: Path,
         port: int,
         *,
+        login: BrokerLogin | None = None,
         say: Callable[[str], None] = lambda _: None,
         properties: Mapping[str, str] | None = None,
         format_arguments: Sequence[str] = (),
@@ -40,7 +42,7 @@ class EmbeddedBroker:
         start_timeout_s: float = 120.0,
         stop_timeout_s: float = 20.0,
     ) -> None:
-        """`say` is told of progress, one line each, from any thread. `properties` are put over ours in server.properties.
+        """`login`: who is let in; None: everybody on this machine. `say` is told of progress, one line each, from any thread. `properties` are put over ours in server.properties.
 
         `format_arguments` go to StorageTool's `format`, before the first start (`--add-scram` and the like).
         `launcher` is put before each command: a program that becomes it (`hookline up` ties what it starts to its own life so).
@@ -49,6 +51,7 @@ class EmbeddedBroker:
         self._folder = DataFolder(data_dir.absolute())
         self._node = Node(port, node_id)
         self._membership = membership or Membership((self._node,))
+        self._login = login
         self._say = say
         self._extra = dict(properties or {})
         self._format_arguments = tuple(format_arguments)
@@ -86,7 +89,9 @@ class EmbeddedBroker:
         try:
             with self._folder.in_words():
                 self._launch(self._make_ready())
-                wait_for_answer(self._node.port, self._check_alive, self._last_word, self._say, self._start_timeout_s)
+                wait_for_answer(
+                    self._node.port, self._login, self._check_alive, self._last_word, self._say, self._start_timeout_s
+                )
         except BaseException:
             self.stop()
             raise
@@ -141,9 +146,8 @@ class EmbeddedBroker:
         return [str(java), *HEAP_FLAGS, *JVM_FLAGS, *settings, "-cp", self._jars.class_path()]
 
     def _write_properties(self, data: str) -> None:
-        properties = server_properties(self._node, self._membership.nodes, self._extra, data=data)
-        self._folder.properties.write_text(render(properties))
-        self._folder.properties.chmod(0o600)  # `properties` may hold a password
+        properties = server_properties(self._node, self._membership.nodes, self._extra, login=self._login, data=data)
+        self._folder.write_properties(render(properties))
 
     def _format(self, java: Sequence[str], cluster_id: str) -> None:
         """In a folder beside, moved into place when whole: a format that was broken off leaves nothing behind."""

@@ -25,7 +25,7 @@ from hookline.cli.checks import (
 from hookline.cli.secret_file import MAKERS, SecretFile
 from hookline.cli.terminal import make_console, plain
 from hookline.errors import ConfigError
-from hookline.settings import Settings, load_settings
+from hookline.settings import Settings, load_settings, settings_of_environment
 
 __all__ = ["doctor", "show_findings", "shown_value"]
 
@@ -53,16 +53,16 @@ def doctor(
     """
     console = make_console()
     findings = list(check_names(os.environ))
-    kept: dict[str, str] = {}
+    settings = settings_of_environment(data_dir=data.absolute())
+    from_file: dict[str, str] = {}
     try:
         kept = {name: value for name, value in SecretFile(data).read().items() if name in MAKERS}
+        from_file = {name: value for name, value in kept.items() if not os.environ.get(name)}
+        fields = {name.removeprefix("HOOKLINE_").lower(): value for name, value in from_file.items()}
+        settings = load_settings(data_dir=data.absolute(), **fields)
     except ConfigError as error:
         findings.append(Finding(Level.BAD, "secrets.env", str(error)))
-    from_file = {name: value for name, value in kept.items() if not os.environ.get(name)}
-    settings = load_settings(
-        data_dir=data.absolute(), **{name.removeprefix("HOOKLINE_").lower(): value for name, value in from_file.items()}
-    )
-    _show_settings(console, settings, SecretFile(data).path, frozenset(from_file), everything=everything)
+    _show_settings(console, settings, SecretFile(data).path, everything=everything)
     data_dir = {"HOOKLINE_DATA_DIR": str(settings.data_dir)}
     findings += asyncio.run(_look(settings, {**os.environ, **from_file, **data_dir}))
     show_findings(console, findings)
@@ -84,15 +84,14 @@ async def _look(settings: Settings, environment: Mapping[str, str]) -> list[Find
     return findings
 
 
-def _show_settings(
-    console: Console, settings: Settings, secret_file: Path, from_file: frozenset[str], *, everything: bool
-) -> None:
+def _show_settings(console: Console, settings: Settings, secret_file: Path, *, everything: bool) -> None:
+    given = settings_of_environment(data_dir=settings.data_dir)
     table = _table("setting", "value", "from")
     for field in Settings.model_fields:
         name = f"HOOKLINE_{field.upper()}"
         if name in os.environ:
             source = "environment"
-        elif name in from_file:
+        elif getattr(settings, field) != getattr(given, field):
             source = str(secret_file)
         elif everything:
             source = "default"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 
+from hookline.broker_login import KAFKA_PASSWORD, MECHANISM, PROTOCOL, BrokerLogin
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS
 
 __all__ = ["LOOPBACK_NETWORKS", "child_environment"]
@@ -16,10 +17,10 @@ SESSION_TIMEOUT_MS = "3000"
 """Our own broker allows it; a killed dispatcher that does not come back is noticed after this."""
 
 SECRETS_OF: Mapping[str, frozenset[str]] = {
-    "ingress": frozenset({INGRESS_TOKENS}),
-    "dispatcher": frozenset({MASTER_KEYS, "HOOKLINE_HOOK_PROXY"}),
-    "callbacks": frozenset({MASTER_KEYS}),
-    "console": frozenset({MASTER_KEYS, ADMIN_PASSWORD, "HOOKLINE_DATABASE_URL"}),
+    "ingress": frozenset({KAFKA_PASSWORD, INGRESS_TOKENS}),
+    "dispatcher": frozenset({KAFKA_PASSWORD, MASTER_KEYS, "HOOKLINE_HOOK_PROXY"}),
+    "callbacks": frozenset({KAFKA_PASSWORD, MASTER_KEYS}),
+    "console": frozenset({KAFKA_PASSWORD, MASTER_KEYS, ADMIN_PASSWORD, "HOOKLINE_DATABASE_URL"}),
 }
 """Who is given which secret; the others never see it."""
 ALL_SECRETS = frozenset().union(*SECRETS_OF.values())
@@ -46,6 +47,9 @@ def child_environment(
     }
     if own_broker:
         defaults["HOOKLINE_SESSION_TIMEOUT_MS"] = SESSION_TIMEOUT_MS
+        defaults["HOOKLINE_KAFKA_SECURITY_PROTOCOL"] = PROTOCOL
+        defaults["HOOKLINE_KAFKA_SASL_MECHANISM"] = MECHANISM
+        defaults["HOOKLINE_KAFKA_USERNAME"] = BrokerLogin.username
     if service == "console":
         defaults["HOOKLINE_PUBLIC_CONSOLE_URL"] = console_url
     if service == "dispatcher":

@@ -1,7 +1,4 @@
-"""The secrets that `hookline up` makes once and keeps under its data folder, readable by their owner only.
-
-The file holds `NAME=value` lines, so that a shell can read it too: `. hookline-data/secrets.env`.
-"""
+"""The secrets that `hookline up` makes once and keeps under its data folder, readable by their owner only."""
 
 import base64
 import os
@@ -9,14 +6,14 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hookline.broker_login import KAFKA_PASSWORD, SECRETS_FILE, read_secrets
 from hookline.chain.keys import KeyRing
 from hookline.errors import ConfigError
 from hookline.secret_bounds import password_fault, token_faults
 from hookline.settings import Settings, load_settings
 
-__all__ = ["FILE_NAME", "SecretFile", "check_strength", "local_settings"]
+__all__ = ["BROKER_MAKERS", "MAKERS", "SecretFile", "check_strength", "local_settings"]
 
-FILE_NAME = "secrets.env"
 MODE = 0o600
 MASTER_KEYS = "HOOKLINE_MASTER_KEYS"
 ADMIN_PASSWORD = "HOOKLINE_ADMIN_PASSWORD"
@@ -32,38 +29,31 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     ADMIN_PASSWORD: lambda: secrets.token_urlsafe(12),
     INGRESS_TOKENS: lambda: secrets.token_urlsafe(24),
 }
+BROKER_MAKERS: Mapping[str, Callable[[], str]] = {KAFKA_PASSWORD: lambda: secrets.token_urlsafe(24)}
+"""Made where the broker is ours; with another Kafka its password is the user's to give. Read by `load_settings`."""
 
 
 class SecretFile:
     """`DIR/secrets.env`."""
 
     def __init__(self, data_dir: Path) -> None:
-        self.path = data_dir / FILE_NAME
+        self.path = data_dir / SECRETS_FILE
 
     def read(self) -> dict[str, str]:
         """What it holds; empty when there is none. Raises ConfigError when it cannot be read or others may read it."""
-        try:
-            mode = self.path.stat().st_mode
-            lines = self.path.read_text().splitlines()
-        except FileNotFoundError:
-            return {}
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read {self.path}: {error}") from None
-        if mode & 0o077:
-            raise ConfigError(f"{self.path} holds secrets and others may read it: run `chmod 600 {self.path}`")
-        pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
-        return {name.strip(): value.strip() for name, _, value in pairs}
+        return dict(read_secrets(self.path))
 
-    def complete(self, given: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+    def complete(self, given: Mapping[str, str], *, own_broker: bool) -> tuple[dict[str, str], frozenset[str]]:
         """Every secret, and the names of those made just now. What `given` (the environment) sets wins and is never written.
 
         Raises ConfigError when the file cannot be read or written.
         """
+        makers = {**MAKERS, **(BROKER_MAKERS if own_broker else {})}
         kept = self.read()
-        made = {name: make() for name, make in MAKERS.items() if not given.get(name) and not kept.get(name)}
+        made = {name: make() for name, make in makers.items() if not given.get(name) and not kept.get(name)}
         if made:
             self._write(kept | made)
-        merged = {name: given.get(name) or kept.get(name) or made[name] for name in MAKERS}
+        merged = {name: given.get(name) or kept.get(name) or made[name] for name in makers}
         return merged, frozenset(made)
 
     def _write(self, values: Mapping[str, str]) -> None:

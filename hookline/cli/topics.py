@@ -147,6 +147,7 @@ def unreachable(settings: Settings, error: LogUnavailable) -> str:
         return f"Kafka does not answer at {servers}: is it up, and is HOOKLINE_KAFKA_BOOTSTRAP_SERVERS right?"
     return (
         f"no Kafka answers at 127.0.0.1:{settings.kafka_port}: start one with `hookline up`, "
+        "set HOOKLINE_DATA_DIR to the folder of the one that runs (its password is there), "
         "or set HOOKLINE_KAFKA_BOOTSTRAP_SERVERS to yours"
     )
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from hookline.broker import choose_broker
+from hookline.broker_login import KAFKA_PASSWORD, BrokerLogin
 from hookline.cli.data_dir import DataDir
 from hookline.cli.environment import child_environment
 from hookline.cli.ports import SERVICES, check_ports, service_port
@@ -25,6 +26,7 @@ from hookline.cli.topics import make_topics
 from hookline.cli.units import BrokerUnit, ServiceUnit
 from hookline.cli.voice import UpVoice
 from hookline.clock import SystemClock
+from hookline.errors import ConfigError
 from hookline.settings import Settings, load_settings
 
 __all__ = ["up"]
@@ -33,6 +35,7 @@ DataOption = Annotated[
     Path,
     typer.Option("--data", help="Folder for Kafka's data, the database, secrets and logs.", envvar="HOOKLINE_DATA_DIR"),
 ]
+KAFKA = "HOOKLINE_KAFKA_"
 DEFAULT_DATA = Path("hookline-data")
 
 
@@ -59,6 +62,7 @@ def up(
         os.environ["HOOKLINE_INSECURE_INGRESS"] = "true"
     folder = DataDir(data)
     settings = load_settings(data_dir=folder.path)
+    _check_broker_is_meant(os.environ)
     with folder.locked():
         check_ports(settings, own_broker=not settings.kafka_bootstrap_servers)
         busy = asyncio.run(_run(settings, folder, make_console()))
@@ -67,21 +71,36 @@ def up(
         os._exit(0)
 
 
+def _check_broker_is_meant(given: Mapping[str, str]) -> None:
+    """Raises ConfigError where it is said how a Kafka is reached, and none is named."""
+    how = [
+        name for name in (f"{KAFKA}SECURITY_PROTOCOL", f"{KAFKA}SASL_MECHANISM", f"{KAFKA}USERNAME") if given.get(name)
+    ]
+    if how and not given.get(f"{KAFKA}BOOTSTRAP_SERVERS"):
+        raise ConfigError(
+            f"{', '.join(how)} set, and no Kafka is named: set {KAFKA}BOOTSTRAP_SERVERS to yours, "
+            "or unset the other, and `up` starts a broker with a name and a password of its own"
+        )
+
+
 async def _run(settings: Settings, folder: DataDir, console: Console) -> bool:
     """True when a thread of the broker is still busy at the end."""
-    secrets, made = SecretFile(folder.path).complete(os.environ)
-    check_strength(secrets)
     own_broker = not settings.kafka_bootstrap_servers
+    secrets, made = SecretFile(folder.path).complete(os.environ, own_broker=own_broker)
+    check_strength(secrets)
+    login = None
     if own_broker:
+        login = BrokerLogin(secrets[KAFKA_PASSWORD])
+        settings = load_settings(data_dir=folder.path)  # again: the password was made just now
         settings = settings.model_copy(update={"kafka_bootstrap_servers": (f"127.0.0.1:{settings.kafka_port}",)})
     clock = SystemClock()
-    voice = UpVoice(console, clock, settings, folder.path, secrets, made)
+    voice = UpVoice(console, clock, settings, folder.path, secrets, made, own_broker=own_broker)
     loop = asyncio.get_running_loop()
 
     def say(text: str) -> None:
         loop.call_soon_threadsafe(voice.says, "kafka", text)
 
-    broker = choose_broker(settings.kafka, folder.kafka, settings.kafka_port, say=say, launcher=launcher())
+    broker = choose_broker(settings.kafka, folder.kafka, settings.kafka_port, login=login, say=say, launcher=launcher())
     async with aiohttp.ClientSession() as session:
         system = LocalSystem(
             BrokerUnit(broker) if own_broker else None,

@@ -57,6 +57,8 @@ class UpVoice:
         data_dir: Path,
         secrets: Mapping[str, str],
         made: frozenset[str],
+        *,
+        own_broker: bool,
     ) -> None:
         self._console = console
         self._clock = clock
@@ -64,6 +66,7 @@ class UpVoice:
         self._data_dir = data_dir
         self._secrets = secrets
         self._made = made
+        self._own_broker = own_broker
         host = local_host(settings)
         self._urls = {
             "kafka": ",".join(settings.kafka_bootstrap_servers),
@@ -130,17 +133,20 @@ class UpVoice:
 
     def _rebuild(self) -> str:
         """The command, with what it needs to know: it is for another terminal."""
-        known = {
-            "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": self._urls["kafka"],
-            "HOOKLINE_DATA_DIR": str(self._data_dir),
-        }
+        known = {}
+        if not self._own_broker:
+            known["HOOKLINE_KAFKA_BOOTSTRAP_SERVERS"] = self._urls["kafka"]
+        elif self._settings.kafka_port != Settings.model_fields["kafka_port"].default:
+            known["HOOKLINE_KAFKA_PORT"] = str(self._settings.kafka_port)
+        known["HOOKLINE_DATA_DIR"] = str(self._data_dir)
         if self._settings.topic_prefix != Settings.model_fields["topic_prefix"].default:
             known["HOOKLINE_TOPIC_PREFIX"] = self._settings.topic_prefix
         return " ".join([*(f"{name}={quote(value)}" for name, value in known.items()), "hookline console --rebuild"])
 
     def _as_here(self) -> str:
         """Which settings that command must have too: some are secrets, so their values are not shown."""
-        differ = [n for n in REBUILD_NEEDS if getattr(self._settings, n) != Settings.model_fields[n].default]
+        needs = [name for name in REBUILD_NEEDS if not (self._own_broker and name.startswith("kafka_"))]
+        differ = [n for n in needs if getattr(self._settings, n) != Settings.model_fields[n].default]
         named = ", ".join(f"HOOKLINE_{name.upper()}" for name in differ)
         return f"with {named} set as here; " if named else ""
 

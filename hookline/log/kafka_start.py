@@ -62,7 +62,7 @@ async def _know_a_broker(client: AIOKafkaClient) -> None:
     """Return when its brokers name at least one. Raises KafkaConnectionError after START_S.
 
     A broker that just started, or whose session ended while it was frozen, answers for a moment that the cluster has no brokers.
-    aiokafka takes that for an answer: a member's coordination ends with a failed assertion, and nothing begins it again.
+    aiokafka takes that for an answer, and whatever needs a group's coordinator then ends with a failed assertion.
     """
     until = time.monotonic() + START_S
     while not client.cluster.brokers():

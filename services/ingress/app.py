@@ -23,7 +23,7 @@ from services.ingress.intake import Intake, Tally
 from services.ingress.reading import clean
 from services.ingress.records import Receipt
 from services.ingress.source import Source
-from services.ingress.turns import LARGE_BODIES, REFUSALS, Turns
+from services.ingress.turns import Turns
 
 __all__ = ["MAX_BODY", "Door", "ingress_app"]
 
@@ -31,8 +31,6 @@ log = structlog.get_logger()
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body, as sent and inflated."""
-LARGE = 64 * 1024
-"""Bytes of a body that takes its turn where it must be read to judge its credential: far above what such registries send."""
 ENCODING = "Content-Encoding"
 TOLD_IN_TURN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 """What anybody gets who has no credential."""
@@ -85,7 +83,6 @@ class _Handler:
         unproven: InFlight,
         allowance: Allowance,
         refusals: Turns,
-        large_bodies: Turns,
     ) -> None:
         self._doors = doors
         self._intake = intake
@@ -93,7 +90,6 @@ class _Handler:
         self._unproven = unproven
         self._allowance = allowance
         self._refusals = refusals
-        self._large_bodies = large_bodies
 
     async def receive(self, request: web.Request) -> web.Response:
         return await self._answered(request, self._receive)
@@ -189,8 +185,6 @@ class _Handler:
 
     async def _signed(self, door: Door, request: web.Request) -> _Proven | None:
         """The body and what it is signed with, if that is good. Raises Unavailable, and as `read_body`."""
-        if request.content_length is None or request.content_length > LARGE:
-            await self._large_bodies.turn(request)
         with self._unproven.room() as room:
             try:
                 body = await read_body(request, MAX_BODY, room=room)
@@ -231,8 +225,7 @@ def ingress_app(
     app[COMPRESSED_BODIES] = app[FOREIGN_HEADERS] = True
     unproven = InFlight(settings.ingress_bytes_in_flight, metrics.UNPROVEN_BYTES)
     rates = Rates(settings.ingress_rate, settings.ingress_byte_rate)
-    refusals, large_bodies = Turns(REFUSALS, clock), Turns(LARGE_BODIES, clock)
-    handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock), refusals, large_bodies)
+    handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock), Turns(clock))
     app.router.add_post("/events/{source}", handler.receive)
     app.router.add_options("/events/{source}", handler.shake_hands)
     return app

@@ -86,7 +86,7 @@ OTHERS = (produce, consume, ask_for_commits, administer, count)
 async def test_a_client_waits_until_a_broker_is_named(
     kafka: str, topic_prefix: str, proxy: KafkaProxy, work: Callable[[KafkaCluster], Awaitable[None]]
 ) -> None:
-    """A member's coordination ended for ever with aiokafka's failed assertion."""
+    """What needs a group's coordinator ended with a failed assertion of aiokafka's."""
     await kafka_with_topics(kafka, topic_prefix)
     empty = Rewrite(Api.METADATA, EMPTY, nobody)
     proxy.rewrite(empty)

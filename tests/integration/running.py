@@ -136,6 +136,11 @@ class Up(Command):
         self.environment = clean_environment(**(self.ports | settings))
         super().__init__("up", "--data", str(data), environment=self.environment, cwd=data.parent)
 
+    @property
+    def folder(self) -> dict[str, str]:
+        """Where a command finds what this one keeps."""
+        return {"HOOKLINE_DATA_DIR": str(self.data)}
+
     def port(self, name: str) -> int:
         return int(self.ports[f"HOOKLINE_{name.upper()}_PORT"])
 

@@ -12,9 +12,13 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.protocol.admin import CreateTopicsRequest_v3
 
 from hookline.broker import EmbeddedBroker, EmbeddedCluster
+from hookline.broker.config import CONTROLLER_OFFSET
 from hookline.broker.jars import Jars
+from hookline.broker.probe import answers
+from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
 from tests.kafka import free_broker_port, make_broker, wait_until
 
@@ -210,3 +214,44 @@ async def test_in_a_container_it_is_a_broker_too(kafka_in_docker: str) -> None:
     await create_topic(kafka_in_docker)
     assert await append(kafka_in_docker, b"in a container") == 0
     assert await read_all(kafka_in_docker) == [b"in a container"]
+
+
+def bytes_answered(port: int) -> int:
+    """How much a stranger is told who asks for a topic to be made."""
+    request = CreateTopicsRequest_v3([("stranger", 1, 1, [], [])], 1000, True)
+    body = request.build_request_header(correlation_id=1, client_id="stranger").encode() + request.encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(len(body).to_bytes(4, "big") + body)
+        try:
+            return len(connection.recv(1000))
+        except ConnectionError:
+            return 0
+
+
+async def test_who_has_no_login_is_let_in_nowhere(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    """Neither to the broker nor to its controller; an open broker answers on both."""
+    open_port, port = int(broker.bootstrap_servers.partition(":")[2]), free_broker_port()
+    assert all(bytes_answered(one) for one in (open_port, open_port + CONTROLLER_OFFSET))
+    login = BrokerLogin("odd \"\\' ;$=#{} \\n")
+    with EmbeddedBroker(tmp_path / "kafka", port, login=login, say=print) as guarded:
+        assert [bytes_answered(one) for one in (port, port + CONTROLLER_OFFSET)] == [0, 0]
+        assert answers(port, login)
+        assert not answers(port)
+        assert not answers(port, BrokerLogin("wrong"))
+        as_us = {
+            "bootstrap_servers": guarded.bootstrap_servers,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "PLAIN",
+            "sasl_plain_username": login.username,
+            "sasl_plain_password": login.password,
+        }
+        admin = AIOKafkaAdminClient(**as_us)
+        await admin.start()
+        try:
+            await admin.create_topics([NewTopic("ours", 1, 1)])
+            assert "ours" in await admin.list_topics()
+        finally:
+            await admin.close()
+        assert (tmp_path / "kafka" / "server.properties").stat().st_mode & 0o777 == 0o600
+        assert guarded.process is not None
+        assert login.password not in " ".join(psutil.Process(guarded.process.pid).cmdline())

@@ -176,12 +176,12 @@ async def test_a_201_of_the_console_is_good_for_every_push_that_begins_after_it(
         for n in range(30):
             offset = await producer.append(encode_setting(pipeline(f"acme/app{n}"), now_ms=1))
             # As soon as its append is acked the console answers 201, and the push may come.
-            assert (await ingress.push(f"acme/app{n}", f"{n} {offset}"))[0] == 202
+            assert (await ingress.push(f"acme/app{n}", f"{n}-{offset}"))[0] == 202
         await producer.close()
         pushes = await ingress.pushes()
         assert len(pushes) == 30
         for tag, (event,) in pushes.items():
-            assert event.settings_offset > int(str(tag).split()[1])
+            assert event.settings_offset > int(str(tag).split("-")[1])
             assert [plan.pipeline_id for plan in event.plans] == [f"id-{event.repository}"]
 
 
@@ -192,15 +192,15 @@ async def test_kafka_away_is_503_in_time_and_it_goes_on_by_itself(
         assert (await ingress.push("acme/app", "before"))[0] == 202
         for n in range(2):
             own_broker.kill()
-            answers = await asyncio.gather(*(ingress.push("acme/app", f"{n} {i}") for i in range(5)))
+            answers = await asyncio.gather(*(ingress.push("acme/app", f"{n}-{i}") for i in range(5)))
             assert {status for status, _ in answers} == {503}
-            assert (await ingress.push("acme/app", f"{n} again"))[0] == 503
+            assert (await ingress.push("acme/app", f"{n}-again"))[0] == 503
             await asyncio.to_thread(own_broker.start)
-            for tag in (*(f"{n} {i}" for i in range(5)), f"{n} again"):
+            for tag in (*(f"{n}-{i}" for i in range(5)), f"{n}-again"):
                 await ingress.until_accepted("acme/app", tag)
             await ingress.until_ready()
         pushes = await ingress.pushes()
-        assert set(pushes) == {"before", *(f"{n} {i}" for n in range(2) for i in (*range(5), "again"))}
+        assert set(pushes) == {"before", *(f"{n}-{i}" for n in range(2) for i in (*range(5), "again"))}
 
 
 async def test_a_kafka_that_hangs_is_503_in_time(own_broker: EmbeddedBroker, topic_prefix: str, tmp_path: Path) -> None:
@@ -253,15 +253,18 @@ async def test_what_could_not_be_read_is_taken_once_its_mapping_is_mended(
         assert (await quarantine(ingress, topic_prefix, "show", "0", "--raw")) == (0, body)
         code, said = await quarantine(ingress, topic_prefix, "retry", "0")
         assert (code, "still cannot be read" in said) == (1, True)
-        assert len(json.loads((await quarantine(ingress, topic_prefix, "list", "--json"))[1])) == 2
+        listed = json.loads((await quarantine(ingress, topic_prefix, "list", "--json"))[1])
+        assert len(listed) == 1, "the same body is kept once"
     right = wrong | {"HOOKLINE_GENERIC_REPOSITORY": "image.name"}
     async with running(kafka, topic_prefix, tmp_path, topics=False, **right) as ingress:
         assert (await quarantine(ingress, topic_prefix, "retry", "0")) == (0, "0 generic: taken\n")
         assert (await quarantine(ingress, topic_prefix, "retry", "--all")) == (
             0,
-            "0 generic: taken before\n1 generic: taken before\n",
+            "0 generic: taken before\n",
         )
-        assert [push.repository for push in (await ingress.pushes())["1.0.0"]] == ["acme/app"] * 3
+        assert [push.repository for push in (await ingress.pushes())["1.0.0"]] == ["acme/app"] * 2, (
+            "as kept, once, and all again"
+        )
 
 
 async def test_one_chain_a_digest_over_two_replicas(kafka: str, topic_prefix: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Without a crash there is no reason for any of them: who stops or hands over a pa
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hookline.chain.events import ChainCompleted, ChainHalted
 from tests.integration.load import Load
 from tests.integration.rollout import Kube
 from tests.integration.system import Stand, System, until
+from tests.unit.console.postgres import PostgresMissing, run_postgres
 
 pytestmark = pytest.mark.timeout(300)
 """Two cores, many tests: some fifteen processes are started one after the other."""
@@ -19,13 +21,26 @@ pytestmark = pytest.mark.timeout(300)
 FINE = {"ingress": {202, 503}, "callbacks": {200, 503}, "console": {200, 503}}
 
 
-async def test_every_service_is_replaced_twice_under_load(stand: Stand, tmp_path: Path) -> None:
-    system = System(stand, tmp_path, partitions=4)
+@pytest.fixture
+def shared_database() -> Iterator[dict[str, str]]:
+    """What consoles that overlap need, to know each other's sessions: SQLite is one console's."""
+    try:
+        with run_postgres() as url:
+            yield {"HOOKLINE_DATABASE_URL": url}
+    except PostgresMissing:
+        yield {}
+
+
+async def test_every_service_is_replaced_twice_under_load(
+    stand: Stand, tmp_path: Path, shared_database: dict[str, str]
+) -> None:
+    system = System(stand, tmp_path, partitions=4, settings=shared_database)
+    replaced = ("ingress", "callbacks", "dispatcher", *(("console",) if shared_database else ()))
     async with Kube(system).running(ingress=1, callbacks=1, console=1, dispatcher=2) as kube:
         await system.make_pipeline("one", "two")
         async with Load(system).running() as load:
             for _ in range(2):
-                for service in ("ingress", "callbacks", "dispatcher", "console"):
+                for service in replaced:
                     before = len(load.pushed)
                     await kube.replace(service)
                     await until(lambda before=before: len(load.pushed) > before)

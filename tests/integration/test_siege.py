@@ -33,8 +33,9 @@ async def dawdlers(ingress: Besieged, source: str) -> None:
 
 
 async def guesses(ingress: Besieged) -> None:
-    async with aiohttp.ClientSession() as http:
-        await together([lambda: ingress.guess(http)] * GUESSES, 20)
+    """As many at once as there are slow ones: refusals take turns, and each of few would wait for its own (services/ingress/turns.py)."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        await together([lambda: ingress.guess(http)] * GUESSES, SLOW)
 
 
 @pytest.mark.timeout(600)

@@ -131,7 +131,7 @@ async def test_a_limit_that_is_lowered_costs_nobody_but_what_is_larger(stand: St
         assert sentence.split(" and ")[0] in " ".join(found.split())
 
         await change(system.cluster(), Topic.QUARANTINE, "max.message.bytes", LIMIT)
-        assert await post(system, 200_000, "large") == 413
+        assert await post(system, 200_000, "larger") == 413
         await until(lambda: is_taken(system, "v8"))
         await system.kill("ingress")
         await system.start("ingress")  # no limit keeps a service from starting

@@ -43,6 +43,10 @@ def broken(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     running = Up(
         tmp_path_factory.mktemp("broken") / "data",
         HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{up.port('kafka')}",
+        HOOKLINE_KAFKA_SECURITY_PROTOCOL="SASL_PLAINTEXT",
+        HOOKLINE_KAFKA_SASL_MECHANISM="PLAIN",
+        HOOKLINE_KAFKA_USERNAME="hookline",
+        HOOKLINE_KAFKA_PASSWORD=secrets(up)["HOOKLINE_KAFKA_PASSWORD"],
         HOOKLINE_TOPIC_PREFIX="broken.",
         HOOKLINE_PARTITIONS="1",
         HOOKLINE_INGRESS_SECRETS_FILE="/nowhere/secrets.toml",
@@ -98,6 +102,24 @@ def test_ps_tells_the_processes_apart_and_shows_no_secret(up: Up) -> None:
     assert set(children) == {*SERVICES, "kafka"}
     lines = " ".join(part for child in children.values() for part in child.cmdline())
     assert not [name for name, value in secrets(up).items() if value in lines]
+
+
+def test_who_may_not_read_the_folder_is_not_let_into_kafka(up: Up) -> None:
+    """A command beside it finds the password in its folder; one that looks elsewhere is told so."""
+    beside = Command("topics", "describe", environment=up.environment | up.folder, cwd=up.data.parent)
+    assert (beside.wait(), "log_id" in beside.text) == (0, True)
+    elsewhere = up.environment | {"HOOKLINE_DATA_DIR": str(up.data / "elsewhere")}
+    stranger = Command("topics", "describe", environment=elsewhere, cwd=up.data.parent)
+    assert stranger.wait() == 1
+    assert "set HOOKLINE_DATA_DIR to the folder of the one that runs" in stranger.text
+    wrong = Command(
+        "topics", "describe", environment=elsewhere | {"HOOKLINE_KAFKA_PASSWORD": "guessed"}, cwd=up.data.parent
+    )
+    assert wrong.wait() == 1
+    assert "Kafka does not let us in" in wrong.text
+    readable = [path for path in up.data.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    kept = secrets(up)["HOOKLINE_KAFKA_PASSWORD"].encode()
+    assert not [path for path in readable if kept in path.read_bytes()]
 
 
 def test_a_second_up_on_the_folder_is_refused_with_words(up: Up) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from hookline.broker.config import Node, render, server_properties
+from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
 
 THREE = (Node(9092, 1), Node(9093, 2), Node(9094, 3))
@@ -40,6 +41,16 @@ def test_three_brokers_replicate_and_know_each_other() -> None:
     assert properties["controller.quorum.bootstrap.servers"] == "127.0.0.1:10092,127.0.0.1:10093,127.0.0.1:10094"
     assert properties["default.replication.factor"] == "3"
     assert properties["min.insync.replicas"] == "2"
+
+
+def test_with_a_login_no_listener_is_open() -> None:
+    properties = server_properties(Node(9092), [Node(9092)], login=BrokerLogin('a\\b"c'))
+    protocols = dict(pair.split(":") for pair in properties["listener.security.protocol.map"].split(","))
+    names = {one.partition("://")[0] for one in properties["listeners"].split(",")}
+    assert protocols == dict.fromkeys(names, "SASL_PLAINTEXT")
+    for name in names:
+        jaas = properties[f"listener.name.{name.lower()}.plain.sasl.jaas.config"]
+        assert jaas.endswith(r'username="hookline" password="a\\b\"c" user_hookline="a\\b\"c";')
 
 
 def test_extra_properties_win() -> None:

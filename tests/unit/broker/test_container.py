@@ -158,5 +158,5 @@ def test_no_testcontainers_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_setting_chooses(tmp_path: Path) -> None:
-    assert isinstance(choose_broker("docker", tmp_path, 9092), ContainerBroker)
-    assert isinstance(choose_broker("", tmp_path, 9092), EmbeddedBroker)
+    assert isinstance(choose_broker("docker", tmp_path, 9092, login=None), ContainerBroker)
+    assert isinstance(choose_broker("", tmp_path, 9092, login=None), EmbeddedBroker)

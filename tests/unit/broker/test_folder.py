@@ -53,6 +53,15 @@ def test_a_folder_that_is_made_is_readable_by_its_owner_only(tmp_path: Path) -> 
     assert folder.path.stat().st_mode & 0o777 == 0o700
 
 
+def test_properties_are_their_owners_only_also_where_others_could_read_them_before(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.properties.write_text("")
+    folder.properties.chmod(0o644)
+    folder.write_properties("password=x\n")
+    assert folder.properties.stat().st_mode & 0o777 == 0o600
+    assert folder.properties.read_text() == "password=x\n"
+
+
 def test_too_little_room_is_said_and_the_folder_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = DataFolder(tmp_path)
     with monkeypatch.context() as patch:

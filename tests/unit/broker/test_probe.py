@@ -77,12 +77,12 @@ def test_waiting_ends_when_the_broker_has_died() -> None:
         raise BrokerError("it died")
 
     with pytest.raises(BrokerError, match="it died"):
-        wait_for_answer(free_broker_port(), died, lambda: "", print, timeout_s=60)
+        wait_for_answer(free_broker_port(), None, died, lambda: "", print, timeout_s=60)
 
 
 def test_waiting_ends_at_the_deadline_with_the_last_word() -> None:
     with pytest.raises(BrokerError, match=r"did not answer on 127\.0\.0\.1.*last word: still loading"):
-        wait_for_answer(free_broker_port(), lambda: None, lambda: "still loading", print, timeout_s=0)
+        wait_for_answer(free_broker_port(), None, lambda: None, lambda: "still loading", print, timeout_s=0)
 
 
 def test_free_ports_are_fine() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hookline.broker_login import KAFKA_PASSWORD
 from hookline.cli.environment import child_environment
 from hookline.cli.probe import console_url
 from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS
@@ -27,6 +28,18 @@ def test_every_service_is_told_kafka_and_the_folder() -> None:
         assert told["HOOKLINE_DATA_DIR"] == "/data"
         assert told["PATH"] == "/bin"
         assert told["HOOKLINE_LOG_LEVEL"] == "debug"
+
+
+def test_every_service_is_let_into_our_own_broker_and_another_kafka_is_reached_as_the_user_says() -> None:
+    reached = {"SECURITY_PROTOCOL": "SASL_PLAINTEXT", "SASL_MECHANISM": "PLAIN", "USERNAME": "hookline"}
+    for service in ("ingress", "dispatcher", "callbacks", "console"):
+        told = child_environment(
+            service, {}, SECRETS | {KAFKA_PASSWORD: "made"}, DATA, ["k:1"], own_broker=True, console_url=""
+        )
+        assert {name: told[f"HOOKLINE_KAFKA_{name}"] for name in reached} == reached
+        assert told[KAFKA_PASSWORD] == "made"
+        given = {"HOOKLINE_KAFKA_SECURITY_PROTOCOL": "SSL"}
+        assert {n: v for n, v in environment(service, own_broker=False, **given).items() if "_KAFKA_S" in n} == given
 
 
 def test_only_the_dispatcher_is_told_the_outgoing_proxy() -> None:

@@ -66,6 +66,8 @@ def test_version(tmp_path: Path) -> None:
         (["sources", "nothing"], {}, 2, "no such source: nothing"),
         (["ingress"], {"HOOKLINE_INGRESS_SECRETS_FILE": "/nowhere"}, 2, "HOOKLINE_INGRESS_SECRETS_FILE"),
         (["ingress"], {"HOOKLINE_GENERIC_TAG": "a.["}, 2, "HOOKLINE_GENERIC_TAG is not JMESPath"),
+        (["up"], {"HOOKLINE_KAFKA_USERNAME": "me"}, 2, "set HOOKLINE_KAFKA_BOOTSTRAP_SERVERS to yours"),
+        (["up"], {"HOOKLINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, 2, "HOOKLINE_KAFKA_SECURITY_PROTOCOL set, and no Kafka"),
         (["up", "--nonsense"], {}, 2, "No such option"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -52,7 +52,7 @@ def test_json_has_every_source(tmp_path: Path) -> None:
 
 def test_what_is_set_and_what_up_made_count(tmp_path: Path) -> None:
     assert not any(one["configured"] for one in listed(data=tmp_path).values())
-    SecretFile(tmp_path).complete({})
+    SecretFile(tmp_path).complete({}, own_broker=True)
     assert listed(data=tmp_path)["quay"]["configured"]
     (tmp_path / "s.toml").write_text(f'github = ["{SECRET}"]')
     secrets = listed(data=tmp_path / "none", HOOKLINE_INGRESS_SECRETS_FILE=str(tmp_path / "s.toml"))

@@ -129,7 +129,9 @@ def audit_finding() -> None:
 def up() -> None:
     settings = Settings(kafka_bootstrap_servers=(HOSTILE,), topic_prefix=HOSTILE)
     unit: Any = SimpleNamespace(name="ingress", last_lines=lambda: [HOSTILE])
-    voice = UpVoice(make_console(), ManualClock(), settings, Path("data"), {MASTER_KEYS: ""}, frozenset())
+    voice = UpVoice(
+        make_console(), ManualClock(), settings, Path("data"), {MASTER_KEYS: ""}, frozenset(), own_broker=True
+    )
     voice.says("kafka", HOSTILE)
     voice.is_waiting(unit, HOSTILE, 60)
     voice.died(unit, "exit code 1", 1)
@@ -141,7 +143,9 @@ def up() -> None:
 def up_rebuilds() -> None:
     unit: Any = SimpleNamespace(name="console", last_lines=lambda: [f"--rebuild {HOSTILE}"])
     settings = Settings(kafka_bootstrap_servers=(HOSTILE,), topic_prefix=HOSTILE)
-    UpVoice(make_console(), ManualClock(), settings, Path("data"), {}, frozenset()).given_up(unit, HOSTILE, 1)
+    UpVoice(make_console(), ManualClock(), settings, Path("data"), {}, frozenset(), own_broker=True).given_up(
+        unit, HOSTILE, 1
+    )
 
 
 def doctor() -> None:

@@ -20,11 +20,13 @@ UNIT = SimpleNamespace(name="ingress", last_lines=lambda: ["its last line"])
 
 
 class Spoken:
-    def __init__(self, folder: Path, made: frozenset[str], settings: Settings | None = None) -> None:
+    def __init__(
+        self, folder: Path, made: frozenset[str], settings: Settings | None = None, *, own_broker: bool = True
+    ) -> None:
         self.clock = ManualClock()
         self._file = io.StringIO()
         console = Console(file=self._file, theme=THEME, width=500, soft_wrap=True)
-        self.voice = UpVoice(console, self.clock, settings or Settings(), folder, SECRETS, made)
+        self.voice = UpVoice(console, self.clock, settings or Settings(), folder, SECRETS, made, own_broker=own_broker)
 
     @property
     def text(self) -> str:
@@ -63,7 +65,7 @@ def test_the_push_line_can_be_pasted(folder: str, tmp_path: Path) -> None:
     """In a shell where `curl` only says what it was given."""
     data = tmp_path / folder
     data.mkdir()
-    SecretFile(data).complete({INGRESS_TOKENS: ""})
+    SecretFile(data).complete({INGRESS_TOKENS: ""}, own_broker=True)
     spoken = Spoken(data, frozenset())
     spoken.voice.all_ready()
     line = next(line for line in spoken.text.split("\n") if "curl " in line)
@@ -113,7 +115,7 @@ BROKEN = SimpleNamespace(name="console", last_lines=lambda: ["hookline: HOOKLINE
 
 def test_a_console_of_another_log_comes_with_the_command_that_mends_it(tmp_path: Path) -> None:
     settings = Settings(kafka_bootstrap_servers=("127.0.0.1:9092",), topic_prefix="other.")
-    spoken = Spoken(tmp_path / "with space", frozenset(), settings)
+    spoken = Spoken(tmp_path / "with space", frozenset(), settings, own_broker=False)
     spoken.voice.given_up(FOREIGN, "exit code 1", 60)
     for said in (
         "! console     ended 5 times before it was ready (exit code 1)",
@@ -124,6 +126,14 @@ def test_a_console_of_another_log_comes_with_the_command_that_mends_it(tmp_path:
         "it is tried again every 60 s",
     ):
         assert said in spoken.text
+
+
+def test_the_command_finds_a_broker_of_ours_by_its_folder(tmp_path: Path) -> None:
+    settings = Settings(kafka_bootstrap_servers=("127.0.0.1:19092",), kafka_port=19092, kafka_username="hookline")
+    spoken = Spoken(tmp_path, frozenset(), settings)
+    spoken.voice.given_up(FOREIGN, "exit code 1", 60)
+    assert f"to do: HOOKLINE_KAFKA_PORT=19092 HOOKLINE_DATA_DIR={tmp_path} hookline console --rebuild" in spoken.text
+    assert "HOOKLINE_KAFKA_USERNAME" not in spoken.text
 
 
 def test_another_console_that_cannot_stay_up_comes_with_its_last_words_and_where_to_look(tmp_path: Path) -> None:
@@ -152,7 +162,7 @@ def test_what_that_command_needs_beside_its_line_is_named_and_not_shown(tmp_path
         kafka_security_protocol="SASL_SSL",
         kafka_password=SecretStr("the-password"),
     )
-    spoken = Spoken(tmp_path, frozenset(), given)
+    spoken = Spoken(tmp_path, frozenset(), given, own_broker=False)
     spoken.voice.given_up(FOREIGN, "exit code 1", 60)
     named = "HOOKLINE_DATABASE_URL, HOOKLINE_KAFKA_SECURITY_PROTOCOL, HOOKLINE_KAFKA_PASSWORD"
     assert f"with {named} set as here; " in spoken.text

@@ -35,11 +35,11 @@ from hookline.chain.tokens import CallbackToken
 from hookline.cli.record_view import shown
 from hookline.log.codec import decode, encode
 from hookline.log.records import Place
-from hookline.web.logging import configure_logging
 from services.callbacks.body import LIMITS, CallbackBody
 from services.callbacks.gate import Callback
 from services.dispatcher.attempt import Attempt
 from services.dispatcher.sender import Outcome
+from tests.configured_logging import configured_logging
 from tests.event_fields import Path, text_paths, with_value
 from tests.token_encodings import ENCODINGS, TOKEN, URL, tells
 from tests.unit.console.histories import plan, push, sample
@@ -187,9 +187,7 @@ def test_what_a_receiver_says_is_masked_before_it_is_written(written: object) ->
 
 def test_a_log_line_tells_none(capfd: pytest.CaptureFixture[str]) -> None:
     """Of ours, of a library's, or in a trace."""
-    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
-    try:
-        configure_logging("json", "info")
+    with configured_logging("json", "info"):
         structlog.get_logger().warning("odd", url=URL)
         logging.getLogger("some.library").warning("odd: %s", URL)
         try:
@@ -197,10 +195,6 @@ def test_a_log_line_tells_none(capfd: pytest.CaptureFixture[str]) -> None:
         except ValueError:
             structlog.get_logger().exception("odd")
             logging.getLogger("some.library").exception("odd")
-    finally:
-        logging.getLogger().handlers[:] = handlers
-        logging.getLogger().setLevel(level)
-        structlog.reset_defaults()
     logged = "".join(capfd.readouterr())
     assert logged.count("***") >= 4
     assert TOKEN not in logged

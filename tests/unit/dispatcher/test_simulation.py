@@ -271,11 +271,18 @@ HAPPENS = {
 """What a plan of faults is about: a kind that never happens tests nothing, and nobody would know."""
 
 
+SPARE_SEEDS = 18
+"""Seeds behind a test's own six. How the tasks of a seed take turns is not a matter of the seed alone, so that a rare kind may miss
+all six: more seeds are run until every kind has happened."""
+
+
 # Six more seeds are run, judged and audited in tests/unit/audit/test_verify.py.
-@pytest.mark.parametrize("seeds", [range(6, 12), range(12, 18), range(18, 24)], ids=lambda seeds: f"from-{seeds[0]}")
-async def test_every_invariant_holds_under_faults_and_each_of_them_happens(seeds: range) -> None:
+@pytest.mark.parametrize("first", [100, 200, 300], ids=lambda first: f"from-{first}")
+async def test_every_invariant_holds_under_faults_and_each_of_them_happens(first: int) -> None:
     happened: Counter[str] = Counter()
-    for seed in seeds:
+    for seed in range(first, first + 6 + SPARE_SEEDS):
+        if seed >= first + 6 and not missing(happened):
+            break
         simulation = Simulation(seed)
         try:
             await simulation.run()
@@ -284,4 +291,8 @@ async def test_every_invariant_holds_under_faults_and_each_of_them_happens(seeds
             await simulation.stop()
         happened += simulation.happened + simulation.world.cluster.faults.counts
         happened["zombie fenced"] += simulation.void_decisions()
-    assert HAPPENS - {kind for kind, times in happened.items() if times} == set(), happened
+    assert missing(happened) == set(), happened
+
+
+def missing(happened: Counter[str]) -> set[str]:
+    return {kind for kind in HAPPENS if not happened[kind]}

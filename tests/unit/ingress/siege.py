@@ -17,6 +17,8 @@ __all__ = ["UPLOAD", "Besieged", "besieged", "others_answered", "together"]
 
 UPLOAD = 1024 * 1024
 PUSH = '{"push_data":{"tag":"%d"},"repository":{"repo_name":"acme/app"}}'
+PAUSE_S = 0.005
+"""Between two pushes of the one with a credential: the log of the process is in its memory and keeps them all, about 2 KB each."""
 SIGNED = "X-Hub-Signature-256: sha256=" + "0" * 64 + "\r\n"
 WRONG = {"Authorization": aiohttp.encode_basic_auth("anyone", "wrong")}
 
@@ -115,6 +117,7 @@ async def others_answered(ingress: Besieged, least: int = 1) -> AsyncIterator[li
         async with aiohttp.ClientSession() as http:
             while not over.is_set() or len(times) < least:
                 times.append(await ingress.deliver(http, len(times)))
+                await asyncio.sleep(PAUSE_S)
 
     task = asyncio.create_task(deliver())
     try:

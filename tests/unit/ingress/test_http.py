@@ -14,11 +14,11 @@ from structlog.testing import capture_logs
 
 from hookline.errors import AppendFailed
 from hookline.log.records import Place, Topic
-from hookline.web.logging import configure_logging
 from services.ingress.app import MAX_BODY
 from services.ingress.intake import MAX_RECORD
 from services.ingress.metrics import TOO_LARGE
 from services.ingress.sources import discover
+from tests.configured_logging import configured_logging
 from tests.metric_values import value_of
 from tests.unit.ingress.conftest import BEARER, TOKEN, Ingress, hook, pipeline, running
 from tests.unit.ingress.raw import answer_to, connect
@@ -294,17 +294,11 @@ async def test_a_malformed_request_leaves_no_token_in_the_log(
     ingress: Ingress, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """aiohttp itself logs what is no HTTP, with its text."""
-    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
-    configure_logging("text", "debug")
-    try:
+    with configured_logging("text", "debug"):
         reader, writer = await connect(ingress)
         writer.write(f"POST /events/dockerhub?token={TOKEN} HTTP/9.1\r\nHost: x\r\n\r\n".encode())
         assert (await reader.read()).startswith(b"HTTP/1.0 400")
         writer.close()
-    finally:
-        logging.getLogger().handlers[:] = handlers
-        logging.getLogger().setLevel(level)
-        logging.getLogger("aiohttp.server").filters.clear()
     said = capsys.readouterr().err
     assert "refused what is no HTTP request: BadStatusLine" in said
     assert TOKEN not in said

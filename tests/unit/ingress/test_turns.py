@@ -1,19 +1,13 @@
-"""Whoever has proved nothing takes turns, with being refused and with a large body that must be read; nobody else waits."""
+"""Refusals take turns: whoever has no credential waits for the next one, and nobody who has one does."""
 
 import asyncio
-import json
 
 import pytest
-from aiohttp import ClientSession, web
 
-from hookline.clock import ManualClock
-from services.ingress.app import LARGE
-from services.ingress.turns import LARGE_BODIES, LONGEST_S, REFUSALS, Turns
-from tests.unit.ingress.conftest import BEARER, Ingress, shown
+from services.ingress.turns import A_SECOND, AT_ONCE, LONGEST_S
+from tests.unit.ingress.conftest import BEARER, Ingress
 from tests.unit.ingress.raw import connect
-from tests.unit.web.test_door import behind_the_door
 
-A_SECOND, AT_ONCE = REFUSALS
 PUSH = '{"push_data":{"tag":"%d"},"repository":{"repo_name":"acme/app"}}'
 REFUSED = {
     "a wrong credential": b"POST /events/dockerhub",
@@ -85,54 +79,11 @@ async def test_none_waits_longer_than_that(ingress: Ingress) -> None:
     assert await Asking(ingress, REFUSED["a wrong credential"]).status() == 401
 
 
-async def test_nothing_of_a_body_is_taken_while_its_refusal_waits() -> None:
-    clock, taken = ManualClock(), [0]
-
-    async def refuse(request: web.Request) -> web.Response:
-        await refusals.turn(request)
-        taken.append(request.content.total_bytes)
-        return web.Response(status=401)
-
-    async def ping(request: web.Request) -> web.Response:
-        return web.Response()
-
-    refusals, app = Turns(REFUSALS, clock), web.Application()
-    app.router.add_post("/", refuse)
-    app.router.add_get("/", ping)
-    async with behind_the_door(app) as address:
-        url = f"http://{address[0]}:{address[1]}/"
-        async with ClientSession() as http:
-            for _ in range(AT_ONCE):
-                async with http.post(url, data=b"") as answer:
-                    assert answer.status == 401
-            reader, writer = await asyncio.open_connection(*address)
-            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
-            async with http.get(url):
-                writer.write(b"x" * 100_000)
-                await writer.drain()
-            for _ in range(20):  # so often it looks at its connections
-                async with http.get(url):
-                    pass
-            clock.advance(2 / A_SECOND)
-            assert b" 401 " in await reader.readline()
-            writer.close()
-    assert len(taken) == AT_ONCE + 2
-    assert set(taken) == {0}
-
-
-async def test_large_bodies_that_must_be_read_take_turns_and_small_ones_do_not(ingress: Ingress) -> None:
-    """The others are of GitHub's size."""
-    large = json.dumps({"action": "none", "x": "x" * LARGE})
-
-    async def deliver(body: str) -> int:
-        return (await ingress.post("github", body, shown("github", body))).status
-
-    for _ in range(LARGE_BODIES.at_once):
-        assert await deliver(large) == 202
-    waiting = asyncio.create_task(deliver(large))
-    for _ in range(20):
-        assert await deliver("{}") == 202
-    await good_pushes(ingress, 20)
-    assert not waiting.done()
-    ingress.clock.advance(2 / LARGE_BODIES.a_second)
-    assert await waiting == 202
+async def test_whoever_is_still_sending_is_told_at_once(ingress: Ingress) -> None:
+    """Else what is not read meanwhile fills the kernel's buffers."""
+    await use_up(ingress)
+    reader, writer = await connect(ingress)
+    writer.write(REFUSED["a wrong credential"] + HEAD + b"Content-Length: 100000\r\n\r\nx")
+    async with asyncio.timeout(10):
+        assert b" 401 " in await reader.readline()
+    writer.close()
