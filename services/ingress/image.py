@@ -10,7 +10,7 @@ from dataclasses import replace
 from hookline.errors import Unreadable
 from services.ingress.delivery import Ignored, IgnoredReason, Push
 
-__all__ = ["MANIFESTS", "REFERRER", "host_of", "image_push", "split_reference"]
+__all__ = ["MANIFESTS", "REFERRER", "image_push"]
 
 MANIFESTS = frozenset(
     {
@@ -43,24 +43,3 @@ def image_push(push: Push) -> Push | Ignored:
         return Ignored(IgnoredReason.REFERRER)
     registry = push.registry.lower() if push.registry else None
     return replace(push, repository=repository, registry=registry)
-
-
-def host_of(address: str | None) -> str | None:
-    """The host (and port) that a URL or an image's name begins with: of `https://h:1/x` and of `h:1/ns/app`; else None."""
-    if address is None:
-        return None
-    scheme, found, rest = address.partition("://")
-    host = (rest if found else scheme).partition("/")[0].rpartition("@")[2]
-    looks_like_one = found or "." in host or ":" in host or host == "localhost"
-    return host.lower() if host and looks_like_one else None
-
-
-def split_reference(reference: str) -> tuple[str | None, str, str | None, str | None]:
-    """`host/ns/app:tag@digest` as host, repository, tag and digest; what is not there is None."""
-    name, _, digest = reference.partition("@")
-    head, slash, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
-    name = head + slash + last
-    host = host_of(name) if slash else None
-    repository = name.partition("/")[2] if host else name
-    return host, repository, tag or None, digest or None

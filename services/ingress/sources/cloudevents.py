@@ -10,8 +10,9 @@ from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac, Token
 from services.ingress.cloud_event import CE_HEADERS, EventFields, cloud_events, event_fields, outcome_of_type
 from services.ingress.delivery import Delivery, Ignored, Part, Push
-from services.ingress.image import host_of, image_push, split_reference
+from services.ingress.image import image_push
 from services.ingress.reading import tag_text, text
+from services.ingress.reference import host_of, split_reference
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "CloudEvents"]

@@ -6,8 +6,9 @@ from typing import ClassVar
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
-from services.ingress.image import REFERRER, split_reference
+from services.ingress.image import REFERRER
 from services.ingress.reading import member, seconds_to_millis, tag_text, text, whole
+from services.ingress.reference import split_reference
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "DockerHub"]

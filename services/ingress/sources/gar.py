@@ -8,8 +8,9 @@ from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, IdToken, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
-from services.ingress.image import image_push, split_reference
+from services.ingress.image import image_push
 from services.ingress.reading import json_object, member, millis_of, text
+from services.ingress.reference import split_reference
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "GoogleArtifactRegistry"]

@@ -12,8 +12,9 @@ from hookline.errors import ConfigError, Unreadable
 from hookline.settings import Settings
 from services.ingress.checks import Check, Hmac, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
-from services.ingress.image import host_of, image_push
+from services.ingress.image import image_push
 from services.ingress.reading import id_text, millis_of, seconds_to_millis, tag_text, text
+from services.ingress.reference import host_of
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "Generic"]

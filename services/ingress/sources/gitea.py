@@ -8,8 +8,9 @@ from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.form import form_payload
-from services.ingress.image import host_of, image_push
+from services.ingress.image import image_push
 from services.ingress.reading import header_text, json_object, member, millis_of, tag_text, text
+from services.ingress.reference import host_of
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "Gitea"]

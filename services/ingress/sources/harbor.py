@@ -11,8 +11,9 @@ from hookline.errors import Unreadable
 from services.ingress.checks import Check, Token
 from services.ingress.cloud_event import CE_HEADERS, cloud_events, event_fields, is_cloud_event
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
-from services.ingress.image import host_of, image_push
+from services.ingress.image import image_push
 from services.ingress.reading import json_object, member, seconds_to_millis, tag_text, text
+from services.ingress.reference import host_of
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "Harbor"]

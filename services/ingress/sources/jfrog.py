@@ -6,8 +6,9 @@ from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac, SecretHeader, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
-from services.ingress.image import host_of, image_push
+from services.ingress.image import image_push
 from services.ingress.reading import member, tag_text, text
+from services.ingress.reference import host_of
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "JFrog"]

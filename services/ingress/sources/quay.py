@@ -8,8 +8,9 @@ from pydantic_core import to_json
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
-from services.ingress.image import host_of, image_push
+from services.ingress.image import image_push
 from services.ingress.reading import json_object, tag_text, text
+from services.ingress.reference import host_of
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "Quay"]

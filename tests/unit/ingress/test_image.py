@@ -1,10 +1,10 @@
-"""Which pushes are of a tagged image, and the parts of an image's name."""
+"""Which pushes are of a tagged image."""
 
 import pytest
 
 from hookline.errors import Unreadable
 from services.ingress.delivery import Ignored, Push
-from services.ingress.image import host_of, image_push, split_reference
+from services.ingress.image import image_push
 
 HEX = "a" * 64
 OCI, DOCKER = "application/vnd.oci.image", "application/vnd.docker.distribution.manifest"
@@ -44,39 +44,3 @@ def test_names_are_lowered_and_bared() -> None:
 def test_without_a_name_it_is_unreadable(repository: str) -> None:
     with pytest.raises(Unreadable, match="no repository"):
         image_push(Push(repository, tag="v1"))
-
-
-@pytest.mark.parametrize(
-    ("address", "host"),
-    [
-        ("https://Harbor.dev/library/x", "harbor.dev"),
-        ("http://user:pass@harbor.dev:8443/x", "harbor.dev:8443"),
-        ("harbor.dev/library/x:1", "harbor.dev"),
-        ("localhost/x", "localhost"),
-        ("registry:5000/x", "registry:5000"),
-        ("https://registry/x", "registry"),
-        ("library/x", None),
-        ("", None),
-        ("https://", None),
-        (None, None),
-    ],
-)
-def test_hosts(address: str | None, host: str | None) -> None:
-    assert host_of(address) == host
-
-
-@pytest.mark.parametrize(
-    ("reference", "parts"),
-    [
-        ("ghcr.io/acme/app:1.0", ("ghcr.io", "acme/app", "1.0", None)),
-        ("ghcr.io/acme/app:", ("ghcr.io", "acme/app", None, None)),
-        (f"us-docker.pkg.dev/p/r/app@sha256:{HEX}", ("us-docker.pkg.dev", "p/r/app", None, f"sha256:{HEX}")),
-        (f"h:5000/app:1@sha256:{HEX}", ("h:5000", "app", "1", f"sha256:{HEX}")),
-        ("acme/app:1", (None, "acme/app", "1", None)),
-        ("app", (None, "app", None, None)),
-        ("app:1", (None, "app", "1", None)),
-        ("", (None, "", None, None)),
-    ],
-)
-def test_references(reference: str, parts: tuple[str | None, ...]) -> None:
-    assert split_reference(reference) == parts
