@@ -77,8 +77,11 @@ class Settings(BaseSettings):
     """Deliveries a second with one credential to one source, in one process (`services.ingress.allowance`)."""
     ingress_byte_rate: int = Field(default=4 * 1024 * 1024, ge=1024)
     """Likewise bytes."""
+    generic_file: str = ""
+    """TOML: further mappings of the source `generic`, each under a name (`services.ingress.mapping_file`)."""
     generic_repository: str = ""
-    """As the others: where the source `generic` finds that field in a body, in JMESPath."""
+    """As the others: where the source `generic` finds that field in a body, in JMESPath (`services.ingress.mapping`)."""
+    generic_image: str = ""
     generic_tag: str = ""
     generic_digest: str = ""
     generic_registry: str = ""
@@ -87,6 +90,9 @@ class Settings(BaseSettings):
     generic_pushed_at: str = ""
     generic_id: str = ""
     generic_when: str = ""
+    generic_each: str = ""
+    generic_default_registry: str = ""
+    """A registry, no expression: of pushes for which none is found."""
     allow_private_addresses: Annotated[tuple[IPNetwork, ...], NoDecode] = ()
     hook_https_only: bool = False
     """As `hook_ports`: which URLs hooks may have (`hookline.web.hook_rules`)."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hookline import __version__
-from hookline.cli import audit, demo, doctor, keys, log, quarantine, receive, service, sources, topics, up
+from hookline.cli import audit, demo, doctor, keys, log, quarantine, receive, service, source_trial, sources, topics, up
 from hookline.cli.terminal import error_console, plain_hanging, plain_lines
 from hookline.errors import ConfigError, HooklineError
 
@@ -27,6 +27,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 LOCAL, SERVICES, OPERATE = "On this machine", "One service in the foreground", "Operate"
+sources_app = typer.Typer(
+    cls=sources.SourcesGroup,
+    help="""The kinds of registries that ingress takes events of, and what it makes of a body.
+
+    `hookline sources` with names and options of `list` is the list itself.
+
+    Examples:
+        hookline sources
+        hookline sources harbor --url https://hooks.example.com
+        hookline sources test generic/ci < body.json
+    """,
+)
+sources_app.command(name="list")(sources.list_sources)
+sources_app.command(name="test")(source_trial.try_body)
 app.command(rich_help_panel=LOCAL)(demo.demo)
 app.command(rich_help_panel=LOCAL)(up.up)
 app.command(rich_help_panel=LOCAL)(receive.receive)
@@ -35,7 +49,7 @@ app.command(rich_help_panel=SERVICES)(service.dispatcher)
 app.command(rich_help_panel=SERVICES)(service.callbacks)
 app.command(rich_help_panel=SERVICES)(service.console)
 app.command(rich_help_panel=OPERATE)(doctor.doctor)
-app.command(rich_help_panel=OPERATE)(sources.sources)
+app.add_typer(sources_app, name="sources", rich_help_panel=OPERATE)
 app.command(rich_help_panel=OPERATE)(keys.keys)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=OPERATE)
 app.add_typer(topics.app, name="topics", rich_help_panel=OPERATE)

@@ -173,7 +173,7 @@ async def _retry_one(
     if one is None:
         return False, "there is no such source in this version"
     headers = {name: value for name, value in kept.event.headers.items() if name not in OURS}
-    headers |= one.source.present(kept.body, one.credentials)
+    headers |= one.source.present(kept.body, one.credentials, headers)
     try:
         async with session.post(base + one.path, data=kept.body, headers=headers, allow_redirects=False) as answer:
             body = await answer.json(content_type=None)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from hookline.cli.secret_file import local_settings
 from hookline.cli.terminal import make_console, plain, plain_lines, print_json
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
     from services.ingress.credentials import Credentials
     from services.ingress.source import Source
 
-__all__ = ["Listed", "listed_sources", "push_reader", "sources"]
+__all__ = ["Listed", "SourcesGroup", "list_sources", "listed_sources", "push_reader"]
 
 DataOption = Annotated[
     Path,
     typer.Option("--data", help="Data folder of `hookline up`, whose tokens count too.", envvar="HOOKLINE_DATA_DIR"),
 ]
 DEFAULT_DATA = Path("hookline-data")
+
+
+HELP = ("-h", "--help")
 
 
 class Listed(NamedTuple):
@@ -44,7 +48,16 @@ class Listed(NamedTuple):
         return " or ".join(check.name for check in self.source.checks)
 
 
-def sources(
+class SourcesGroup(TyperGroup):
+    """The command `sources`, which lists them unless another of its commands is named: `sources harbor` is `sources list harbor`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # its type has no public name
+        if not args or args[0] not in (*self.commands, *HELP):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def list_sources(
     names: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Only these.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects, for machines.")] = False,
     url: Annotated[str, typer.Option("--url", help="Where registries reach ingress.")] = "",
@@ -56,8 +69,8 @@ def sources(
     source's own in HOOKLINE_INGRESS_SECRETS_FILE.
 
     Examples:
-        hookline sources
-        hookline sources harbor --url https://hooks.example.com
+        hookline sources list
+        hookline sources list harbor --url https://hooks.example.com
         hookline sources --json
     """
     settings = local_settings(data)

@@ -226,6 +226,7 @@ def ingress_app(
     unproven = InFlight(settings.ingress_bytes_in_flight, metrics.UNPROVEN_BYTES)
     rates = Rates(settings.ingress_rate, settings.ingress_byte_rate)
     handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock), Turns(clock))
-    app.router.add_post("/events/{source}", handler.receive)
-    app.router.add_options("/events/{source}", handler.shake_hands)
+    for path in ("/events/{source}", "/events/{source:[^/]+/[^/]+}"):  # the other: of a mapping of `generic`
+        app.router.add_post(path, handler.receive)
+        app.router.add_options(path, handler.shake_hands)
     return app

@@ -1,19 +1,27 @@
 """The ways in which producers prove who they are: a source names those that its producers can do."""
 
+import base64
 import hashlib
 import hmac
 import re
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal, TypeAlias
 
 from services.ingress.credentials import CredentialId, Credentials, good_one, id_of, presented
 from services.ingress.delivery import Delivery
 from services.ingress.form import form_payload
 
-__all__ = ["Check", "Hmac", "IdToken", "SecretHeader", "Token"]
+__all__ = ["NO_HEADERS", "Algorithm", "Check", "Encoding", "Hmac", "IdToken", "SecretHeader", "Token"]
+
+Algorithm: TypeAlias = Literal["sha1", "sha256", "sha512"]
+Encoding: TypeAlias = Literal["hex", "base64"]
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _STRINGS_AND_SPACES = re.compile(rb'("(?:[^"\\]++|\\.?)*+"?)|\s+', re.DOTALL)
 """Never fails within a string, also in one without an end: so it takes time in proportion to the body, whatever that is."""
+_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 MAX_COMPACTED = 64 * 1024
 """Bytes of a body whose spaces are looked for, before anyone has proved anything: Nexus' events have less than one of 64."""
 
@@ -39,9 +47,13 @@ class Check(ABC):
     async def good(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
         """The good credential that the delivery shows; in constant time. Raises Unavailable where that cannot be told now."""
 
-    def present(self, body: bytes, secret: bytes) -> dict[str, str]:
-        """Headers that show this secret with this body; empty where a secret is not enough."""
+    def present(self, body: bytes, secret: bytes, kept: Mapping[str, str] = NO_HEADERS) -> dict[str, str]:
+        """Headers that show this secret with this body and those that are sent anyway; empty where a secret is not enough."""
         return {}
+
+    def fault(self, secret: bytes) -> str:
+        """Why nothing can be checked against this secret, in words without it; "" where it can."""
+        return ""
 
 
 class Token(Check):
@@ -57,7 +69,7 @@ class Token(Check):
     async def good(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
         return good_one(presented(delivery, verbatim=self._verbatim), (*credentials.secrets, *credentials.tokens))
 
-    def present(self, body: bytes, secret: bytes) -> dict[str, str]:
+    def present(self, body: bytes, secret: bytes, kept: Mapping[str, str] = NO_HEADERS) -> dict[str, str]:
         return {"Authorization": f"Bearer {secret.decode('utf-8', 'surrogateescape')}"}
 
 
@@ -74,15 +86,15 @@ class SecretHeader(Check):
         given = delivery.headers.get(self._header, "").encode("utf-8", "surrogateescape")
         return good_one((given,), (*credentials.secrets, *credentials.tokens))
 
-    def present(self, body: bytes, secret: bytes) -> dict[str, str]:
+    def present(self, body: bytes, secret: bytes, kept: Mapping[str, str] = NO_HEADERS) -> dict[str, str]:
         return {self._header: secret.decode("utf-8", "surrogateescape")}
 
 
 class Hmac(Check):
-    """A signature of the body in a header: hexadecimal, behind `prefix`.
+    """A signature of the body in a header, behind `prefix`: hexadecimal, or base64 in either alphabet, padded or not.
 
     `of_form`: where the body is a form, its field `payload` may be what was signed; `compact`: the JSON may have been
-    signed before spaces were put between its parts.
+    signed before spaces were put between its parts; `bare`: the prefix may be missing.
     """
 
     of_body: ClassVar = True
@@ -92,16 +104,19 @@ class Hmac(Check):
         header: str,
         prefix: str = "",
         *,
-        algorithm: Literal["sha256", "sha1"] = "sha256",
+        algorithm: Algorithm = "sha256",
+        encoding: Encoding = "hex",
         of_form: bool = False,
         compact: bool = False,
+        bare: bool = False,
     ) -> None:
-        self.name = f"hmac-{algorithm} in {header}"
-        self._header, self._prefix, self._algorithm = header, prefix, algorithm
-        self._of_form, self._compact = of_form, compact
+        self.name = f"hmac-{algorithm} in {header}{', in base64' if encoding == 'base64' else ''}"
+        self._header, self._prefix = header, prefix
+        self._algorithm, self._encoding = algorithm, encoding
+        self._of_form, self._compact, self._bare = of_form, compact, bare
 
     def claims(self, head: Delivery) -> bool:
-        return len(self._given(head)) == 2 * hashlib.new(self._algorithm).digest_size
+        return len(self._given(head)) == len(self._written(bytes(hashlib.new(self._algorithm).digest_size)))
 
     async def good(self, delivery: Delivery, credentials: Credentials) -> CredentialId | None:
         signature = self._given(delivery)
@@ -112,18 +127,25 @@ class Hmac(Check):
                     good = id_of(secret)
         return good
 
-    def present(self, body: bytes, secret: bytes) -> dict[str, str]:
-        return {self._header: self._prefix + self._sign(body, secret).decode()}
+    def present(self, body: bytes, secret: bytes, kept: Mapping[str, str] = NO_HEADERS) -> dict[str, str]:
+        signature = hmac.digest(secret, body, self._algorithm)
+        written = signature.hex() if self._encoding == "hex" else base64.b64encode(signature).decode()
+        return {self._header: self._prefix + written}
 
     def _given(self, head: Delivery) -> bytes:
         """The signature; empty where there is none."""
         given = head.headers.get(self._header, "").strip()
-        if not given.startswith(self._prefix):
+        if not given.startswith(self._prefix) and not self._bare:
             return b""
-        return given.removeprefix(self._prefix).lower().encode("utf-8", "surrogateescape")
+        signature = given.removeprefix(self._prefix).encode("utf-8", "surrogateescape")
+        return signature.lower() if self._encoding == "hex" else signature.translate(_STANDARD_BASE64).rstrip(b"=")
 
     def _sign(self, body: bytes, secret: bytes) -> bytes:
-        return hmac.new(secret, body, self._algorithm).hexdigest().encode()
+        return self._written(hmac.digest(secret, body, self._algorithm))
+
+    def _written(self, signature: bytes) -> bytes:
+        """As `_given` gives one."""
+        return signature.hex().encode() if self._encoding == "hex" else base64.b64encode(signature).rstrip(b"=")
 
     def _signed(self, delivery: Delivery) -> list[bytes]:
         signed = [delivery.body]

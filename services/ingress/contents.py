@@ -13,7 +13,7 @@ from services.ingress.name_grammar import check_names
 from services.ingress.reading import tidy
 from services.ingress.source import Source
 
-__all__ = ["MAX_EVENTS", "Contents", "Unread", "contents_of"]
+__all__ = ["MAX_EVENTS", "MAX_RAW", "TOO_MANY", "Contents", "Unread", "contents_of"]
 
 log = structlog.get_logger()
 
@@ -21,6 +21,7 @@ MAX_EVENTS = 500
 """Of one delivery: few enough that all are acked before a registry's patience ends. No registry is known to send more than one."""
 MAX_RAW = 4 * 1024 * 1024
 """Bytes of all its parts: those of one event of many repeat what stands around it."""
+TOO_MANY = f"more than {MAX_EVENTS} events, or {MAX_RAW // 1024 // 1024} MiB of them, in one body"
 
 
 class Unread(NamedTuple):
@@ -68,7 +69,7 @@ def _parts(source: Source, delivery: Delivery) -> list[Part]:
         parts.append(part)
         size += len(part.raw)
         if len(parts) > MAX_EVENTS or size > MAX_RAW:
-            raise Unreadable(f"more than {MAX_EVENTS} events, or {MAX_RAW // 1024 // 1024} MiB of them, in one body")
+            raise Unreadable(TOO_MANY)
     return parts
 
 

@@ -36,6 +36,8 @@ class IgnoredReason(StrEnum):
     MOUNT = "mount"
     DELETE = "delete"
     OTHER_ACTION = "other_action"
+    WHEN = "when"
+    """What `when` of a mapping is not true of."""
     BLOB = "blob"
     UNTAGGED = "untagged"
     REFERRER = "referrer"

@@ -1,6 +1,7 @@
 """Reads what producers send as JSON: within bounds, with every number as a receiver can take it (design section 6)."""
 
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
@@ -13,6 +14,7 @@ from services.ingress.delivery import Delivery
 
 __all__ = [
     "MAX_DEPTH",
+    "check_bounds",
     "clean",
     "header_text",
     "id_text",
@@ -78,9 +80,29 @@ def clean(value: str) -> str:
 def tidy(event: Payload) -> None:
     """Change an event in place: floats without a fraction, below 2^53, become integers. Keys stay where they stood.
 
-    Raises Unreadable for a number that no double can hold, below MAX_DEPTH levels, and above MAX_VALUES values.
+    Raises Unreadable as `check_bounds`, and for a number that no double can hold.
     """
-    inside: list[tuple[Payload | list[JsonValue], int]] = [(event, 1)]
+    for container in _containers(event):
+        if isinstance(container, dict):
+            for key, item in container.items():
+                if isinstance(item, float):
+                    container[key] = whole(item)
+        else:
+            for index, item in enumerate(container):
+                if isinstance(item, float):
+                    container[index] = whole(item)
+
+
+def check_bounds(value: JsonValue) -> None:
+    """Raises Unreadable below MAX_DEPTH levels, and above MAX_VALUES values."""
+    if isinstance(value, dict | list):
+        for _ in _containers(value):
+            pass
+
+
+def _containers(outermost: Payload | list[JsonValue]) -> Iterator[Payload | list[JsonValue]]:
+    """It and all that it holds. Raises Unreadable, as `check_bounds`."""
+    inside: list[tuple[Payload | list[JsonValue], int]] = [(outermost, 1)]
     values = 0
     while inside:
         container, depth = inside.pop()
@@ -89,18 +111,9 @@ def tidy(event: Payload) -> None:
             raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
         if values > MAX_VALUES:
             raise Unreadable(f"more than {MAX_VALUES} values")
-        if isinstance(container, dict):
-            for key, item in container.items():
-                if isinstance(item, float):
-                    container[key] = whole(item)
-                elif isinstance(item, dict | list):
-                    inside.append((item, depth + 1))
-        else:
-            for index, item in enumerate(container):
-                if isinstance(item, float):
-                    container[index] = whole(item)
-                elif isinstance(item, dict | list):
-                    inside.append((item, depth + 1))
+        items = container.values() if isinstance(container, dict) else container
+        inside += [(item, depth + 1) for item in items if isinstance(item, dict | list)]
+        yield container
 
 
 class WasFraction(int):

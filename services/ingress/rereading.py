@@ -30,7 +30,7 @@ class Rereader:
         Of a source that goes by settings the fields are taken as they stand, and the payload is made of them.
         Raises Unreadable where its source makes no push of the body; ValueError where that is neither text nor base64.
         """
-        source = self._sources.get(event.source)
+        source = self._sources.get(event.source) or self._below(event.source)
         if source is None:
             return None
         body = b64decode(event.raw, validate=True) if event.raw_encoding == "base64" else event.raw.encode()
@@ -45,6 +45,11 @@ class Rereader:
         if not found:
             raise Unreadable("it has none")
         return next((again for again in found if again == event), found[0])
+
+    def _below(self, name: str) -> Source | None:
+        """The source of a mapping that settings named: they are in no log."""
+        parent = self._sources.get(name.partition("/")[0])
+        return parent.below(name) if parent is not None else None
 
 
 def _pushes(source: Source, delivery: Delivery, event: PushReceived) -> Iterator[tuple[Part, Push]]:

@@ -1,5 +1,6 @@
 """HOOKLINE_INGRESS_SECRETS_FILE: each source's own credentials, newest first, and tokens that name what they are good for.
 
+    "generic/ci" = ["of the mapping ci of HOOKLINE_GENERIC_FILE"]
     github = ["newest", {secret = "older", repositories = ["acme/*"]}]
     gar = [{audience = "https://hooks.example.com/events/gar", email = "push@project.iam.gserviceaccount.com"}]
 
@@ -120,6 +121,8 @@ def _secret(source: Source, entry: object) -> tuple[bytes, Scope]:
         raise _wrong(
             source, "each of the list must be a text that is not empty, or a table with a secret or an audience"
         )
+    if fault := next((said for check in source.checks if (said := check.fault(secret.encode()))), ""):
+        raise _wrong(source, fault)
     if unknown := table.keys() - SECRET_KEYS:
         raise _wrong(source, f"a secret has no {', '.join(sorted(unknown))}; it may have {REPOSITORIES}")
     return secret.encode(), _scope(source, table)

@@ -1,7 +1,7 @@
 """ingress as a service: connects, tails the pipelines, and says what is missing before it can take pushes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -23,6 +23,7 @@ from services.ingress.app import Door, ingress_app
 from services.ingress.digests import DigestTail
 from services.ingress.intake import Intake
 from services.ingress.secret_file import read_credentials, version_of
+from services.ingress.source import Source
 from services.ingress.sources import discover
 
 __all__ = ["Ingress"]
@@ -68,7 +69,8 @@ class Ingress:
         """By topic, the last thing that kept it from being read."""
         self._stopped_at: list[str] = []
         self._secrets_version = version_of(settings.ingress_secrets_file)
-        self._doors = _doors(settings, clock)
+        self._sources = discover(settings, clock)
+        self._doors = _doors(settings, self._sources, clock)
         self.app = ingress_app(self._doors, lambda: self._intake, clock, settings)
 
     async def start(self) -> None:
@@ -198,7 +200,7 @@ class Ingress:
                 continue
             self._secrets_version = seen
             try:
-                self._doors.update(_doors(self._settings, self._clock))
+                self._doors.update(_doors(self._settings, self._sources, self._clock))
             except ConfigError as error:
                 log.error(
                     "the secrets file changed and is not taken: what was read before stays good", reason=str(error)
@@ -207,9 +209,8 @@ class Ingress:
                 log.info("the secrets file changed: its credentials count from now on")
 
 
-def _doors(settings: Settings, clock: Clock) -> dict[str, Door]:
+def _doors(settings: Settings, sources: Mapping[str, Source], clock: Clock) -> dict[str, Door]:
     """One for each source. Raises ConfigError."""
-    sources = discover(settings)
     credentials = read_credentials(settings, sources, clock)
     doors = {name: Door(source, credentials[name], settings.insecure_ingress) for name, source in sources.items()}
     closed = [name for name, door in doors.items() if not door.source.can_verify(door.credentials)]

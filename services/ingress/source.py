@@ -1,13 +1,14 @@
 """The interface of a source: one kind of producer, in one module of `services/ingress/sources/` that ends with `SOURCE = ...`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Self
 
 from hookline.chain.events import Payload
+from hookline.clock import Clock
 from hookline.log.retention import LONGEST_WINDOW_S
 from hookline.settings import Settings
-from services.ingress.checks import Check, IdToken, Token
+from services.ingress.checks import NO_HEADERS, Check, IdToken, Token
 from services.ingress.credentials import CredentialId, Credentials
 from services.ingress.delivery import Delivery, Ignored, Part, Push
 from services.ingress.reading import json_object
@@ -25,7 +26,7 @@ class Source(ABC):
     """
 
     name: ClassVar[str]
-    """The last segment of its URL, and the `source` of its pushes."""
+    """What stands behind `/events/` in its URL, and the `source` of its pushes."""
 
     title: ClassVar[str]
     """The product's name."""
@@ -55,6 +56,14 @@ class Source(ABC):
         """The source as it is set up. Raises ConfigError."""
         return self
 
+    def further(self, settings: Settings, clock: Clock) -> Iterable["Source"]:
+        """Sources that settings make beside this one, each with a name below its own (`generic/NAME`). Raises ConfigError."""
+        return ()
+
+    def below(self, name: str) -> "Source | None":
+        """The source with that name below its own, as one knows it who has no settings; None where it has none such."""
+        return None
+
     def unset(self) -> str:
         """What must be set, other than a credential, before it can take anything; "" for nothing."""
         return ""
@@ -83,12 +92,15 @@ class Source(ABC):
                 return good
         return None
 
-    def present(self, body: bytes, credentials: Credentials) -> dict[str, str]:
-        """Headers that show a credential with that body; empty where none of these can (a JWT is its issuer's to sign)."""
+    def present(self, body: bytes, credentials: Credentials, kept: Mapping[str, str] = NO_HEADERS) -> dict[str, str]:
+        """Headers that show a credential with that body; empty where none of these can (a JWT is its issuer's to sign).
+
+        `kept`: headers that are sent anyway, which may be signed, too.
+        """
         for check in self.checks:
             known = credentials.secrets or (credentials.tokens if check.takes_tokens else ())
             chosen = credentials.widest(known)
-            if chosen is not None and (headers := check.present(body, chosen)):
+            if chosen is not None and (headers := check.present(body, chosen, kept)):
                 return headers
         return {}
 
@@ -121,4 +133,7 @@ class Source(ABC):
                 "set HOOKLINE_INGRESS_TOKENS (comma-separated) and send one of them as Authorization: Bearer, "
                 "as the password of HTTP Basic, or as ?token="
             )
-        return f'set HOOKLINE_INGRESS_SECRETS_FILE to a TOML file with {self.name} = ["SECRET"], which the registry signs with'
+        key = f'"{self.name}"' if "/" in self.name else self.name
+        return (
+            f'set HOOKLINE_INGRESS_SECRETS_FILE to a TOML file with {key} = ["SECRET"], which the registry signs with'
+        )

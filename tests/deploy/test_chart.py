@@ -113,6 +113,8 @@ def test_only_ingress_is_told_where_a_generic_push_has_what() -> None:
         "HOOKLINE_GENERIC_REPOSITORY": "image.name",
         "HOOKLINE_GENERIC_PUSHED_AT": "time",
         "HOOKLINE_GENERIC_WHEN": "event == 'push'",
+        "HOOKLINE_GENERIC_DEFAULT_REGISTRY": "registry.example.com",
+        "HOOKLINE_GENERIC_FILE": "/etc/hookline/mappings/mappings.toml",
     }
     for service in SERVICES:
         environment = rendered("full").environment(service)

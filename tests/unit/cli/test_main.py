@@ -15,6 +15,7 @@ from tests.kafka import free_broker_port
 from tests.unit.cli import inprocess
 
 COMMANDS = ["up", "demo", "receive", "ingress", "dispatcher", "callbacks", "console", "doctor", "sources"]
+COMMANDS += [f"sources {name}" for name in ("list", "test")]
 COMMANDS += [f"quarantine {name}" for name in ("list", "show", "retry")]
 COMMANDS += [f"topics {name}" for name in ("create", "describe", "new-epoch")]
 COMMANDS += [f"audit {name}" for name in ("replay", "state", "verify", "export")]

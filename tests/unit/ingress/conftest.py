@@ -180,7 +180,7 @@ async def running(
     intake = Intake(table, digests, appender, PARTITIONS, answer_s=answer_s)
     doors = {
         name: Door(source, known[name] if known else credentials(name, tokens, secrets, issuers), is_open)
-        for name, source in discover(settings).items()
+        for name, source in discover(settings, clock).items()
     }
     app = ingress_app(doors, lambda: intake, goes or clock, settings)
     tails = [asyncio.create_task(table.run()), asyncio.create_task(digests.run())]

@@ -84,7 +84,7 @@ IGNORED = {
     "zot-repository-created": "other_action",
     "cloudevents-deleted": "delete",
     "cloudevents-scanned": "other_action",
-    "generic-other": "other_action",
+    "generic-other": "when",
     "acr-delete": "delete",
     "acr-chart-push": "other_action",
     "acr-ping": "ping",

@@ -41,6 +41,10 @@ capabilities:
 - name: HOOKLINE_INGRESS_SECRETS_FILE
   value: /etc/hookline/sources/sources.toml
 {{- end }}
+{{- if .ctx.Values.ingress.mappings }}
+- name: HOOKLINE_GENERIC_FILE
+  value: /etc/hookline/mappings/mappings.toml
+{{- end }}
 {{- range $field, $expression := .ctx.Values.ingress.generic }}
 {{- if $expression }}
 - name: HOOKLINE_GENERIC_{{ $field | snakecase | upper }}
@@ -85,6 +89,9 @@ metadata:
     {{- include "hookline.labels" . | nindent 4 }}
   annotations:
     checksum/config: {{ include "hookline.config" .ctx | sha256sum }}
+    {{- if and (eq .service "ingress") $own.mappings }}
+    checksum/mappings: {{ $own.mappings | sha256sum }}
+    {{- end }}
     {{- with $own.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -161,6 +168,9 @@ spec:
         - {name: sources, mountPath: /etc/hookline/sources, readOnly: true}
         {{- end }}
         {{- end }}
+        {{- if and (eq .service "ingress") $own.mappings }}
+        - {name: mappings, mountPath: /etc/hookline/mappings, readOnly: true}
+        {{- end }}
         {{- with include "hookline.kafkaMounts" . | trim }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -184,6 +194,11 @@ spec:
         items:
           - {key: {{ $own.secretsFile.key }}, path: sources.toml}
     {{- end }}
+    {{- end }}
+    {{- if and (eq .service "ingress") $own.mappings }}
+    - name: mappings
+      configMap:
+        name: {{ include "hookline.fullname" .ctx }}-mappings
     {{- end }}
     {{- with include "hookline.kafkaVolumes" . | trim }}
     {{- . | nindent 4 }}
