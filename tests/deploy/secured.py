@@ -160,7 +160,10 @@ class Pods(System):
         rendered = {name: self._given(name, value, service) for name, value in self._chart.environment(service).items()}
         certificate, key = self.certificate(service)
         files = {"CA": self._secured.authority.certificate, "CERT": certificate, "KEY": key}
+        mappings = self.folder / "mappings.toml"
+        mappings.write_text(self._chart.one("ConfigMap", "hookline-mappings")["data"][mappings.name])
         here = {
+            "HOOKLINE_GENERIC_FILE": str(mappings),
             **{f"HOOKLINE_KAFKA_{name}_FILE": str(path) for name, path in files.items()},
             "HOOKLINE_KAFKA_BOOTSTRAP_SERVERS": self._secured.servers[self.way],
             "HOOKLINE_REPLICATION": "1",

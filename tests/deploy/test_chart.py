@@ -122,6 +122,17 @@ def test_only_ingress_is_told_where_a_generic_push_has_what() -> None:
         assert told == (expressions if service == "ingress" else {})
 
 
+def test_the_mappings_are_the_text_of_the_values_and_ingress_starts_anew_when_they_change() -> None:
+    chart = rendered("full")
+    assert chart.one("ConfigMap", "hookline-mappings")["data"] == {
+        "mappings.toml": '[ci]\nimage = "artifact.reference"\n'
+    }
+    for service in SERVICES:
+        annotations = chart.workload(service)["spec"]["template"]["metadata"]["annotations"]
+        assert ("checksum/mappings" in annotations) == (service == "ingress")
+    assert "hookline-mappings" not in rendered("minimal").of("ConfigMap")
+
+
 def test_a_console_may_take_its_time_to_read_the_logs_anew() -> None:
     deadlines = {s: rendered("full").workload(s)["spec"].get("progressDeadlineSeconds") for s in SERVICES}
 
