@@ -211,6 +211,9 @@ async def test_a_standard_webhook_is_known_again_by_its_id(settings: Settings) -
             "msg_1/2",
         ]
         assert {push.dedupe_window_s for push in ingress.pushes()} == {24 * 3600}
+        assert {push.headers["webhook-id"] for push in ingress.pushes()} == {"msg_1"}, (
+            "a retry from quarantine needs it"
+        )
         ingress.clock.advance(200)
         assert (await (await ingress.post("generic/standard", TWO, standard(TWO, age_s=-150))).json())[
             "duplicates"

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict, MultiDict
 
+from hookline.errors import Unreadable
 from hookline.settings import Settings
 from services.ingress.contents import MAX_EVENTS, Contents, contents_of
 from services.ingress.delivery import Delivery, Push
+from services.ingress.expression import Expression
+from services.ingress.mapping import BodyMapping
 from services.ingress.sources import discover
 
 HEX = "ab" * 32
@@ -258,10 +261,25 @@ def test_more_than_can_be_answered_in_time_is_refused_as_a_whole(expressions: di
     assert reasons(expressions, body) == ["more than 500 events, or 4 MiB of them, in one body"]
 
 
+@pytest.mark.parametrize(
+    "expressions", [{"image": "x"}, {"image": "x", "each": "@"}, {"image": "each", "each": "body"}]
+)
+def test_no_more_is_looked_for_than_may_be_taken(expressions: dict[str, str]) -> None:
+    """Of a mapping itself: what is kept of a body is counted by whoever keeps it, after all was found."""
+    mapping = BodyMapping({field: Expression(text) for field, text in expressions.items()}, str)
+    body: dict[str, Any] = {"x": ["acme/app:1"] * 4, "body": ["acme/app:1"] * 4}
+    if expressions.get("each") == "@":
+        mapping = BodyMapping({"image": Expression("body.x"), "each": Expression("x")}, str)
+    assert len(mapping.findings(body, 16)) in (4, 16)
+    with pytest.raises(Unreadable, match="more than 500 events"):
+        for finding in mapping.findings(body, 3):
+            raise finding if isinstance(finding, Unreadable) else AssertionError(finding)
+
+
 # What is kept of each
 
 
-SEVERAL = b'{"image": "acme/app", "tag": ["1.0", "latest"], "n": 1.20}'
+SEVERAL = b'{"image": "acme/app", "tag": ["1.0", "latest"], "n": 1.20, "url": "/?a=b&payload={}"}'
 LISTS = {"image": "image", "tag": "tag"}
 
 
