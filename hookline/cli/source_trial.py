@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qsl
 
@@ -11,10 +10,12 @@ import typer
 from multidict import CIMultiDict, MultiDict
 from rich.console import Console
 
+from hookline.chain.registry_names import RegistryNames
 from hookline.cli.secret_file import local_settings
 from hookline.cli.sources import DEFAULT_DATA, DataOption, listed_sources
 from hookline.cli.terminal import make_console, plain, print_json
 from hookline.errors import ConfigError, Unreadable
+from hookline.settings import Settings
 from hookline.web.body import inflate
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ def try_body(
     from services.ingress.app import MAX_BODY
     from services.ingress.delivery import Delivery
 
-    source = _source(name, data)
+    settings = local_settings(data)
+    source = _source(name, settings)
     body = typer.get_binary_stream("stdin").read(MAX_BODY + 1)
     if len(body) > MAX_BODY:
         raise ConfigError(f"the body is larger than {MAX_BODY // 1024 // 1024} MiB: ingress answers 413 to it")
     delivery = Delivery(body, _headers(header or ()), MultiDict(parse_qsl(query, keep_blank_values=True)))
-    contents = _contents(source, delivery, MAX_BODY)
+    contents = _contents(source, delivery, settings.registry_names(), MAX_BODY)
     if as_json:
         print_json(
             {
@@ -70,9 +72,9 @@ def try_body(
         raise typer.Exit(1)
 
 
-def _source(name: str, data: Path) -> "Source":
+def _source(name: str, settings: Settings) -> "Source":
     """Raises ConfigError where there is none, or where it is not told what to read."""
-    found = {one.source.name: one.source for one in listed_sources(local_settings(data))}
+    found = {one.source.name: one.source for one in listed_sources(settings)}
     if name not in found:
         raise ConfigError(f"no such source: {name}; there are: {', '.join(found)}")
     if missing := found[name].unset():
@@ -91,7 +93,7 @@ def _headers(given: Sequence[str]) -> CIMultiDict[str]:
     return headers
 
 
-def _contents(source: "Source", delivery: "Delivery", limit: int) -> "Contents":
+def _contents(source: "Source", delivery: "Delivery", names: RegistryNames, limit: int) -> "Contents":
     """As ingress sees it."""
     from services.ingress.contents import Contents, Unread, contents_of
 
@@ -99,7 +101,7 @@ def _contents(source: "Source", delivery: "Delivery", limit: int) -> "Contents":
         plain_body = inflate(delivery.body, delivery.headers.get("Content-Encoding", ""), limit)
     except Unreadable as error:
         return Contents(unread=[Unread(delivery.body, str(error))])
-    return contents_of(source, dataclasses.replace(delivery, body=plain_body))
+    return contents_of(source, dataclasses.replace(delivery, body=plain_body), names)
 
 
 def _fields(push: "Push") -> dict[str, object]:

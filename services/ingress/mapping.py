@@ -161,10 +161,8 @@ class BodyMapping:
     def _tag(self, found: Payload) -> tuple[str | None, str | None]:
         """The tag that is mapped by itself, and a digest that stands with it; of a whole reference only these parts."""
         value = found.get("tag")
-        tag = tag_text(value)
+        tag = None if _is_false(value) else tag_text(value)
         if tag is None:
-            if not _is_false(value):
-                raise Unreadable(f"tag: {self.called('tag')} finds neither a text nor a number")
             return None, None
         if DIGEST.match(tag):
             return tag, None

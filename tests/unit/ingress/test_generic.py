@@ -85,12 +85,20 @@ async def test_each_mapping_has_its_url_and_pushes_have_its_name(settings: Setti
 
 
 @pytest.mark.parametrize(
-    "path", ["generic/none", "generic/", "generic/plain/x", "generic/PLAIN%00", "quay/plain", "generic%2Fnone"]
+    "path", ["generic/none", "generic//", "generic/plain/x", "generic/PLAIN%00", "quay/plain", "generic%2Fnone"]
 )
 async def test_what_no_mapping_has_is_not_found(settings: Settings, path: str) -> None:
     async with running(settings=settings) as ingress:
         assert (await ingress.post(path, BODY)).status in (400, 404)
         assert not ingress.pushes()
+
+
+@pytest.mark.parametrize("path", ["generic/plain/", "Generic/PLAIN", "GENERIC/plain/"])
+async def test_a_mapping_too_is_found_however_its_url_is_spelt(settings: Settings, path: str) -> None:
+    async with running(settings=settings) as ingress:
+        assert (await ingress.post(path, BODY)).status == 202
+        assert [push.source for push in ingress.pushes()] == ["generic/plain"]
+        assert (await ingress.client.get(f"/events/{path}")).status == 405
 
 
 async def test_two_tags_are_two_pushes_and_no_repeats_of_each_other(settings: Settings) -> None:
