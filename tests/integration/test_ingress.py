@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientConnectionError, ClientSession
 
 from hookline.broker import EmbeddedBroker
@@ -242,34 +243,47 @@ async def quarantine(ingress: Running, prefix: str, *words: str) -> tuple[int, s
     return it.returncode or 0, said.decode()
 
 
+def mapped(folder: Path, source: str, repository: str) -> dict[str, str]:
+    """Settings of a mapping whose tag is right."""
+    if source == "generic":
+        return {"HOOKLINE_GENERIC_REPOSITORY": repository, "HOOKLINE_GENERIC_TAG": "image.version"}
+    file = folder / "mappings.toml"
+    file.write_text(f'[{source.removeprefix("generic/")}]\nrepository = "{repository}"\ntag = "image.version"\n')
+    return {"HOOKLINE_GENERIC_FILE": str(file)}
+
+
+@pytest.mark.parametrize(
+    ("source", "finds_none"),
+    [("generic", "HOOKLINE_GENERIC_REPOSITORY"), ("generic/ci", "`repository` of the mapping ci")],
+)
 async def test_what_could_not_be_read_is_taken_once_its_mapping_is_mended(
-    kafka: str, topic_prefix: str, tmp_path: Path
+    kafka: str, topic_prefix: str, tmp_path: Path, source: str, finds_none: str
 ) -> None:
     """The way of a body that a setting (or a version) cannot read: kept, listed, shown, delivered again."""
     body = '{"image": {"name": "acme/app", "version": "1.0.0"}}'
-    wrong = {"HOOKLINE_GENERIC_REPOSITORY": "image.repository", "HOOKLINE_GENERIC_TAG": "image.version"}
-    async with running(kafka, topic_prefix, tmp_path, **wrong) as ingress:
-        url = f"http://127.0.0.1:{ingress.port}/events/generic"
+    reason = f"no repository: {finds_none} finds none"
+    async with running(kafka, topic_prefix, tmp_path, **mapped(tmp_path, source, "image.repository")) as ingress:
+        url = f"http://127.0.0.1:{ingress.port}/events/{source}"
         async with ingress.client.post(url, data=body, headers=BEARER) as answer:
             assert (answer.status, await answer.json()) == (
                 202,
-                {"accepted": 0, "duplicates": 0, "ignored": 0, "quarantined": 0},
+                {"accepted": 0, "duplicates": 0, "ignored": 0, "quarantined": 1, "reason": reason},
             )
         code, said = await quarantine(ingress, topic_prefix, "list", "--json")
         assert code == 0
         (kept,) = json.loads(said)
-        assert kept["reason"] == "no repository: HOOKLINE_GENERIC_REPOSITORY finds none"
+        assert (kept["source"], kept["reason"]) == (source, reason)
         assert (await quarantine(ingress, topic_prefix, "show", "0", "--raw")) == (0, body)
         code, said = await quarantine(ingress, topic_prefix, "retry", "0")
         assert (code, "still cannot be read" in said) == (1, True)
         listed = json.loads((await quarantine(ingress, topic_prefix, "list", "--json"))[1])
         assert len(listed) == 1, "the same body is kept once"
-    right = wrong | {"HOOKLINE_GENERIC_REPOSITORY": "image.name"}
+    right = mapped(tmp_path, source, "image.name")
     async with running(kafka, topic_prefix, tmp_path, topics=False, **right) as ingress:
-        assert (await quarantine(ingress, topic_prefix, "retry", "0")) == (0, "0 generic: taken\n")
+        assert (await quarantine(ingress, topic_prefix, "retry", "0")) == (0, f"0 {source}: taken\n")
         assert (await quarantine(ingress, topic_prefix, "retry", "--all")) == (
             0,
-            "0 generic: taken before\n",
+            f"0 {source}: taken before\n",
         )
         assert [push.repository for push in (await ingress.pushes())["1.0.0"]] == ["acme/app"] * 2, (
             "as kept, once, and all again"

@@ -46,6 +46,7 @@ DECISIONS, POSTING, SENDER, SLOTS = (
 CAUSES, LOST_CAUSES = "hookline/log/causes.py", "unit/dispatcher/test_lost_causes.py"
 KAFKA_PRODUCER, KAFKA_LINE = "hookline/log/kafka_producer.py", "hookline/log/kafka_line.py"
 
+GENERIC = "services/ingress/sources/generic.py"
 AUDIT = "hookline/audit/"
 LIES, LIES_OF_LOGS = "unit/audit/test_lies.py", "unit/audit/test_lies_of_logs.py"
 
@@ -766,6 +767,26 @@ RULES = (
         "Docker Hub's own callback_url makes another push of each of its calls",
         Edit(IDS, "if source != DOCKER_HUB or CALLBACK_URL not in body:", "if True:"),
         tests="unit/ingress/test_front_door.py::test_docker_hubs_repeated_calls_for_one_push_are_one",
+    ),
+    rule(
+        "an optional expression of a mapping that fails makes a body unreadable",
+        Edit("services/ingress/mapping.py", "            if field not in REQUIRED:\n                return None\n", ""),
+        tests="unit/ingress/test_mapping.py::test_an_optional_field_that_fails_is_not_there",
+    ),
+    rule(
+        "several pushes of one body are repeats of each other",
+        Edit(GENERIC, "yield Part(event, _one_of(number, sent.text))", "yield Part(event, delivery.body)"),
+        tests="unit/ingress/test_generic.py::test_two_tags_are_two_pushes_and_no_repeats_of_each_other",
+    ),
+    rule(
+        "a mapping is opened by what opens generic, whatever credential it names",
+        Edit(GENERIC, "= given.checks or Generic.checks", "= Generic.checks"),
+        tests="unit/ingress/test_generic.py::test_a_mappings_own_credential_opens_it_and_no_other_does",
+    ),
+    rule(
+        "a Standard Webhook of any age is good",
+        Edit("services/ingress/standard_webhooks.py", "<= TOLERANCE_S", "> 0"),
+        tests="unit/ingress/test_generic.py::test_an_old_standard_webhook_is_refused_before_its_body_is_read",
     ),
     rule(
         "refusals take no turns",

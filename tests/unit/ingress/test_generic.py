@@ -22,7 +22,7 @@ from services.ingress.secret_file import read_credentials
 from services.ingress.sources import discover
 from services.ingress.standard_webhooks import MAX_SIGNATURES, StandardWebhooks
 from tests.metric_values import value_of
-from tests.unit.ingress.conftest import BEARER, NOW, TOKEN, running
+from tests.unit.ingress.conftest import BEARER, LOG_ID, NOW, READER, TOKEN, running
 
 BODY = json.dumps({"image": "quay.io/acme/app:1.0", "by": "ci"})
 TWO = json.dumps({"image": "quay.io/acme/app", "tag": ["1.0", "latest"]})
@@ -81,6 +81,8 @@ async def test_each_mapping_has_its_url_and_pushes_have_its_name(settings: Setti
         assert set(by_source) == {"generic", "generic/plain", "generic/other"}
         assert by_source["generic/other"].pusher == "ci"
         assert by_source["generic/plain"].pusher is None
+        for push in ingress.pushes():
+            assert READER.read_again(push, LOG_ID) == push, "an audit knows no mapping, and its name is enough"
         assert ingress.wrong() == []
 
 
