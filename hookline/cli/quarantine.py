@@ -171,6 +171,8 @@ async def _retry_one(
 ) -> tuple[bool, str]:
     one = listed.get(kept.event.source)
     if one is None:
+        if "/" in kept.event.source:
+            return False, "there is no such mapping: is HOOKLINE_GENERIC_FILE here as ingress has it?"
         return False, "there is no such source in this version"
     headers = {name: value for name, value in kept.event.headers.items() if name not in OURS}
     headers |= one.source.present(kept.body, one.credentials, headers)

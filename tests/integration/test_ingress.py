@@ -226,7 +226,7 @@ async def test_a_kafka_that_hangs_is_503_in_time(own_broker: EmbeddedBroker, top
         assert set(await ingress.pushes()) == {"before", *(f"{i}" for i in range(5))}
 
 
-async def quarantine(ingress: Running, prefix: str, *words: str) -> tuple[int, str]:
+async def quarantine(ingress: Running, prefix: str, *words: str, **more: str) -> tuple[int, str]:
     """Exit code and output of `hookline quarantine ...` for that ingress."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
     settings = {
@@ -237,7 +237,7 @@ async def quarantine(ingress: Running, prefix: str, *words: str) -> tuple[int, s
     }
     it = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hookline.cli", "quarantine", *words),
-        env={**kept, **settings}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env={**kept, **settings, **more}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await it.communicate()
     return it.returncode or 0, said.decode()
@@ -262,7 +262,8 @@ async def test_what_could_not_be_read_is_taken_once_its_mapping_is_mended(
     """The way of a body that a setting (or a version) cannot read: kept, listed, shown, delivered again."""
     body = '{"image": {"name": "acme/app", "version": "1.0.0"}}'
     reason = f"no repository: {finds_none} finds none"
-    async with running(kafka, topic_prefix, tmp_path, **mapped(tmp_path, source, "image.repository")) as ingress:
+    wrong = mapped(tmp_path, source, "image.repository")
+    async with running(kafka, topic_prefix, tmp_path, **wrong) as ingress:
         url = f"http://127.0.0.1:{ingress.port}/events/{source}"
         async with ingress.client.post(url, data=body, headers=BEARER) as answer:
             assert (answer.status, await answer.json()) == (
@@ -274,14 +275,17 @@ async def test_what_could_not_be_read_is_taken_once_its_mapping_is_mended(
         (kept,) = json.loads(said)
         assert (kept["source"], kept["reason"]) == (source, reason)
         assert (await quarantine(ingress, topic_prefix, "show", "0", "--raw")) == (0, body)
-        code, said = await quarantine(ingress, topic_prefix, "retry", "0")
+        if source != "generic":
+            code, said = await quarantine(ingress, topic_prefix, "retry", "0")
+            assert (code, "is HOOKLINE_GENERIC_FILE here as ingress has it?" in said) == (1, True)
+        code, said = await quarantine(ingress, topic_prefix, "retry", "0", **wrong)
         assert (code, "still cannot be read" in said) == (1, True)
         listed = json.loads((await quarantine(ingress, topic_prefix, "list", "--json"))[1])
         assert len(listed) == 1, "the same body is kept once"
     right = mapped(tmp_path, source, "image.name")
     async with running(kafka, topic_prefix, tmp_path, topics=False, **right) as ingress:
-        assert (await quarantine(ingress, topic_prefix, "retry", "0")) == (0, f"0 {source}: taken\n")
-        assert (await quarantine(ingress, topic_prefix, "retry", "--all")) == (
+        assert (await quarantine(ingress, topic_prefix, "retry", "0", **right)) == (0, f"0 {source}: taken\n")
+        assert (await quarantine(ingress, topic_prefix, "retry", "--all", **right)) == (
             0,
             f"0 {source}: taken before\n",
         )
