@@ -191,6 +191,7 @@ class Pipelines:
         said = {
             "registry": form.registry,
             "tags": form.tags,
+            "artifacts": form.artifacts,
             "dedupe": Dedupe(form.dedupe),
             "name": form.name,
             "slug": _free_slug(form.name, {other.slug for other in others}),

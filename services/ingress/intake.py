@@ -163,7 +163,8 @@ class Intake:
             return [await self._append(receipt, iter(waves[wave])) for wave in sorted(waves)]
 
     def _pipelines(self, push: Push) -> list[Pipeline]:
-        return matching(self._table.for_push(push.repository), push.repository, push.registry, push.tag)
+        here = self._table.for_push(push.repository)
+        return matching(here, push.repository, push.registry, push.tag, push.artifact_type)
 
     def _planned(
         self,

@@ -749,8 +749,23 @@ RULES = (
     ),
     rule(
         "what a push names is not checked",
-        Edit("services/ingress/contents.py", "        check_names(outcome)\n", "        pass\n"),
+        Edit("services/ingress/contents.py", "    check_names(named)\n", ""),
         tests="unit/ingress/test_name_grammar.py::test_what_does_not_fit_is_no_push_and_its_field_is_named",
+    ),
+    rule(
+        "a pipeline is started by every kind of artifact",
+        Edit("hookline/chain/pipeline.py", "            and matches_artifact(self.artifacts, artifact_type)\n", ""),
+        tests="unit/chain/test_pipeline.py::test_artifacts",
+    ),
+    rule(
+        "ingress does not say what kind of artifact a push is when it looks for pipelines",
+        Edit("services/ingress/intake.py", "push.tag, push.artifact_type)", "push.tag)"),
+        tests="unit/ingress/test_artifact_types.py::test_a_pipeline_is_for_images_and_indexes_or_for_what_it_says",
+    ),
+    rule(
+        "a manifest that is attached to another one is an image",
+        Edit("services/ingress/artifact_types.py", "    if has_subject and", "    if False and"),
+        tests="unit/ingress/test_artifact_types.py",
     ),
     rule(
         "refusals take no turns",
@@ -771,6 +786,11 @@ RULES = (
     rule(
         "audit: a push's plans are taken as they stand",
         Edit(AUDIT + "pipelines.py", "if (right := pipeline.plan(plan.n)) != plan:", "if (right := plan) != plan:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: whatever kind of artifact a push is, every pipeline is for it",
+        Edit(AUDIT + "pipelines.py", "event.tag, event.artifact_type)", "event.tag)"),
         tests=LIES,
     ),
     rule(

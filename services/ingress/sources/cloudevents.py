@@ -22,7 +22,17 @@ KEYS = {
     "tag": ("tag", "imageTag", "image-tag", "image_tag"),
     "digest": ("digest", "imageDigest", "image-digest", "image_digest"),
     "registry": ("registry", "registryUrl", "registry-url", "registry_url"),
-    "media_type": ("mediaType", "media_type", "manifest-media-type"),
+    "media_type": ("mediaType", "media_type", "manifestMediaType", "manifest-media-type"),
+    "artifact_media_type": (
+        "artifactType",
+        "artifact_type",
+        "artifactMediaType",
+        "artifact-media-type",
+        "artifact_media_type",
+        "configMediaType",
+        "config-media-type",
+        "config_media_type",
+    ),
     "pusher": ("pusher", "actor", "operator"),
 }
 """What each field of a push may be called in an event's data."""
@@ -68,6 +78,7 @@ def _push(fields: EventFields) -> Push:
         tag=tag_text(_first(data, "tag")) or subject_tag,
         digest=text(_first(data, "digest")),
         media_type=text(_first(data, "media_type")),
+        artifact_media_type=text(_first(data, "artifact_media_type")),
         pusher=text(_first(data, "pusher")),
         pushed_at=fields.time,
         # An id is unique for its source only.

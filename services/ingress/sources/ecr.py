@@ -52,6 +52,7 @@ def _from_event_bridge(event: Payload) -> Push | Ignored:
             tag=tag_text(detail.get("image-tag")),
             digest=text(detail.get("image-digest")),
             media_type=text(detail.get("manifest-media-type")),
+            artifact_media_type=text(detail.get("artifact-media-type")),
             pushed_at=millis_of(event.get("time")),
             producer_id=text(event.get("id")),
         )
@@ -71,6 +72,8 @@ def _from_cloud_event(event: Payload) -> Push | Ignored:
             registry=_registry(text(data.get("registryId")) or account, region),
             tag=tag_text(data.get("imageTag")),
             digest=text(data.get("imageDigest")),
+            media_type=text(data.get("manifestMediaType")),
+            artifact_media_type=text(data.get("artifactMediaType")),
             pushed_at=fields.time,
             producer_id=fields.id,
         )

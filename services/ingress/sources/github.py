@@ -9,6 +9,7 @@ from services.ingress.checks import Check, Hmac
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.form import form_payload
 from services.ingress.image import image_push
+from services.ingress.manifest import described
 from services.ingress.reading import header_text, json_object, member, millis_of, tag_text, text
 from services.ingress.reference import split_reference
 from services.ingress.source import Source
@@ -69,6 +70,7 @@ def _push(event: Payload, package: Payload, delivery_id: str | None) -> Push:
     manifest, tag = member(metadata, "manifest"), member(metadata, "tag")
     registry, repository = _place(package, text(version.get("package_url")))
     version_name = text(version.get("version")) or ""
+    artifact, has_subject = described(manifest)
     return Push(
         repository=repository,
         registry=registry,
@@ -79,6 +81,8 @@ def _push(event: Payload, package: Payload, delivery_id: str | None) -> Push:
             or (version_name if version_name.startswith("sha256:") else None)
         ),
         media_type=text(manifest.get("media_type")),
+        artifact_media_type=artifact,
+        has_subject=has_subject,
         pusher=text(member(event, "sender").get("login")),
         pushed_at=_time(version) or _time(package),
         producer_id=delivery_id,
