@@ -87,19 +87,25 @@ class Pipeline(_Setting):
     created_at: int
     updated_at: int
 
-    def is_of(self, registry: str | None) -> bool:
-        """Is it for pushes of that registry? However either is written."""
-        return self.registry is None or (
-            registry is not None and registry_name(self.registry) == registry_name(registry)
-        )
+    def is_of(self, registry: str | None, told_registry: str | None = None) -> bool:
+        """Is it for pushes of that registry? However either is written; told_registry: another name of it."""
+        if self.registry is None:
+            return True
+        names = {registry_name(name) for name in (registry, told_registry) if name is not None}
+        return registry_name(self.registry) in names
 
     def matches(
-        self, repository: str, registry: str | None, tag: str | None = None, artifact_type: ArtifactType | None = None
+        self,
+        repository: str,
+        registry: str | None,
+        tag: str | None = None,
+        told_registry: str | None = None,
+        artifact_type: ArtifactType | None = None,
     ) -> bool:
         """Is a push of that tag to that repository of that registry, of such an artifact, for this pipeline?"""
         return (
             self.active
-            and self.is_of(registry)
+            and self.is_of(registry, told_registry)
             and matches_repository(self.repository, repository)
             and matches_tag(self.tags, tag)
             and matches_artifact(self.artifacts, artifact_type)
@@ -128,10 +134,11 @@ def matching(
     repository: str,
     registry: str | None,
     tag: str | None = None,
+    told_registry: str | None = None,
     artifact_type: ArtifactType | None = None,
 ) -> list[Pipeline]:
     """Every pipeline that a push is for, in the order of their creation."""
-    found = (p for p in pipelines if p.matches(repository, registry, tag, artifact_type))
+    found = (p for p in pipelines if p.matches(repository, registry, tag, told_registry, artifact_type))
     return sorted(found, key=lambda p: (p.created_at, p.pipeline_id))
 
 
@@ -143,4 +150,5 @@ def plans_for(
     artifact_type: ArtifactType | None = None,
 ) -> tuple[Plan, ...]:
     """The plan of every pipeline that matches, numbered from 0 in the order of their creation."""
-    return tuple(p.plan(n) for n, p in enumerate(matching(pipelines, repository, registry, tag, artifact_type)))
+    found = matching(pipelines, repository, registry, tag, artifact_type=artifact_type)
+    return tuple(p.plan(n) for n, p in enumerate(found))

@@ -56,6 +56,7 @@ class Push:
     """A push, normalised (design section 2, PushReceived).
 
     `payload`: what hooks get, None for Docker Hub's shape made of the other fields.
+    `told_registry`: what the producer calls the registry, where an alias gives it another name.
     `pushed_at`: Unix ms, None where the producer does not say. `media_type`: the manifest's; `artifact_media_type`: of what is in
     it, which is the manifest's `artifactType`, else its config's media type; `has_subject`: is it attached to another manifest?
     `artifact_type`: in the producer's own words, else by these three; None where nothing tells.
@@ -64,6 +65,7 @@ class Push:
     repository: str
     payload: Payload | None = None
     registry: str | None = None
+    told_registry: str | None = None
     tag: str | None = None
     digest: str | None = None
     media_type: str | None = None

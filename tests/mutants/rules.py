@@ -759,7 +759,7 @@ RULES = (
     ),
     rule(
         "ingress does not say what kind of artifact a push is when it looks for pipelines",
-        Edit("services/ingress/intake.py", "push.tag, push.artifact_type)", "push.tag)"),
+        Edit("services/ingress/intake.py", "push.told_registry, push.artifact_type)", "push.told_registry)"),
         tests="unit/ingress/test_artifact_types.py::test_a_pipeline_is_for_images_and_indexes_or_for_what_it_says",
     ),
     rule(
@@ -790,7 +790,7 @@ RULES = (
     ),
     rule(
         "audit: whatever kind of artifact a push is, every pipeline is for it",
-        Edit(AUDIT + "pipelines.py", "event.tag, event.artifact_type)", "event.tag)"),
+        Edit(AUDIT + "pipelines.py", "event.told_registry, event.artifact_type)", "event.told_registry)"),
         tests=LIES,
     ),
     rule(

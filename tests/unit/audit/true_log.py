@@ -10,6 +10,7 @@ from hookline.chain.artifacts import ArtifactType
 from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.ids import ChainId
 from hookline.chain.pipeline import Dedupe, Hook, LogId, Pipeline, matching
+from hookline.chain.registry_names import RegistryNames
 from hookline.log.codec import encode_setting
 from hookline.log.records import RawRecord
 from services.ingress.contents import contents_of
@@ -65,11 +66,13 @@ class TrueLog(Script):
         """Take in what a registry sends; the ids of all chains that it starts."""
         delivery = Delivery(body, CIMultiDict(headers or {"Content-Type": "application/json"}), MultiDict())
         receipt = Receipt(SOURCES[source], delivery, self.now)
-        contents = contents_of(receipt.source, delivery)
+        contents = contents_of(receipt.source, delivery, RegistryNames())
         assert not contents.unread, contents
         made = []
         for part, push in contents.pushes:
-            found = matching(self._table().values(), push.repository, push.registry, push.tag, push.artifact_type)
+            found = matching(
+                self._table().values(), push.repository, push.registry, push.tag, push.told_registry, push.artifact_type
+            )
             same = tuple(p.pipeline_id for p in found if p.dedupe is Dedupe.DIGEST and push.digest and push.tag)
             event = push_received(
                 receipt, part, push, log_id=LOG_ID, settings_offset=self.records.pipelines[-1].offset + 1, same_digest=same,

@@ -79,7 +79,7 @@ def test_artifacts(artifacts: tuple[str, ...] | str | None, started: list[str | 
     if artifacts is not None:
         record["artifacts"] = artifacts
     read = Pipeline.model_validate_json(to_json(record))
-    kinds = [kind for kind in (*ArtifactType, None) if read.matches("acme/app", "docker.io", "v1", kind)]
+    kinds = [kind for kind in (*ArtifactType, None) if read.matches("acme/app", "docker.io", "v1", artifact_type=kind)]
     assert kinds == started
     assert [kind for kind in (*ArtifactType, None) if plans_for([read], "acme/app", None, "v1", kind)] == started
     assert Pipeline.model_validate_json(read.model_dump_json()) == read
