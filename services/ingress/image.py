@@ -35,11 +35,17 @@ def image_push(push: Push) -> Push | Ignored:
         raise Unreadable("no repository")
     if not all(repository.split("/")):
         raise Unreadable("no repository: its name has an empty part")
-    if push.media_type is not None and push.media_type not in MANIFESTS:
+    media_type = _bare(push.media_type)
+    if media_type is not None and media_type not in MANIFESTS:
         return Ignored(IgnoredReason.BLOB)
     if push.tag is None or DIGEST.match(push.tag):
         return Ignored(IgnoredReason.UNTAGGED)
     if REFERRER.fullmatch(push.tag):
         return Ignored(IgnoredReason.REFERRER)
     registry = push.registry.lower() if push.registry else None
-    return replace(push, repository=repository, registry=registry)
+    return replace(push, repository=repository, registry=registry, media_type=media_type)
+
+
+def _bare(media_type: str | None) -> str | None:
+    """As types are compared (RFC 9110, section 8.3.1): in lower case and without parameters such as `; charset=utf-8`."""
+    return None if media_type is None else media_type.partition(";")[0].strip().lower() or None

@@ -753,6 +753,30 @@ RULES = (
         tests="unit/ingress/test_name_grammar.py::test_what_does_not_fit_is_no_push_and_its_field_is_named",
     ),
     rule(
+        "a message of SNS about a subscription is read as an event",
+        Edit("services/ingress/envelopes.py", "    if kind in CONFIRMATIONS:\n", "    if False:\n"),
+        tests="unit/ingress/test_envelopes.py::test_what_sns_says_of_itself_is_for_an_operator",
+    ),
+    rule(
+        "any code of a handshake is sent back",
+        Edit("services/ingress/event_grid.py", "len(code) <= MAX_CODE and code.isprintable()", "True"),
+        tests="unit/ingress/test_envelopes.py::test_what_is_no_handshake_is_taken_in_as_any_event",
+    ),
+    rule(
+        "a handshake takes the events beside it along",
+        Edit("services/ingress/event_grid.py", "isinstance(found, list) and len(found) == 1 else None", "isinstance(found, list) else None"),
+        tests="unit/ingress/test_envelopes.py::test_what_is_no_handshake_is_taken_in_as_any_event",
+    ),
+    rule(
+        "an event of ECR that nobody told us of is ignored",
+        Edit(
+            "services/ingress/sources/ecr.py",
+            '        raise unknown_event("detail-type", event.get("detail-type"))\n',
+            "        return Ignored(IgnoredReason.OTHER_ACTION)\n",
+        ),
+        tests="unit/ingress/test_traces.py::test_a_kind_of_event_that_nobody_told_us_of_is_kept",
+    ),
+    rule(
         "refusals take no turns",
         Edit("services/ingress/app.py", "if answer.status in TOLD_IN_TURN:", "if False:"),
         tests="unit/ingress/test_turns.py::test_one_waits_for_its_turn_and_a_good_one_does_not",

@@ -9,7 +9,7 @@ from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
-from services.ingress.image import MANIFESTS, image_push
+from services.ingress.image import image_push
 from services.ingress.reading import json_object, member, millis_of, tag_text, text
 from services.ingress.source import Source
 
@@ -58,18 +58,16 @@ def distribution_push(event: Payload) -> Push | Ignored:
         raise Unreadable("no action")
     if action != "push":
         return Ignored(_ACTIONS.get(action, IgnoredReason.OTHER_ACTION))
-    repository, media_type = text(target.get("repository")), text(target.get("mediaType"))
+    repository = text(target.get("repository"))
     if repository is None:
         raise Unreadable("no repository: target.repository is missing")
-    if media_type not in MANIFESTS:
-        return Ignored(IgnoredReason.BLOB)
     return image_push(
         Push(
             repository=repository,
             registry=text(member(event, "request").get("host")),
             tag=tag_text(target.get("tag")),
             digest=text(target.get("digest")),
-            media_type=media_type,
+            media_type=text(target.get("mediaType")),
             pusher=text(member(event, "actor").get("name")),
             pushed_at=millis_of(event.get("timestamp")),
             producer_id=text(event.get("id")),
