@@ -12,14 +12,12 @@ from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery
 from services.ingress.reading import header_text, json_object, millis_of, text, tidy
 
-__all__ = ["PUBSUB_HEADERS", "SNS_HEADERS", "Opened", "from_pubsub", "opened"]
+__all__ = ["ENVELOPE_HEADERS", "Opened", "from_pubsub", "opened"]
 
 SNS_KIND, SNS_ID = "x-amz-sns-message-type", "x-amz-sns-message-id"
 PUBSUB_ID, PUBSUB_TIME = "x-goog-pubsub-message-id", "x-goog-pubsub-publish-time"
-SNS_HEADERS = frozenset({SNS_KIND, SNS_ID})
-"""What a message without a wrapper says beside its body (SNS: raw message delivery)."""
-PUBSUB_HEADERS = frozenset({PUBSUB_ID, PUBSUB_TIME})
-"""The same (Pub/Sub: payload unwrapping, with metadata)."""
+ENVELOPE_HEADERS = frozenset({SNS_KIND, SNS_ID, PUBSUB_ID, PUBSUB_TIME})
+"""What a message without a wrapper says beside its body. A source that opens envelopes keeps them: an audit reads it again."""
 
 NOTIFICATION = "Notification"
 BY_HAND = "open the SubscribeURL in its body yourself (`hookline quarantine show`); Hookline fetches no address that it is sent"

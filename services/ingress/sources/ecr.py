@@ -10,7 +10,7 @@ from hookline.errors import Unreadable
 from services.ingress.checks import Check, SecretHeader, Token
 from services.ingress.cloud_event import CE_HEADERS, cloud_events, event_fields, is_cloud_event
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
-from services.ingress.envelopes import SNS_HEADERS, Opened, opened
+from services.ingress.envelopes import ENVELOPE_HEADERS, Opened, opened
 from services.ingress.image import image_push
 from services.ingress.reading import id_text, member, millis_of, tag_text, text
 from services.ingress.source import Source
@@ -89,7 +89,7 @@ class AmazonEcr(Source):
 """
     preview: ClassVar[bool] = True
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True), SecretHeader("X-Api-Key"))
-    kept_headers: ClassVar[frozenset[str]] = CE_HEADERS | SNS_HEADERS
+    kept_headers: ClassVar[frozenset[str]] = CE_HEADERS | ENVELOPE_HEADERS
 
     def parse(self, delivery: Delivery) -> Iterable[Part]:
         return cloud_events(delivery) if is_cloud_event(delivery) else super().parse(delivery)
@@ -125,7 +125,9 @@ def _from_cloud_trail(detail: Payload) -> Ignored:
     if call is None:
         raise unknown_event("eventName", detail.get("eventName"))
     if call == PUT_IMAGE:
-        raise Unreadable("PutImage by way of CloudTrail: let the rule match the detail-type ECR Image Action, which says more")
+        raise Unreadable(
+            "PutImage by way of CloudTrail: let the rule match the detail-type ECR Image Action, which says more"
+        )
     return Ignored(IgnoredReason.OTHER_ACTION)
 
 

@@ -6,7 +6,7 @@ from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, IdToken, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
-from services.ingress.envelopes import PUBSUB_HEADERS, Opened, from_pubsub, opened
+from services.ingress.envelopes import ENVELOPE_HEADERS, Opened, from_pubsub, opened
 from services.ingress.image import image_push
 from services.ingress.reading import member, text
 from services.ingress.reference import Reference, split_reference
@@ -37,7 +37,7 @@ gar = [{{audience = "{url}", email = "push@PROJECT.iam.gserviceaccount.com"}}]
 """
     preview: ClassVar[bool] = True
     checks: ClassVar[tuple[Check, ...]] = (IdToken(), Token())
-    kept_headers: ClassVar[frozenset[str]] = PUBSUB_HEADERS
+    kept_headers: ClassVar[frozenset[str]] = ENVELOPE_HEADERS
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         notice, message_id, published_at = _opened(event, delivery)

@@ -151,7 +151,13 @@ QUARANTINED = {
     "acr-grid-unknown": "unknown event: type is 'Microsoft.Storage.BlobCreated'",
 }
 """What the reason begins with."""
-SEVERAL = {"harbor-two-resources", "harbor-cloudevents-two-resources", "quay-push-two-tags", "cloudevents-batch", "acr-grid-two"}
+SEVERAL = {
+    "harbor-two-resources",
+    "harbor-cloudevents-two-resources",
+    "quay-push-two-tags",
+    "cloudevents-batch",
+    "acr-grid-two",
+}
 """Each has a test of its own."""
 HANDSHAKES = {"acr-grid-handshake": {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}}
 """What is answered."""
