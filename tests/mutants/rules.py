@@ -764,7 +764,11 @@ RULES = (
     ),
     rule(
         "a handshake takes the events beside it along",
-        Edit("services/ingress/event_grid.py", "isinstance(found, list) and len(found) == 1 else None", "isinstance(found, list) else None"),
+        Edit(
+            "services/ingress/event_grid.py",
+            "isinstance(found, list) and len(found) == 1 else None",
+            "isinstance(found, list) else None",
+        ),
         tests="unit/ingress/test_envelopes.py::test_what_is_no_handshake_is_taken_in_as_any_event",
     ),
     rule(
