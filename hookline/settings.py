@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hookline.broker_login import KAFKA_PASSWORD, MECHANISM, PROTOCOL, SECRETS_FILE, BrokerLogin, read_secrets
 from hookline.chain.keys import KeyRing
+from hookline.chain.registry_names import RegistryNames
 from hookline.errors import ConfigError
 from hookline.web.hook_proxy import HookProxy, parse_hook_proxy
 
@@ -54,6 +55,8 @@ class Settings(BaseSettings):
     """Likewise `quarantine`, and how much of it, 0 without a bound."""
     quarantine_bytes: int = Field(default=1024**3, ge=0)
     master_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    registry_aliases: Annotated[tuple[str, ...], NoDecode] = ()
+    """`NAME=HOST`: pushes of the registry NAME are those of HOST (`hookline.chain.registry_names`)."""
     public_callback_url: str = ""
     public_console_url: str = ""
     """Where users reach the console: a scheme and a host, without a slash at its end (`services.console.api.links`)."""
@@ -109,7 +112,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     data_dir: Path = Path("hookline-data")
 
-    @field_validator("kafka_bootstrap_servers", "master_keys", "ingress_tokens", "hook_ports", mode="before")
+    @field_validator(
+        "kafka_bootstrap_servers", "master_keys", "ingress_tokens", "hook_ports", "registry_aliases", mode="before"
+    )
     @classmethod
     def _split_list(cls, value: object) -> object:
         return _split(value)
@@ -148,6 +153,10 @@ class Settings(BaseSettings):
     def key_ring(self) -> KeyRing:
         """The master keys. Raises ConfigError when there is none or one is not as it must be."""
         return KeyRing.parse(key.get_secret_value() for key in self.master_keys)
+
+    def registry_names(self) -> RegistryNames:
+        """Raises ConfigError for aliases that are none."""
+        return RegistryNames.parse(self.registry_aliases)
 
     def outgoing_proxy(self) -> HookProxy | None:
         """What hooks go through; None where they go out by themselves."""

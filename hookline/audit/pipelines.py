@@ -166,7 +166,7 @@ class PipelineHistory:
 
 
 def _is_for(pipeline: Pipeline, event: PushReceived) -> bool:
-    return pipeline.matches(event.repository, event.registry, event.tag)
+    return pipeline.matches(event.repository, event.registry, event.tag, event.told_registry)
 
 
 def _is_same_digest(pipeline: Pipeline, event: PushReceived) -> bool:

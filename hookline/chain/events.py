@@ -132,6 +132,10 @@ class PushReceived(_Model):
     dedupe_window_s: int
     pushed_at: Millis
     registry: str | None = None
+    told_registry: str | None = Field(
+        default=None,
+        description="what the producer calls the registry, where HOOKLINE_REGISTRY_ALIASES has another name",
+    )
     repository: str
     tag: str | None = None
     digest: str | None = None

@@ -5,6 +5,8 @@ import re
 from typing import NamedTuple
 from uuid import UUID
 
+from pydantic_core import from_json, to_json
+
 __all__ = [
     "ChainId",
     "decision_id",
@@ -17,6 +19,7 @@ __all__ = [
     "webhook_id",
 ]
 
+DOCKER_HUB, CALLBACK_URL = "dockerhub", b'"callback_url"'
 UUID_LENGTH = 36
 _NUMBER = "(0|[1-9][0-9]*)"
 _UUID_TEXT = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -55,8 +58,23 @@ class ChainId(NamedTuple):
 
 def push_id(log_id: UUID, source: str, producer_id: str | None, body: bytes) -> str:
     """UUIDv5 in the namespace `log_id` of the source and the producer's event id, or of the body where it has none."""
-    told = f"id\n{producer_id}" if producer_id is not None else f"sha256\n{hashlib.sha256(body).hexdigest()}"
-    return _uuid5(log_id.bytes, f"{source}\n{told}")
+    if producer_id is not None:
+        return _uuid5(log_id.bytes, f"{source}\nid\n{producer_id}")
+    digest = hashlib.sha256(_what_is_told(source, body)).hexdigest()
+    return _uuid5(log_id.bytes, f"{source}\nsha256\n{digest}")
+
+
+def _what_is_told(source: str, body: bytes) -> bytes:
+    """The body; of Docker Hub's without its `callback_url`, which is another one each time that it tells of the same push."""
+    if source != DOCKER_HUB or CALLBACK_URL not in body:
+        return body
+    try:
+        event = from_json(body)
+    except ValueError:
+        return body
+    if not isinstance(event, dict) or event.pop("callback_url", None) is None:
+        return body
+    return to_json(event)
 
 
 def partition_of(push: str, partitions: int) -> int:

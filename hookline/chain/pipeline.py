@@ -85,17 +85,20 @@ class Pipeline(_Setting):
     created_at: int
     updated_at: int
 
-    def is_of(self, registry: str | None) -> bool:
-        """Is it for pushes of that registry? However either is written."""
-        return self.registry is None or (
-            registry is not None and registry_name(self.registry) == registry_name(registry)
-        )
+    def is_of(self, registry: str | None, told_registry: str | None = None) -> bool:
+        """Is it for pushes of that registry? However either is written; told_registry: another name of it."""
+        if self.registry is None:
+            return True
+        names = {registry_name(name) for name in (registry, told_registry) if name is not None}
+        return registry_name(self.registry) in names
 
-    def matches(self, repository: str, registry: str | None, tag: str | None = None) -> bool:
+    def matches(
+        self, repository: str, registry: str | None, tag: str | None = None, told_registry: str | None = None
+    ) -> bool:
         """Is a push of that tag to that repository of that registry for this pipeline?"""
         return (
             self.active
-            and self.is_of(registry)
+            and self.is_of(registry, told_registry)
             and matches_repository(self.repository, repository)
             and matches_tag(self.tags, tag)
         )
@@ -119,10 +122,14 @@ class Pipeline(_Setting):
 
 
 def matching(
-    pipelines: Iterable[Pipeline], repository: str, registry: str | None, tag: str | None = None
+    pipelines: Iterable[Pipeline],
+    repository: str,
+    registry: str | None,
+    tag: str | None = None,
+    told_registry: str | None = None,
 ) -> list[Pipeline]:
     """Every pipeline that a push is for, in the order of their creation."""
-    found = (p for p in pipelines if p.matches(repository, registry, tag))
+    found = (p for p in pipelines if p.matches(repository, registry, tag, told_registry))
     return sorted(found, key=lambda p: (p.created_at, p.pipeline_id))
 
 

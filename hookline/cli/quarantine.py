@@ -151,7 +151,7 @@ def verdict_of(status: int, answer: Mapping[str, object]) -> tuple[bool, str]:
     for count, said in (("accepted", "taken"), ("duplicates", "taken before"), ("ignored", "read, and starts nothing")):
         if answer.get(count):
             return True, said
-    return False, "still cannot be read"
+    return False, f"still cannot be read: {reason}" if (reason := answer.get("reason")) else "still cannot be read"
 
 
 async def retry_all(console: Console, chosen: Iterable[Kept], listed: Mapping[str, Listed], base: str) -> bool:

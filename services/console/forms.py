@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from hookline.chain.hook_secrets import DEFAULT_GRACE_S, MAX_GRACE_S
 from hookline.chain.matching import MAX_TAG, is_glob, range_fault
 from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
-from hookline.chain.registry_names import registry_name
+from hookline.chain.registry_names import registry_name, repository_of_page
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 from hookline.errors import Invalid
 
@@ -151,7 +151,7 @@ def form_of(pipeline: Pipeline) -> dict[str, object]:
 
 def parse_repository(text: str) -> str:
     """A repository's path in lower case. Raises Invalid."""
-    repository = text.lower().strip("/")
+    repository = repository_of_page(text.lower().strip("/"))
     if len(repository) > MAX_REPOSITORY or not _REPOSITORY.fullmatch(repository):
         said = f"Must be a path such as namespace/name: letters, digits, '.', '_', '-', at most {MAX_REPOSITORY} characters."
         raise Invalid({"repository": [said]})

@@ -12,7 +12,9 @@ import structlog
 
 from hookline.chain.events import Plan
 from hookline.chain.hook_secrets import rotated, signing, with_secrets_of
+from hookline.chain.matching import is_glob
 from hookline.chain.pipeline import Dedupe, Hook, Pipeline
+from hookline.chain.registry_names import RegistryNames, repository_name
 from hookline.clock import Clock
 from hookline.errors import Invalid, Unavailable
 from hookline.log.codec import encode_setting
@@ -56,6 +58,7 @@ class Pipelines:
         allowed: Sequence[IPNetwork],
         rules: HookRules,
         resolve: Resolve,
+        names: RegistryNames,
     ) -> None:
         """signing_key: id of the master key that new hooks' secrets come from; allowed: private networks that hooks may reach;
         rules: what else settings say of their URLs."""
@@ -67,6 +70,7 @@ class Pipelines:
         self._allowed = allowed
         self._rules = rules
         self._resolve = resolve
+        self._names = names
         self._turn = asyncio.Lock()
 
     def all(self) -> list[Pipeline]:
@@ -185,11 +189,14 @@ class Pipelines:
 
     def _made(self, before: Pipeline | None, repository: str, form: PipelineForm) -> Pipeline:
         """What the form says, with the ids of `before`. Raises Invalid."""
+        registry = None if form.registry is None else self._names.of(form.registry)
+        if before is None and not is_glob(repository):
+            repository = repository_name(repository, registry)
         now, others = self._clock.now_ms(), [p for p in self._table.of_repository(repository) if p != before]
         if any(other.name == form.name for other in others):
             raise Invalid({"name": [_taken(form.name, repository)]})
         said = {
-            "registry": form.registry,
+            "registry": registry,
             "tags": form.tags,
             "dedupe": Dedupe(form.dedupe),
             "name": form.name,

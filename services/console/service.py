@@ -75,6 +75,7 @@ class Console:
             settings.allow_private_addresses,
             HookRules.of(settings),
             resolve,
+            settings.registry_names(),
         )
         parts = Parts(
             self._sessions,

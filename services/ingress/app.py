@@ -34,6 +34,7 @@ MAX_BODY = 1024 * 1024
 ENCODING = "Content-Encoding"
 TOLD_IN_TURN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 """What anybody gets who has no credential."""
+ALLOWED = "POST, OPTIONS"
 ANYONE: CredentialId = b""
 """What opens a door where there is nothing to check."""
 
@@ -94,6 +95,17 @@ class _Handler:
     async def receive(self, request: web.Request) -> web.Response:
         return await self._answered(request, self._receive)
 
+    async def explain(self, request: web.Request) -> web.Response:
+        """What to do instead of GET or HEAD: registries and people try a URL before they use it."""
+        door = self._door(request)
+        if isinstance(door, web.Response):
+            await self._refusals.turn(request)
+            return door
+        said = f"events of {door.source.title} are taken here by POST: {request.method} does nothing"
+        answer = json_error(HTTPStatus.METHOD_NOT_ALLOWED, {"detail": said})
+        answer.headers["Allow"] = ALLOWED
+        return answer
+
     async def shake_hands(self, request: web.Request) -> web.Response:
         """CloudEvents' webhooks ask whether they may send before they do (its HTTP webhook specification, section 4)."""
         return await self._answered(request, self._shake_hands)
@@ -141,7 +153,7 @@ class _Handler:
 
     def _door(self, request: web.Request) -> Door | web.Response:
         """The door, or 404 where there is none, or none that can be opened."""
-        door = self._doors.get(request.match_info["source"])
+        door = self._doors.get(request.match_info["source"].lower())
         if door is None:
             return _not_found(f"unknown source; there are: {', '.join(self._doors)}")
         if missing := door.unset():
@@ -205,8 +217,15 @@ class _Handler:
 
 
 def _accepted(tally: Tally) -> web.Response:
-    counts = {"accepted": tally.accepted, "duplicates": tally.duplicates, "ignored": tally.ignored}
-    return web.json_response(counts, status=HTTPStatus.OK if tally.is_ping else HTTPStatus.ACCEPTED)
+    said: dict[str, int | str] = {
+        "accepted": tally.accepted,
+        "duplicates": tally.duplicates,
+        "ignored": tally.ignored,
+        "quarantined": tally.quarantined,
+    }
+    if tally.reason:
+        said["reason"] = tally.reason
+    return web.json_response(said, status=HTTPStatus.OK if tally.is_ping else HTTPStatus.ACCEPTED)
 
 
 def _not_found(detail: str) -> web.Response:
@@ -229,6 +248,8 @@ def ingress_app(
     unproven = InFlight(settings.ingress_bytes_in_flight, metrics.UNPROVEN_BYTES)
     rates = Rates(settings.ingress_rate, settings.ingress_byte_rate)
     handler = _Handler(doors, intake, clock, unproven, Allowance(rates, clock), Turns(clock))
-    app.router.add_post("/events/{source}", handler.receive)
-    app.router.add_options("/events/{source}", handler.shake_hands)
+    for path in ("/events/{source}", "/events/{source}/"):
+        app.router.add_post(path, handler.receive)
+        app.router.add_options(path, handler.shake_hands)
+        app.router.add_get(path, handler.explain)
     return app

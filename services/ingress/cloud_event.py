@@ -15,6 +15,7 @@ from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, IgnoredReason, Part
 from services.ingress.reading import header_text, json_object, millis_of, parse_json, text
+from services.ingress.unknown import unknown_event
 
 __all__ = [
     "CE_HEADERS",
@@ -23,6 +24,7 @@ __all__ = [
     "cloud_events",
     "event_fields",
     "is_cloud_event",
+    "names_image",
     "outcome_of_type",
 ]
 
@@ -37,11 +39,23 @@ MAX_ATTRIBUTES = 100
 _FORMAT = JSONFormat()
 _VERSION = re.compile(r"([.-]v?\d+)+$")
 _LAST_WORD = re.compile(r"[A-Za-z][a-z]*$")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+IMAGE_WORDS = frozenset({"image", "artifact", "artefact", "container", "package"})
+"""What an event's type may call an image, also in the plural."""
 _OUTCOMES = {
     **dict.fromkeys(("push", "pushed", "publish", "published", "updated", "uploaded"), None),
     **dict.fromkeys(("delete", "deleted", "remove", "removed"), IgnoredReason.DELETE),
-    **dict.fromkeys(("pull", "pulled"), IgnoredReason.PULL),
+    **dict.fromkeys(("pull", "pulled", "download", "downloaded"), IgnoredReason.PULL),
+    **dict.fromkeys(
+        (
+            *("scan", "scanned", "sign", "signed", "verify", "verified", "attest", "attested", "test", "tested"),
+            *("queued", "started", "finished", "completed", "failed", "cancelled", "canceled", "blocked", "rejected"),
+            *("deploy", "deployed", "approved", "reported", "expired", "deprecated"),
+        ),
+        IgnoredReason.OTHER_ACTION,
+    ),
 }
+"""By the verb: None for a push; the others are what else becomes of an image."""
 
 
 class EventFields(NamedTuple):
@@ -91,9 +105,20 @@ def event_fields(event: Payload) -> EventFields:
 
 
 def outcome_of_type(event_type: str) -> IgnoredReason | None:
-    """What an event's type says of it, by the verb at its end (a version may follow): None for a push."""
+    """What an event's type says of it, by the verb at its end (a version may follow): None for a push.
+
+    Raises Unreadable for any other word: it may be a push in somebody's language.
+    """
     word = _LAST_WORD.search(_VERSION.sub("", event_type))
-    return _OUTCOMES.get(word[0].lower(), IgnoredReason.OTHER_ACTION) if word else IgnoredReason.OTHER_ACTION
+    verb = word[0].lower() if word else ""
+    if verb not in _OUTCOMES:
+        raise unknown_event("type", event_type)
+    return _OUTCOMES[verb]
+
+
+def names_image(event_type: str) -> bool:
+    """Has the type a word for an image? `com.example.image.pushed`, `Microsoft.ContainerRegistry.ImagePushed`."""
+    return any(word.lower().removesuffix("s") in IMAGE_WORDS for word in _WORD.findall(event_type))
 
 
 def _data(event: Payload, decoded: object) -> Payload:

@@ -1,16 +1,19 @@
 """What is in a delivery, as its source sees it: pushes, events that start nothing, and what cannot be read."""
 
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import structlog
 
-from hookline.chain.registry_names import registry_name, repository_name
+from hookline.chain.registry_names import RegistryNames, registry_name, repository_name
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.name_grammar import check_names
 from services.ingress.reading import tidy
+from services.ingress.registry_given import given_registry
+from services.ingress.several import only_tag, tags_apart, with_own_id
 from services.ingress.source import Source
 
 __all__ = ["MAX_EVENTS", "Contents", "Unread", "contents_of"]
@@ -39,7 +42,7 @@ class Contents:
     unread: list[Unread] = field(default_factory=list)
 
 
-def contents_of(source: Source, delivery: Delivery) -> Contents:
+def contents_of(source: Source, delivery: Delivery, names: RegistryNames) -> Contents:
     """Never raises: one event that cannot be read is `unread` and the others are taken."""
     contents = Contents()
     try:
@@ -49,7 +52,7 @@ def contents_of(source: Source, delivery: Delivery) -> Contents:
         return contents
     for part in parts:
         try:
-            outcome = _outcome(source, part, delivery)
+            outcome = _outcome(source, part, delivery, names)
         except Exception as error:  # noqa: BLE001  our bug must not become a 500: a registry would block its queue behind it
             contents.unread.append(Unread(part.raw, _why(source, error)))
             continue
@@ -64,26 +67,51 @@ def _parts(source: Source, delivery: Delivery) -> list[Part]:
     """Raises Unreadable for more than we would append for one delivery: each part holds what it needs of the whole again."""
     parts: list[Part] = []
     size = 0
-    for part in source.parse(delivery):
-        parts.append(part)
-        size += len(part.raw)
-        if len(parts) > MAX_EVENTS or size > MAX_RAW:
-            raise Unreadable(f"more than {MAX_EVENTS} events, or {MAX_RAW // 1024 // 1024} MiB of them, in one body")
+    for whole in source.parse(delivery):
+        for part in _apart(source, whole):
+            parts.append(part)
+            size += len(part.raw)
+            if len(parts) > MAX_EVENTS or size > MAX_RAW:
+                raise Unreadable(
+                    f"more than {MAX_EVENTS} events, or {MAX_RAW // 1024 // 1024} MiB of them, in one body"
+                )
     return parts
 
 
-def _outcome(source: Source, part: Part, delivery: Delivery) -> Push | Ignored:
+def _apart(source: Source, part: Part) -> Iterator[Part]:
+    """One part for each tag."""
+    events = tags_apart(part.event, source.tags_at) if isinstance(part.event, dict) else None
+    if events is None:
+        yield part
+        return
+    for event in events:
+        yield Part(event, source.raw_of(event))
+
+
+def _outcome(source: Source, part: Part, delivery: Delivery, names: RegistryNames) -> Push | Ignored:
     if not isinstance(part.event, dict):
         raise Unreadable("the event is not a JSON object")
     tidy(part.event)
+    of_several = only_tag(part.event, source.tags_at)
     outcome = source.normalise(part.event, delivery)
-    return _named(outcome) if isinstance(outcome, Push) else outcome
+    if isinstance(outcome, Ignored):
+        return outcome
+    if of_several:
+        outcome = replace(outcome, producer_id=with_own_id(outcome))
+    return _named(outcome, given_registry(delivery), names)
 
 
-def _named(push: Push) -> Push:
-    """With the names that its registry and repository go by. Raises Unreadable."""
-    registry = registry_name(push.registry) if push.registry is not None else None
-    named = replace(push, registry=registry, repository=repository_name(push.repository, registry))
+def _named(push: Push, given: str | None, names: RegistryNames) -> Push:
+    """With the names that its registry and repository go by. given: the registry of a push that names none. Raises Unreadable."""
+    host = given if push.registry is None else push.registry
+    told = registry_name(host) if host is not None else None
+    registry = names.of(told) if told is not None else None
+    named = replace(
+        push,
+        registry=registry,
+        told_registry=told if told != registry else None,
+        repository=repository_name(push.repository, registry),
+    )
     check_names(named)
     return named
 

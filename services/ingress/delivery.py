@@ -55,12 +55,14 @@ class Push:
     """A push, normalised (design section 2, PushReceived).
 
     `payload`: what hooks get, None for Docker Hub's shape made of the other fields.
+    `told_registry`: what the producer calls the registry, where an alias gives it another name.
     `pushed_at`: Unix ms, None where the producer does not say.
     """
 
     repository: str
     payload: Payload | None = None
     registry: str | None = None
+    told_registry: str | None = None
     tag: str | None = None
     digest: str | None = None
     media_type: str | None = None

@@ -11,6 +11,7 @@ import structlog
 
 from hookline.chain.ids import partition_of
 from hookline.chain.pipeline import Pipeline, matching
+from hookline.chain.registry_names import RegistryNames
 from hookline.errors import Forbidden, NotAuthorised, RecordRefused, RecordTooLarge, Unavailable
 from hookline.log.codec import encode, encode_quarantined
 from hookline.log.records import MAX_RECORD_BYTES, Draft
@@ -48,13 +49,24 @@ class Appender(Protocol):
 
 
 class Tally(NamedTuple):
-    """The answer: what became of the events of a delivery. One that could not be read counts nowhere here."""
+    """The answer: what became of the events of a delivery. Each counts once."""
 
     accepted: int = 0
     duplicates: int = 0
     ignored: int = 0
+    quarantined: int = 0
+    reason: str = ""
+    """Why the first of the quarantined ones is there; it may quote a few words of what was sent."""
     is_ping: bool = False
     """Was it nothing but a registry's test of whether we are there?"""
+
+
+class _Appended(NamedTuple):
+    """What became of one record: of a push its id and window, of a quarantined one the reason."""
+
+    push_id: str | None
+    window_s: int = 0
+    reason: str = ""
 
 
 class _Record(NamedTuple):
@@ -65,7 +77,8 @@ class _Record(NamedTuple):
     window_s: int = 0
     raw: bytes = b""
     key: BodyKey | None = None
-    """Of a quarantined one."""
+    reason: str = ""
+    """Both of a quarantined one."""
     too_large: bool = False
     """Is it a push that starts nothing because its record would be too large?"""
 
@@ -80,12 +93,14 @@ class Intake:
         appender: Appender,
         partitions: int,
         *,
+        names: RegistryNames,
         answer_s: float = ANSWER_S,
     ) -> None:
         self._table = table
         self._digests = digests
         self._appender = appender
         self._partitions = partitions
+        self._names = names
         self._answer_s = answer_s
         self._remembered = Remembered()
         self._kept = KeptOnce()
@@ -97,20 +112,19 @@ class Intake:
         LogError: then not all of it may be in the log. RecordRefused: Kafka takes some of it nowhere, neither as a push nor
         in quarantine.
         """
-        contents = contents_of(receipt.source, receipt.delivery)
+        contents = contents_of(receipt.source, receipt.delivery, self._names)
         for _, push in contents.pushes:
             if not scope.has(push.repository):
                 raise Forbidden(f"the credential is good, but not for the repository {push.repository[:MAX_SAID]}")
-        accepted, duplicates = await self._in_time(self._append_all(receipt, contents))
+        tally = await self._in_time(self._append_all(receipt, contents))
         for reason in contents.ignored:
             metrics.IGNORED.labels(receipt.source.name, reason).inc()
-        return Tally(accepted, duplicates, len(contents.ignored), contents.ignored == [IgnoredReason.PING])
+        return tally._replace(ignored=len(contents.ignored), is_ping=contents.ignored == [IgnoredReason.PING])
 
     async def quarantine(self, receipt: Receipt, reason: str, *, keep: frozenset[str]) -> Tally:
         """Keep a body that its source cannot even be asked about, with the headers `keep` too. Raises as `take`."""
         record = _quarantine(receipt, Unread(receipt.delivery.body, reason), keep=keep)
-        await self._in_time(self._append(receipt, iter((record,))))
-        return Tally()
+        return self._tally(receipt, await self._in_time(self._append(receipt, iter((record,)))))
 
     async def _in_time(self, work: Coroutine[None, None, T]) -> T:
         """What the work gives. Raises Unavailable when it takes longer than `answer_s`."""
@@ -120,17 +134,16 @@ class Intake:
         except TimeoutError:
             raise Unavailable("Kafka does not acknowledge in time") from None
 
-    async def _append_all(self, receipt: Receipt, contents: Contents) -> tuple[int, int]:
-        """Append what starts chains, and what cannot be read; how many pushes are new, and how many are not."""
+    async def _append_all(self, receipt: Receipt, contents: Contents) -> Tally:
+        """Append what starts chains, and what cannot be read."""
         if contents.pushes:
             # After the request began: a 201 of the console is good for every push that begins after it.
             await self._table.at_the_end()
         in_turn: list[tuple[Part, Push]] = []
-        counts = [await self._append(receipt, self._records(receipt, contents, in_turn))]
+        appended = await self._append(receipt, self._records(receipt, contents, in_turn))
         for at in range(0, len(in_turn), AT_ONCE):
-            counts += await self._append_in_turn(receipt, in_turn[at : at + AT_ONCE])
-        accepted, duplicates = map(sum, zip(*counts, strict=True))
-        return accepted, duplicates
+            appended += await self._append_in_turn(receipt, in_turn[at : at + AT_ONCE])
+        return self._tally(receipt, appended)
 
     def _records(self, receipt: Receipt, contents: Contents, in_turn: list[tuple[Part, Push]]) -> Iterator[_Record]:
         """What can be appended at once; pushes that cannot, because a pipeline goes by their digest, are put into `in_turn`."""
@@ -143,7 +156,7 @@ class Intake:
             else:
                 yield self._planned(receipt, part, push, pipelines)
 
-    async def _append_in_turn(self, receipt: Receipt, pushes: Sequence[tuple[Part, Push]]) -> list[tuple[int, int]]:
+    async def _append_in_turn(self, receipt: Receipt, pushes: Sequence[tuple[Part, Push]]) -> list[_Appended]:
         """Append in waves: one that is left out because of another of its tag only when that is acked."""
         async with self._digests.turn({tag_of(push) for _, push in pushes}) as turn:
             waves: defaultdict[int, list[_Record]] = defaultdict(list)
@@ -160,10 +173,11 @@ class Intake:
                 if others:
                     starting.add(tag)
                 waves[wave_of[tag]].append(self._planned(receipt, part, push, others, same))
-            return [await self._append(receipt, iter(waves[wave])) for wave in sorted(waves)]
+            return [one for wave in sorted(waves) for one in await self._append(receipt, iter(waves[wave]))]
 
     def _pipelines(self, push: Push) -> list[Pipeline]:
-        return matching(self._table.for_push(push.repository), push.repository, push.registry, push.tag)
+        known = self._table.for_push(push.repository)
+        return matching(known, push.repository, push.registry, push.tag, push.told_registry)
 
     def _planned(
         self,
@@ -191,17 +205,17 @@ class Intake:
             return _quarantine(receipt, unread)._replace(too_large=True)
         return _Record(draft, event.push_id, event.dedupe_window_s, part.raw)
 
-    async def _append(self, receipt: Receipt, records: Iterator[_Record]) -> tuple[int, int]:
-        """Append all, some at once; how many pushes are new and how many this process has appended before."""
+    async def _append(self, receipt: Receipt, records: Iterator[_Record]) -> list[_Appended]:
+        """Append all, some at once."""
         began = time.perf_counter()
-        appended: list[tuple[str | None, int]] = []
+        appended: list[_Appended] = []
         while some := list(islice(records, AT_ONCE)):
             appended += await _all([self._append_one(receipt, record) for record in some])
         if appended:
             metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
-        return self._count(receipt, appended)
+        return appended
 
-    async def _append_one(self, receipt: Receipt, record: _Record) -> tuple[str | None, int]:
+    async def _append_one(self, receipt: Receipt, record: _Record) -> _Appended:
         """Append a push, or what was delivered of it to quarantine where Kafka refuses the push for what it is."""
         if record.key is not None:
             return await self._keep(receipt, record, record.key)
@@ -215,9 +229,9 @@ class Intake:
             if isinstance(refused, RecordTooLarge):
                 metrics.TOO_LARGE.labels(receipt.source.name).inc()
             return await self._append_one(receipt, _quarantine(receipt, unread))
-        return record.push_id, record.window_s
+        return _Appended(record.push_id, record.window_s)
 
-    async def _keep(self, receipt: Receipt, record: _Record, key: BodyKey) -> tuple[None, int]:
+    async def _keep(self, receipt: Receipt, record: _Record, key: BodyKey) -> _Appended:
         """Append to quarantine what is not there since lately."""
         name, draft = receipt.source.name, record.draft
         is_new = await self._kept.keep(key, receipt.received_at, lambda: self._appender.append(draft))
@@ -225,23 +239,25 @@ class Intake:
         if record.too_large:
             log.error("a push starts nothing: it is too large for one record", source=name)
             metrics.TOO_LARGE.labels(name).inc()
-        return None, 0
+        return _Appended(None, reason=record.reason)
 
-    def _count(self, receipt: Receipt, appended: Sequence[tuple[str | None, int]]) -> tuple[int, int]:
+    def _tally(self, receipt: Receipt, appended: Sequence[_Appended]) -> Tally:
+        """How many pushes are new, how many this process has appended before, and what went to quarantine."""
         name, counts = receipt.source.name, [0, 0]
-        for push_id, window_s in appended:
-            if push_id is None:
+        for one in appended:
+            if one.push_id is None:
                 continue
-            repeat = self._remembered.repeats(push_id, window_s, receipt.received_at)
+            repeat = self._remembered.repeats(one.push_id, one.window_s, receipt.received_at)
             (metrics.DUPLICATES if repeat else metrics.ACCEPTED).labels(name).inc()
             counts[repeat] += 1
-        return counts[False], counts[True]
+        reasons = [one.reason for one in appended if one.push_id is None]
+        return Tally(counts[False], counts[True], quarantined=len(reasons), reason=reasons[0] if reasons else "")
 
 
 def _quarantine(receipt: Receipt, unread: Unread, *, keep: frozenset[str] = frozenset()) -> _Record:
     event = quarantined(receipt, unread, keep=keep)
     draft = encode_quarantined(event, unread.raw, now_ms=receipt.received_at)
-    return _Record(draft, key=BodyKey.of(event, draft.key or b""))
+    return _Record(draft, key=BodyKey.of(event, draft.key or b""), reason=event.reason)
 
 
 async def _all(appends: Sequence[Coroutine[None, None, T]]) -> list[T]:

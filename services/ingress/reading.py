@@ -126,14 +126,16 @@ def member(parent: Payload, key: str) -> Payload:
 
 
 def tag_text(value: JsonValue) -> str | None:
-    """A tag: a text, or an integer as it was written; None where there is none.
+    """A tag: a text, or an integer as it was written; None where there is none, or an empty list of them.
 
-    Raises Unreadable for any other number: 1.20 and 1.2 are one number and two tags.
+    Raises Unreadable for any other number (1.20 and 1.2 are one number and two tags), and for what is no tag at all.
     """
     if isinstance(value, float | WasFraction):
         raise Unreadable("tag: a number with a fraction or an exponent; put it in quotes")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if value is not None and not isinstance(value, str) and value != []:
+        raise Unreadable("tag: neither a text nor a number")
     return text(value)
 
 
@@ -150,7 +152,10 @@ def seconds_to_millis(value: JsonValue) -> int | None:
 
 
 def millis_of(value: JsonValue) -> int | None:
-    """An RFC 3339 time as Unix ms (a finer fraction is cut); None for what is no time from 1970 on."""
+    """An RFC 3339 time as Unix ms (a finer fraction is cut); None for what is no time from 1970 on.
+
+    One without an offset is none: it is the local time of a place that nobody told us.
+    """
     if not isinstance(value, str):
         return None
     try:
@@ -158,6 +163,6 @@ def millis_of(value: JsonValue) -> int | None:
     except ValueError:
         return None
     if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
+        return None
     millis = (time - _EPOCH) // _MILLISECOND
     return millis if millis >= 0 else None

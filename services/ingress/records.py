@@ -2,7 +2,6 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -12,12 +11,16 @@ from services.ingress.contents import Unread
 from services.ingress.delivery import Delivery, Part, Push
 from services.ingress.payload import docker_hub_payload
 from services.ingress.reading import clean
+from services.ingress.registry_given import REGISTRY_HEADER, given_registry
 from services.ingress.source import Source
 
 __all__ = ["Receipt", "kept_headers", "push_received", "quarantined"]
 
 KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-request-id"})
 """Kept of every delivery; a source adds its own. Never a credential (I11)."""
+
+MAX_REGISTRY = 300
+"""Characters of a given registry that are kept: more than any name has."""
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Bytes that JSON text holds as six: a body with them is kept as base64, so that its record stays small."""
@@ -52,6 +55,7 @@ def push_received(
         dedupe_window_s=source.dedupe_window_s(push),
         pushed_at=pushed_at,
         registry=push.registry,
+        told_registry=push.told_registry,
         repository=push.repository,
         tag=push.tag,
         digest=push.digest,
@@ -59,7 +63,7 @@ def push_received(
         pusher=push.pusher,
         payload=push.payload if push.payload is not None else docker_hub_payload(push, pushed_at),
         raw=part.raw.decode(),
-        headers=kept_headers(delivery.headers, source.kept_headers),
+        headers=kept_headers(delivery, source.kept_headers),
         upstream_callback_url=push.upstream_callback_url,
         settings_offset=settings_offset,
         plans=plans,
@@ -77,13 +81,19 @@ def quarantined(receipt: Receipt, unread: Unread, *, keep: frozenset[str] = froz
         reason=unread.reason,
         raw=text,
         raw_encoding=encoding,
-        headers=kept_headers(delivery.headers, source.kept_headers | keep),
+        headers=kept_headers(delivery, source.kept_headers | keep),
     )
 
 
-def kept_headers(headers: Mapping[str, str], more: frozenset[str] = frozenset()) -> dict[str, str]:
-    """The headers of the allow-list, names in lower case; bytes that are no UTF-8 are replaced."""
-    return {name: clean(value) for name in sorted(KEPT_HEADERS | more) if (value := headers.get(name)) is not None}
+def kept_headers(delivery: Delivery, more: frozenset[str] = frozenset()) -> dict[str, str]:
+    """The headers of the allow-list, names in lower case; bytes that are no UTF-8 are replaced.
+
+    With the registry that the URL gave, for it is not kept itself: it may hold a token (I11).
+    """
+    headers = delivery.headers
+    kept = {name: clean(value) for name in sorted(KEPT_HEADERS | more) if (value := headers.get(name)) is not None}
+    registry = given_registry(delivery)
+    return kept if registry is None else kept | {REGISTRY_HEADER: registry[:MAX_REGISTRY]}
 
 
 def _text(raw: bytes) -> tuple[str, Literal["utf-8", "base64"]]:

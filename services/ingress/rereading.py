@@ -7,6 +7,7 @@ from uuid import UUID
 from multidict import CIMultiDict, MultiDict
 
 from hookline.chain.events import PushReceived
+from hookline.chain.registry_names import RegistryNames
 from hookline.errors import Unreadable
 from services.ingress.cloud_event import STRUCTURED
 from services.ingress.contents import contents_of
@@ -57,8 +58,10 @@ def _pushes(source: Source, delivery: Delivery, event: PushReceived) -> Iterator
         ways.append(Delivery(delivery.body, CIMultiDict({"content-type": STRUCTURED}), delivery.query))
     reasons = []
     read = False
+    told = event.told_registry
+    names = RegistryNames({} if told is None or event.registry is None else {told: event.registry})
     for way in ways:
-        contents = contents_of(source, way)
+        contents = contents_of(source, way, names)
         reasons += [unread.reason for unread in contents.unread]
         for pair in contents.pushes:
             read = True
@@ -71,6 +74,7 @@ def _as_it_stands(event: PushReceived) -> Push:
     return Push(
         repository=event.repository,
         registry=event.registry,
+        told_registry=event.told_registry,
         tag=event.tag,
         digest=event.digest,
         media_type=event.media_type,

@@ -60,6 +60,7 @@ class Ingress:
         self._table = PipelineTable(cluster)
         self._skew = ClockSkew(clock, settings.max_clock_skew, "registries are to be sent to another one")
         self._writer = Writer(cluster, clock, self._watch.hurry, self._skew)
+        self._names = settings.registry_names()
         self._intake: Intake | None = None
         self._main: asyncio.Task[None] | None = None
         self._connecting = "connecting to Kafka"
@@ -119,7 +120,7 @@ class Ingress:
         partitions = await self._connect()
         self._writer.start()
         digests = DigestTail(self._cluster, partitions)
-        self._intake = Intake(self._table, digests, self._writer, partitions)
+        self._intake = Intake(self._table, digests, self._writer, partitions, names=self._names)
         await until_one_ends(
             self._tail(self._table.run, self._table.forget, "pipelines"),
             self._tail(digests.run, digests.forget, "pushes"),

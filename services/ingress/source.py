@@ -4,13 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import ClassVar, Self
 
+from pydantic_core import to_json
+
 from hookline.chain.events import Payload
 from hookline.log.retention import LONGEST_WINDOW_S
 from hookline.settings import Settings
 from services.ingress.checks import Check, IdToken, Token
 from services.ingress.credentials import CredentialId, Credentials
 from services.ingress.delivery import Delivery, Ignored, Part, Push
+from services.ingress.form import form_payload
 from services.ingress.reading import json_object
+from services.ingress.several import Keys
 
 __all__ = ["WINDOW_WITH_ID_S", "Source"]
 
@@ -50,6 +54,9 @@ class Source(ABC):
 
     handshake: ClassVar[bool] = False
     """Does it answer OPTIONS as CloudEvents' webhooks ask before they send anything?"""
+
+    tags_at: ClassVar[tuple[Keys, ...]] = ()
+    """Where its events have their tag: a list there is several pushes, and `normalise` sees one of them (`several`)."""
 
     def with_settings(self, settings: Settings) -> Self:
         """The source as it is set up. Raises ConfigError."""
@@ -97,8 +104,16 @@ class Source(ABC):
         return None
 
     def parse(self, delivery: Delivery) -> Iterable[Part]:
-        """The events of a delivery: one, the body, unless the source knows envelopes. Raises Unreadable for the whole."""
-        yield Part(json_object(delivery.body), delivery.body)
+        """The events of a delivery: one, the body, unless the source knows envelopes. Raises Unreadable for the whole.
+
+        A form's field `payload` counts as the body: GitHub, Gitea and others send one if told so.
+        """
+        payload = form_payload(delivery)
+        yield Part(json_object(delivery.body if payload is None else payload), delivery.body)
+
+    def raw_of(self, event: Payload) -> bytes:
+        """A body with this event alone, as `parse` reads it."""
+        return to_json(event)
 
     @abstractmethod
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:

@@ -157,14 +157,20 @@ async def running(
 
 async def test_a_push_is_in_the_log_when_it_is_answered(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
     async with running(kafka, topic_prefix, tmp_path) as ingress:
-        assert await ingress.push("acme/app", "v1") == (202, {"accepted": 1, "duplicates": 0, "ignored": 0})
+        assert await ingress.push("acme/app", "v1") == (
+            202,
+            {"accepted": 1, "duplicates": 0, "ignored": 0, "quarantined": 0},
+        )
         (raw,) = await ingress.records()
         log_id = await read_log_id(ingress.cluster)
         assert log_id is not None
         expected = push_id(log_id, "dockerhub", None, push_body("acme/app", "v1").encode())
         assert raw.key == expected.encode()
         assert raw.place.partition == partition_of(expected, PARTITIONS)
-        assert await ingress.push("acme/app", "v1") == (202, {"accepted": 0, "duplicates": 1, "ignored": 0})
+        assert await ingress.push("acme/app", "v1") == (
+            202,
+            {"accepted": 0, "duplicates": 1, "ignored": 0, "quarantined": 0},
+        )
         assert len(await ingress.records()) == 2
 
 
@@ -245,7 +251,10 @@ async def test_what_could_not_be_read_is_taken_once_its_mapping_is_mended(
     async with running(kafka, topic_prefix, tmp_path, **wrong) as ingress:
         url = f"http://127.0.0.1:{ingress.port}/events/generic"
         async with ingress.client.post(url, data=body, headers=BEARER) as answer:
-            assert (answer.status, await answer.json()) == (202, {"accepted": 0, "duplicates": 0, "ignored": 0})
+            assert (answer.status, await answer.json()) == (
+                202,
+                {"accepted": 0, "duplicates": 0, "ignored": 0, "quarantined": 0},
+            )
         code, said = await quarantine(ingress, topic_prefix, "list", "--json")
         assert code == 0
         (kept,) = json.loads(said)

@@ -19,6 +19,7 @@ __all__ = ["PipelineApi"]
 
 NO_CONTENT = 204
 CREATED = 201
+_NEVER_SEEN = "No push of the registry {} has come yet, and this pipeline is for no other: leave `registry` out to take those of any."
 
 
 class PipelineApi:
@@ -94,6 +95,8 @@ class PipelineApi:
 
     async def _with_warnings(self, pipeline: Pipeline) -> Json:
         warnings = await self._pipelines.warnings(pipeline)
+        if pipeline.registry is not None and not await asyncio.to_thread(self._history.has_registry, pipeline.registry):
+            warnings.append(_NEVER_SEEN.format(pipeline.registry))
         return {**pipeline_json(pipeline), "warnings": [*warnings]}
 
 

@@ -188,6 +188,12 @@ class History:
             page = select(*_PUSH).where(wanted).order_by(*newest).limit(size).offset((number - 1) * size)
             return Page(count, _with_chains(connection, page))
 
+    def has_registry(self, registry: str) -> bool:
+        """Has a push of that registry come?"""
+        asked = select(pushes.c.push_id).where(pushes.c.registry == registry).limit(1)
+        with self._database.read() as connection:
+            return connection.scalar(asked) is not None
+
     def payload(self, chain: ChainRow) -> Payload | None:
         """The Docker Hub body that this chain's hooks get."""
         with self._database.read() as connection:

@@ -10,6 +10,7 @@ from services.ingress.cloud_event import CE_HEADERS, cloud_events, event_fields,
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.event_grid import VALIDATION, grid_data, grid_events, validation_code
 from services.ingress.reading import text
+from services.ingress.several import Keys
 from services.ingress.source import Source
 from services.ingress.sources.distribution import distribution_push
 from services.ingress.unknown import unknown_event
@@ -55,6 +56,7 @@ az eventgrid event-subscription create --name hookline --source-resource-id "$(a
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True),)
     kept_headers: ClassVar[frozenset[str]] = CE_HEADERS
     handshake: ClassVar[bool] = True
+    tags_at: ClassVar[tuple[Keys, ...]] = (("target", "tag"), ("data", "target", "tag"))
 
     def answer_to_handshake(self, delivery: Delivery) -> dict[str, str] | None:
         code = validation_code(delivery)

@@ -1,6 +1,8 @@
 """CloudEvents of anything else that pushes images: binary, structured or in batches, with data in one documented shape."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import JsonValue
@@ -8,18 +10,30 @@ from pydantic import JsonValue
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac, Token
-from services.ingress.cloud_event import CE_HEADERS, EventFields, cloud_events, event_fields, outcome_of_type
-from services.ingress.delivery import Delivery, Ignored, Part, Push
+from services.ingress.cloud_event import (
+    CE_HEADERS,
+    EventFields,
+    cloud_events,
+    event_fields,
+    names_image,
+    outcome_of_type,
+)
+from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.image import image_push
-from services.ingress.reading import tag_text, text
-from services.ingress.reference import host_of, split_reference
+from services.ingress.reading import member, tag_text, text
+from services.ingress.reference import Reference, host_of, split_reference
+from services.ingress.several import Keys
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "CloudEvents"]
 
+PURL = re.compile(r"pkg:", re.IGNORECASE)
+CONTAINER_PURL = re.compile(r"pkg:/*(oci|docker)/", re.IGNORECASE)
+
 KEYS = {
-    "repository": ("repository", "repositoryName", "repository-name", "repository_name"),
-    "tag": ("tag", "imageTag", "image-tag", "image_tag"),
+    "repository": ("repository", "repositoryName", "repository-name", "repository_name", "image"),
+    "tag": ("tag", "imageTag", "image-tag", "image_tag", "tags"),
     "digest": ("digest", "imageDigest", "image-digest", "image_digest"),
     "registry": ("registry", "registryUrl", "registry-url", "registry_url"),
     "media_type": ("mediaType", "media_type", "manifest-media-type"),
@@ -28,11 +42,23 @@ KEYS = {
 """What each field of a push may be called in an event's data."""
 
 
-class CloudEvents(Source):
-    """A push is an event whose type ends with a verb such as `pushed` or `published`.
+CDEVENTS = re.compile(r"dev\.cdevents\.([a-z]+)\.([a-z]+)\.[0-9]")
+"""The type of an event of cdevents.dev: of what, what became of it, and the version of its schema."""
+CDEVENTS_PUSHED = frozenset({"published", "packaged"})
+CDEVENTS_OTHERS: Mapping[str, IgnoredReason] = {
+    "deleted": IgnoredReason.DELETE,
+    "downloaded": IgnoredReason.PULL,
+    "signed": IgnoredReason.OTHER_ACTION,
+}
+"""What else becomes of an artifact."""
 
-    `data` has `repository` and `tag`, and may have `digest`, `registry`, `mediaType`, `pusher`; where it has no repository,
-    `subject` is `repository:tag`. The registry is also taken from a `source` that is a URL.
+
+class CloudEvents(Source):
+    """A push is an event that names an image and says that it was pushed, published, updated or uploaded.
+
+    It names one in `data` (`repository`, also as a whole reference with its tag), or its type has a word for one (image,
+    artifact, container, package) and its `subject` is `repository:tag`. The registry is also taken from a `source` that is a URL.
+    CDEvents (`dev.cdevents.artifact.published`, `...packaged`) name it by a package URL, their subject's id.
     """
 
     name: ClassVar[str] = "cloudevents"
@@ -45,30 +71,68 @@ curl {url} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/clou
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True), Hmac("X-Hub-Signature-256", "sha256="))
     kept_headers: ClassVar[frozenset[str]] = CE_HEADERS
     handshake: ClassVar[bool] = True
+    tags_at: ClassVar[tuple[Keys, ...]] = tuple(("data", key) for key in KEYS["tag"])
 
     def parse(self, delivery: Delivery) -> Iterable[Part]:
         return cloud_events(delivery)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         fields = event_fields(event)
+        if (found := CDEVENTS.match(fields.type)) is not None and "subject" in fields.data:
+            return _of_cdevent(found[1], found[2], fields)
+        names_one = _first(fields.data, "repository") is not None or names_image(fields.type)
+        if not names_one:
+            return Ignored(IgnoredReason.NO_IMAGE)
         if (reason := outcome_of_type(fields.type)) is not None:
             return Ignored(reason)
         return image_push(_push(fields))
 
 
+def _of_cdevent(what: str, became: str, fields: EventFields) -> Push | Ignored:
+    """Its data is the whole CDEvent: the subject's id is the artifact's package URL (the CDEvents binding of CloudEvents)."""
+    if what != "artifact":
+        return Ignored(IgnoredReason.NO_IMAGE)
+    if became in CDEVENTS_OTHERS:
+        return Ignored(CDEVENTS_OTHERS[became])
+    if became not in CDEVENTS_PUSHED:
+        raise unknown_event("type", fields.type)
+    subject = member(fields.data, "subject")
+    purl = text(subject.get("id")) or fields.subject or ""
+    if PURL.match(purl) is not None and CONTAINER_PURL.match(purl) is None:
+        return Ignored(IgnoredReason.NO_IMAGE)
+    place = split_reference(purl)
+    if not place.repository:
+        raise Unreadable("no repository: the subject's id names none")
+    content = member(subject, "content")
+    return image_push(_of(place, fields, text(content.get("user")) or text(content.get("author"))))
+
+
 def _push(fields: EventFields) -> Push:
     data = fields.data
-    subject_name, subject_tag = _subject(fields.subject)
-    repository = text(_first(data, "repository")) or subject_name
-    if repository is None:
+    named = text(_first(data, "repository"))
+    place = split_reference(named) if named is not None else _subject(fields.subject)
+    if place is None:
         raise Unreadable("no repository: neither in data nor in subject")
-    return Push(
-        repository=repository,
-        registry=_host(text(_first(data, "registry"))) or _host_of_source(fields.source),
-        tag=tag_text(_first(data, "tag")) or subject_tag,
-        digest=text(_first(data, "digest")),
+    push = _of(place, fields, text(_first(data, "pusher")))
+    tag = tag_text(_first(data, "tag")) or push.tag
+    if tag is None and named is not None and (subject := _subject(fields.subject)) is not None:
+        tag = subject.tag
+    return replace(
+        push,
+        registry=_host(text(_first(data, "registry"))) or push.registry,
+        tag=tag,
+        digest=text(_first(data, "digest")) or push.digest,
         media_type=text(_first(data, "media_type")),
-        pusher=text(_first(data, "pusher")),
+    )
+
+
+def _of(place: Reference, fields: EventFields, pusher: str | None) -> Push:
+    return Push(
+        repository=place.repository,
+        registry=place.registry or _host_of_source(fields.source),
+        tag=place.tag,
+        digest=place.digest,
+        pusher=pusher,
         pushed_at=fields.time,
         # An id is unique for its source only.
         producer_id=f"{fields.source} {fields.id}",
@@ -80,11 +144,10 @@ def _first(data: Payload, field: str) -> JsonValue:
     return next((data[key] for key in KEYS[field] if data.get(key) not in (None, "")), None)
 
 
-def _subject(subject: str | None) -> tuple[str | None, str | None]:
-    if subject is None:
-        return None, None
-    _, name, tag, _ = split_reference(subject)
-    return (name, tag) if tag is not None else (None, None)
+def _subject(subject: str | None) -> Reference | None:
+    """Of a subject that has a tag: one without may be anything."""
+    place = split_reference(subject) if subject is not None else None
+    return place if place is not None and place.tag is not None else None
 
 
 def _host(registry: str | None) -> str | None:

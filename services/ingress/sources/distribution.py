@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from pydantic import JsonValue
 from pydantic_core import to_json
 
 from hookline.chain.events import Payload
@@ -11,11 +12,14 @@ from services.ingress.checks import Check, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.image import image_push
 from services.ingress.reading import json_object, member, millis_of, tag_text, text
+from services.ingress.several import Keys
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "Distribution", "distribution_push"]
 
-_ACTIONS = {reason.value: reason for reason in (IgnoredReason.PULL, IgnoredReason.MOUNT, IgnoredReason.DELETE)}
+ACTIONS = {reason.value: reason for reason in (IgnoredReason.PULL, IgnoredReason.MOUNT, IgnoredReason.DELETE)}
+"""What else happens in a registry of this kind."""
 
 
 class Distribution(Source):
@@ -36,6 +40,7 @@ notifications:
       ignoredmediatypes: [application/octet-stream]   # no event for each blob
 """
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True),)
+    tags_at: ClassVar[tuple[Keys, ...]] = (("target", "tag"),)
 
     def parse(self, delivery: Delivery) -> Iterator[Part]:
         events = json_object(delivery.body).get("events")
@@ -45,10 +50,17 @@ notifications:
             yield Part(events[0], delivery.body)
             return
         for event in events:
-            yield Part(event, to_json({"events": [event]}))
+            yield Part(event, _envelope(event))
+
+    def raw_of(self, event: Payload) -> bytes:
+        return _envelope(event)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         return distribution_push(event)
+
+
+def _envelope(event: JsonValue) -> bytes:
+    return to_json({"events": [event]})
 
 
 def distribution_push(event: Payload) -> Push | Ignored:
@@ -57,7 +69,9 @@ def distribution_push(event: Payload) -> Push | Ignored:
     if action is None:
         raise Unreadable("no action")
     if action != "push":
-        return Ignored(_ACTIONS.get(action, IgnoredReason.OTHER_ACTION))
+        if action not in ACTIONS:
+            raise unknown_event("action", action)
+        return Ignored(ACTIONS[action])
     repository = text(target.get("repository"))
     if repository is None:
         raise Unreadable("no repository: target.repository is missing")

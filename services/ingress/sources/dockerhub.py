@@ -3,12 +3,15 @@
 import re
 from typing import ClassVar
 
+from pydantic import JsonValue
+
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.image import REFERRER
-from services.ingress.reading import member, seconds_to_millis, tag_text, text, whole
+from services.ingress.reading import member, millis_of, seconds_to_millis, tag_text, text, whole
 from services.ingress.reference import split_reference
+from services.ingress.several import Keys
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "DockerHub"]
@@ -17,6 +20,7 @@ REGISTRY = "docker.io"
 OFFICIAL = "library"
 """The namespace of official images, which bodies leave out."""
 
+_SECONDS = re.compile(r"[0-9]{1,12}")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
@@ -31,6 +35,7 @@ Webhook name   hookline
 Webhook URL    {url}?token={token}
 """
     window_s: ClassVar[int] = 3600
+    tags_at: ClassVar[tuple[Keys, ...]] = (("push_data", "tag"),)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         push_data, repository = member(event, "push_data"), member(event, "repository")
@@ -40,7 +45,7 @@ Webhook URL    {url}?token={token}
         tag = tag_text(push_data.get("tag")) or tag_of_name
         if tag is not None and REFERRER.fullmatch(tag):
             return Ignored(IgnoredReason.REFERRER)
-        pushed_at = seconds_to_millis(push_data.get("pushed_at"))
+        pushed_at = _millis_of(push_data.get("pushed_at"))
         upstream = text(event.pop("callback_url", None))
         _mend(push_data, repository)
         return Push(
@@ -56,6 +61,13 @@ Webhook URL    {url}?token={token}
         )
 
 
+def _millis_of(time: JsonValue) -> int | None:
+    """Of seconds, also written as a text, or of RFC 3339; None for what is no time, or a local one."""
+    if isinstance(time, str) and _SECONDS.fullmatch(time):
+        return seconds_to_millis(int(time))
+    return millis_of(time) if isinstance(time, str) else seconds_to_millis(time)
+
+
 def _full_name(repository: Payload) -> str:
     """Design section 1: `repo_name` if it has a slash, else `namespace/name`, else `library/<name>`. Raises Unreadable."""
     repo_name = (text(repository.get("repo_name")) or "").strip("/")
@@ -68,12 +80,18 @@ def _full_name(repository: Payload) -> str:
 
 
 def _mend(push_data: Payload, repository: Payload) -> None:
-    """Types that strict receivers expect, where they stand: the tag as text, whole seconds, counts as numbers."""
+    """Types that strict receivers expect, where they stand: the tag as text, whole seconds, counts as numbers.
+
+    A time that is no number and has no offset is left out: it is the local time of a place that nobody told us.
+    """
     if (tag := tag_text(push_data.get("tag"))) is not None:
         push_data["tag"] = tag
     for parent, key in ((push_data, "pushed_at"), (repository, "date_created")):
         if isinstance(time := parent.get(key), float) and not time.is_integer():
             parent[key] = int(time)
+        elif isinstance(time, str):
+            millis = _millis_of(time)
+            parent.pop(key) if millis is None else parent.update({key: millis // 1000})
     for key in ("star_count", "comment_count"):
         if isinstance(count := repository.get(key), str) and _NUMBER.fullmatch(count):
             repository[key] = whole(float(count))

@@ -13,6 +13,7 @@ from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Pu
 from services.ingress.envelopes import ENVELOPE_HEADERS, Opened, opened
 from services.ingress.image import image_push
 from services.ingress.reading import id_text, member, millis_of, tag_text, text
+from services.ingress.several import Keys
 from services.ingress.source import Source
 from services.ingress.unknown import unknown_event
 
@@ -90,6 +91,12 @@ class AmazonEcr(Source):
     preview: ClassVar[bool] = True
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True), SecretHeader("X-Api-Key"))
     kept_headers: ClassVar[frozenset[str]] = CE_HEADERS | ENVELOPE_HEADERS
+    tags_at: ClassVar[tuple[Keys, ...]] = (
+        ("detail", "image-tag"),
+        ("image-tag",),
+        ("data", "imageTag"),
+        ("data", "image-tag"),
+    )
 
     def parse(self, delivery: Delivery) -> Iterable[Part]:
         return cloud_events(delivery) if is_cloud_event(delivery) else super().parse(delivery)

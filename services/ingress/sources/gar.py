@@ -10,6 +10,7 @@ from services.ingress.envelopes import ENVELOPE_HEADERS, Opened, from_pubsub, op
 from services.ingress.image import image_push
 from services.ingress.reading import member, text
 from services.ingress.reference import Reference, split_reference
+from services.ingress.several import Keys
 from services.ingress.source import Source
 from services.ingress.unknown import unknown_event
 
@@ -38,6 +39,7 @@ gar = [{{audience = "{url}", email = "push@PROJECT.iam.gserviceaccount.com"}}]
     preview: ClassVar[bool] = True
     checks: ClassVar[tuple[Check, ...]] = (IdToken(), Token())
     kept_headers: ClassVar[frozenset[str]] = ENVELOPE_HEADERS
+    tags_at: ClassVar[tuple[Keys, ...]] = (("tag",),)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         notice, message_id, published_at = _opened(event, delivery)

@@ -1,22 +1,36 @@
 """Gitea's and Forgejo's container registry: the webhook event `package`; signed, or with a fixed Authorization header."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac, Token
-from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
-from services.ingress.form import form_payload
+from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.image import image_push
-from services.ingress.reading import header_text, json_object, member, millis_of, tag_text, text
+from services.ingress.reading import header_text, member, millis_of, tag_text, text
 from services.ingress.reference import host_of
+from services.ingress.several import Keys
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "Gitea"]
 
 EVENTS = ("x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-github-event")
 DELIVERIES = ("x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery", "x-github-delivery")
+PUSHED = frozenset({"created", "updated"})
+OTHERS = frozenset(
+    {
+        *("create", "delete", "fork", "push", "repository", "release", "wiki", "status"),
+        *("issues", "issue_assign", "issue_label", "issue_milestone", "issue_comment"),
+        *("pull_request", "pull_request_assign", "pull_request_label", "pull_request_milestone"),
+        *("pull_request_comment", "pull_request_sync", "pull_request_review", "pull_request_review_request"),
+        *("pull_request_approved", "pull_request_rejected", "pull_request_review_approved"),
+        *("pull_request_review_rejected", "pull_request_review_comment"),
+        *("workflow_run", "workflow_job", "schedule"),
+        *("action_run_failure", "action_run_recover", "action_run_success"),
+    }
+)
+"""Its other webhook events."""
 
 
 class Gitea(Source):
@@ -41,20 +55,21 @@ Authorization Header   (or, without a secret) Bearer {token}
         Token(verbatim=True),
     )
     kept_headers: ClassVar[frozenset[str]] = frozenset({*EVENTS, *DELIVERIES})
-
-    def parse(self, delivery: Delivery) -> Iterator[Part]:
-        payload = form_payload(delivery)
-        yield Part(json_object(delivery.body if payload is None else payload), delivery.body)
+    tags_at: ClassVar[tuple[Keys, ...]] = (("package", "version"),)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         name = _first(delivery, EVENTS)
-        if name not in (None, "package"):
+        if name in OTHERS:
             return Ignored(IgnoredReason.OTHER_ACTION)
+        if name not in (None, "package"):
+            raise unknown_event("its header", name)
         action, package = text(event.get("action")), member(event, "package")
         if not package:
             raise Unreadable("no package")
-        if action != "created":
-            return Ignored(IgnoredReason.DELETE if action == "deleted" else IgnoredReason.OTHER_ACTION)
+        if action == "deleted":
+            return Ignored(IgnoredReason.DELETE)
+        if action not in PUSHED:
+            raise unknown_event("action", event.get("action"))
         if (text(package.get("type")) or "").lower() != "container":
             return Ignored(IgnoredReason.NO_IMAGE)
         owner, image = text(member(package, "owner").get("login")), text(package.get("name"))

@@ -1,17 +1,17 @@
 """GitHub's container registry (ghcr.io): the webhook event `package`, or its older twin `registry_package`."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac
-from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
-from services.ingress.form import form_payload
+from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.image import image_push
-from services.ingress.reading import header_text, json_object, member, millis_of, tag_text, text
+from services.ingress.reading import header_text, member, millis_of, tag_text, text
 from services.ingress.reference import split_reference
+from services.ingress.several import Keys
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "GitHub"]
 
@@ -20,6 +20,89 @@ PACKAGES = ("package", "registry_package")
 ACTIONS = ("published", "updated")
 CONTAINERS = frozenset({"container", "docker"})
 REGISTRY = "ghcr.io"
+OTHERS = frozenset(
+    [
+        "branch_protection_configuration",
+        "branch_protection_rule",
+        "check_run",
+        "check_suite",
+        "code_scanning_alert",
+        "commit_comment",
+        "create",
+        "custom_property",
+        "custom_property_promoted_to_enterprise",
+        "custom_property_values",
+        "delete",
+        "dependabot_alert",
+        "deploy_key",
+        "deployment",
+        "deployment_protection_rule",
+        "deployment_review",
+        "deployment_status",
+        "discussion",
+        "discussion_comment",
+        "dismissal_request_code_scanning",
+        "dismissal_request_dependabot",
+        "dismissal_request_secret_scanning",
+        "exemption_request_push_ruleset",
+        "exemption_request_secret_scanning",
+        "fork",
+        "github_app_authorization",
+        "gollum",
+        "installation",
+        "installation_repositories",
+        "installation_target",
+        "issue_comment",
+        "issue_dependencies",
+        "issues",
+        "label",
+        "marketplace_purchase",
+        "member",
+        "membership",
+        "merge_group",
+        "meta",
+        "milestone",
+        "org_block",
+        "organization",
+        "page_build",
+        "personal_access_token_request",
+        "project",
+        "project_card",
+        "project_column",
+        "projects_v2",
+        "projects_v2_item",
+        "projects_v2_status_update",
+        "public",
+        "pull_request",
+        "pull_request_review",
+        "pull_request_review_comment",
+        "pull_request_review_thread",
+        "push",
+        "release",
+        "repository",
+        "repository_advisory",
+        "repository_dispatch",
+        "repository_import",
+        "repository_ruleset",
+        "repository_vulnerability_alert",
+        "secret_scanning_alert",
+        "secret_scanning_alert_location",
+        "secret_scanning_scan",
+        "security_advisory",
+        "security_and_analysis",
+        "sponsorship",
+        "star",
+        "status",
+        "sub_issues",
+        "team",
+        "team_add",
+        "watch",
+        "workflow_dispatch",
+        "workflow_job",
+        "workflow_run",
+    ]
+)
+"""Its other webhook events: a hook that is told everything sends them too."""
 
 
 class GitHub(Source):
@@ -36,20 +119,23 @@ Which events     Let me select individual events: Packages
 """
     checks: ClassVar[tuple[Check, ...]] = (Hmac("X-Hub-Signature-256", "sha256="),)
     kept_headers: ClassVar[frozenset[str]] = frozenset({EVENT, DELIVERY})
-
-    def parse(self, delivery: Delivery) -> Iterator[Part]:
-        payload = form_payload(delivery)
-        yield Part(json_object(delivery.body if payload is None else payload), delivery.body)
+    tags_at: ClassVar[tuple[Keys, ...]] = tuple(
+        (name, "package_version", "container_metadata", "tag", "name") for name in PACKAGES
+    )
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         name = header_text(delivery, EVENT) or next((key for key in PACKAGES if key in event), None)
         if name == "ping":
             return Ignored(IgnoredReason.PING)
+        if name in OTHERS:
+            return Ignored(IgnoredReason.OTHER_ACTION)
         if name not in PACKAGES:
-            return Ignored(IgnoredReason.OTHER_ACTION)
+            raise unknown_event(EVENT, name)
         action, package = text(event.get("action")), member(event, name)
+        if action == "deleted":
+            return Ignored(IgnoredReason.DELETE)
         if action not in ACTIONS:
-            return Ignored(IgnoredReason.OTHER_ACTION)
+            raise unknown_event("action", event.get("action"))
         if not package:
             raise Unreadable(f"no {name}")
         if not _is_container(package):

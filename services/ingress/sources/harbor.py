@@ -1,6 +1,6 @@
 """Harbor's webhooks, in its default format and as CloudEvents: an event holds the resources that were pushed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import JsonValue
@@ -15,16 +15,31 @@ from services.ingress.image import image_push
 from services.ingress.reading import json_object, member, seconds_to_millis, tag_text, text
 from services.ingress.reference import host_of
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "Harbor"]
 
-PUSHED = ("PUSH_ARTIFACT", "harbor.artifact.pushed")
-OTHERS = {
-    "PULL_ARTIFACT": IgnoredReason.PULL,
-    "harbor.artifact.pulled": IgnoredReason.PULL,
-    "DELETE_ARTIFACT": IgnoredReason.DELETE,
-    "harbor.artifact.deleted": IgnoredReason.DELETE,
+PUSHED = frozenset({"PUSH_ARTIFACT", "pushImage", "harbor.artifact.pushed"})
+"""Of 2.x, of 1.x, and as CloudEvents."""
+OTHERS: Mapping[str, IgnoredReason] = {
+    **dict.fromkeys(("PULL_ARTIFACT", "pullImage", "harbor.artifact.pulled"), IgnoredReason.PULL),
+    **dict.fromkeys(("DELETE_ARTIFACT", "deleteImage", "harbor.artifact.deleted"), IgnoredReason.DELETE),
+    **dict.fromkeys(
+        ("UPLOAD_CHART", "DOWNLOAD_CHART", "DELETE_CHART", "uploadChart", "downloadChart", "deleteChart"),
+        IgnoredReason.NO_IMAGE,
+    ),
+    **dict.fromkeys(
+        (
+            *("SCANNING_COMPLETED", "SCANNING_FAILED", "SCANNING_STOPPED", "scanningCompleted", "scanningFailed"),
+            *("QUOTA_EXCEED", "QUOTA_WARNING", "REPLICATION", "TAG_RETENTION"),
+            *("harbor.scan.completed", "harbor.scan.failed", "harbor.scan.stopped"),
+            *("harbor.quota.exceeded", "harbor.quota.warned"),
+            *("harbor.replication.status.changed", "harbor.tag_retention.finished"),
+        ),
+        IgnoredReason.OTHER_ACTION,
+    ),
 }
+"""What it tells that starts nothing. Charts are those of its ChartMuseum: one that is an OCI artifact is pushed as such."""
 
 
 class Harbor(Source):
@@ -93,8 +108,10 @@ def _part_id(event_id: str, event: Payload) -> str:
 def _push(
     event_type: str, data: Payload, operator: str | None, pushed_at: int | None, producer_id: str | None
 ) -> Push | Ignored:
+    if event_type in OTHERS:
+        return Ignored(OTHERS[event_type])
     if event_type not in PUSHED:
-        return Ignored(OTHERS.get(event_type, IgnoredReason.OTHER_ACTION))
+        raise unknown_event("type", event_type)
     repository = member(data, "repository")
     resources = data.get("resources")
     resource = resources[0] if isinstance(resources, list) and resources else None

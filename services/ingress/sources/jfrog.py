@@ -9,12 +9,23 @@ from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.image import image_push
 from services.ingress.reading import member, tag_text, text
 from services.ingress.reference import host_of
+from services.ingress.several import Keys
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "JFrog"]
 
 HEADER = "X-JFrog-Event-Auth"
 MANIFEST_FILES = frozenset({"manifest.json", "list.manifest.json"})
+PUSHED = frozenset({"pushed", "promoted"})
+"""A promotion is a push to the repository that it leads to."""
+OTHER_DOMAINS = frozenset(
+    {
+        *("artifact", "artifact_property", "build", "user", "destination", "distribution"),
+        *("release_bundle", "artifactory_release_bundle", "release_bundle_v2", "release_bundle_v2_promotion"),
+    }
+)
+"""Of its other webhooks: what happens to files, builds and bundles of them."""
 USER = "jfrog/"
 
 
@@ -35,15 +46,23 @@ Secret token   {secret}
 """
     preview: ClassVar[bool] = True
     checks: ClassVar[tuple[Check, ...]] = (Hmac(HEADER), SecretHeader(HEADER), Token())
+    tags_at: ClassVar[tuple[Keys, ...]] = (("data", "tag"),)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
-        if event.get("domain") != "docker":
+        domain, event_type = text(event.get("domain")), text(event.get("event_type"))
+        if domain in OTHER_DOMAINS:
             return Ignored(IgnoredReason.NO_IMAGE)
-        event_type = text(event.get("event_type"))
-        if event_type != "pushed":
-            return Ignored(IgnoredReason.DELETE if event_type == "deleted" else IgnoredReason.OTHER_ACTION)
+        if domain != "docker":
+            raise unknown_event("domain", event.get("domain"))
+        if event_type == "deleted":
+            return Ignored(IgnoredReason.DELETE)
+        if event_type not in PUSHED:
+            raise unknown_event("event_type", event.get("event_type"))
         data, source = member(event, "data"), text(event.get("source")) or ""
-        checksum = text(data.get("sha256")) if text(data.get("name")) in MANIFEST_FILES else None
+        name = text(data.get("name")) or (text(data.get("path")) or "").rpartition("/")[2]
+        if name and name not in MANIFEST_FILES:
+            return Ignored(IgnoredReason.BLOB)
+        checksum = text(data.get("sha256")) if name else None
         repository, folder = _place(data)
         return image_push(
             Push(

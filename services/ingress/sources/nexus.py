@@ -8,12 +8,19 @@ from services.ingress.checks import Check, Hmac
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.image import image_push
 from services.ingress.reading import header_text, member, millis_of, tag_text, text
+from services.ingress.several import Keys
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "Nexus"]
 
 EVENT, DELIVERY = "x-nexus-webhook-id", "x-nexus-webhook-delivery"
 COMPONENT = "rm:repository:component"
+OTHER_KINDS = frozenset({"rm:repository:asset", "rm:audit", "rm:repository"})
+"""Its other webhooks: single files, who did what, repositories made and removed."""
+OTHER_FIELDS = frozenset({"asset", "audit", "repository"})
+"""What these have in place of a component."""
+PUSHED, DELETED = frozenset({"CREATED", "UPDATED"}), frozenset({"DELETED", "PURGED"})
 
 
 class Nexus(Source):
@@ -34,16 +41,24 @@ Secret Key    {secret}
     preview: ClassVar[bool] = True
     checks: ClassVar[tuple[Check, ...]] = (Hmac("X-Nexus-Webhook-Signature", algorithm="sha1", compact=True),)
     kept_headers: ClassVar[frozenset[str]] = frozenset({EVENT, DELIVERY})
+    tags_at: ClassVar[tuple[Keys, ...]] = (("component", "version"),)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         kind = header_text(delivery, EVENT)
-        if kind not in (None, COMPONENT) or "component" not in event:
+        if kind in OTHER_KINDS or (kind is None and "component" not in event and OTHER_FIELDS & event.keys()):
             return Ignored(IgnoredReason.OTHER_ACTION)
+        if kind not in (None, COMPONENT):
+            raise unknown_event(EVENT, kind)
         component, action = member(event, "component"), text(event.get("action"))
-        if component.get("format") != "docker":
+        component_format = text(component.get("format"))
+        if component_format is None:
+            raise unknown_event("component.format", component.get("format"))
+        if component_format != "docker":
             return Ignored(IgnoredReason.NO_IMAGE)
-        if action not in ("CREATED", "UPDATED"):
-            return Ignored(IgnoredReason.DELETE if action == "DELETED" else IgnoredReason.OTHER_ACTION)
+        if action in DELETED:
+            return Ignored(IgnoredReason.DELETE)
+        if action not in PUSHED:
+            raise unknown_event("action", event.get("action"))
         name = text(component.get("name"))
         if name is None:
             raise Unreadable("no repository: component.name is missing")

@@ -3,17 +3,28 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pydantic_core import to_json
-
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.image import image_push
-from services.ingress.reading import json_object, tag_text, text
-from services.ingress.reference import host_of
+from services.ingress.reading import tag_text, text
+from services.ingress.reference import host_of, split_reference
+from services.ingress.several import Keys
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "Quay"]
+
+TAGS = "updated_tags"
+OTHERS = frozenset(
+    {
+        *("build_id", "docker_tags", "trigger_kind"),  # its builds
+        *("vulnerability", "vulnerabilities", "discovered_tags"),
+        *("message", "sync_status"),  # a mirror's
+        *("expiring_in", "expires_on"),
+    }
+)
+"""Fields of which each of its other notifications has one: builds, vulnerabilities, mirrors, images about to expire."""
 
 
 class Quay(Source):
@@ -31,30 +42,32 @@ Then issue a notification  Webhook POST
 Webhook URL                {url}?token={token}
 """
     window_s: ClassVar[int] = 120
+    tags_at: ClassVar[tuple[Keys, ...]] = ((TAGS,),)
 
     def parse(self, delivery: Delivery) -> Iterator[Part]:
-        event = json_object(delivery.body)
-        tags = event.get("updated_tags")
-        if not isinstance(tags, list) or len(tags) < 2:
-            yield Part(event, delivery.body)
-            return
-        for tag in tags:
-            one = {**event, "updated_tags": [tag]}
-            yield Part(one, to_json(one))
+        for part in super().parse(delivery):
+            if isinstance(part.event, dict) and isinstance(
+                tags := part.event.get(TAGS), dict
+            ):  # older: tag to image id
+                part.event[TAGS] = list(tags)
+            yield part
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
-        if "updated_tags" not in event:
-            return Ignored(IgnoredReason.OTHER_ACTION)
-        tags = event["updated_tags"]
-        if isinstance(tags, dict):  # older versions: tag to image id
-            tags = list(tags)
-        if not isinstance(tags, list):
-            raise Unreadable("updated_tags is no list")
-        repository = text(event.get("repository"))
-        if repository is None:
-            raise Unreadable("no repository")
-        tag = tag_text(tags[0]) if tags else None
-        return image_push(Push(repository=repository, registry=host_of(text(event.get("docker_url"))), tag=tag))
+        if TAGS not in event:
+            if OTHERS & event.keys():
+                return Ignored(IgnoredReason.OTHER_ACTION)
+            raise unknown_event(TAGS, None)
+        repository, url = text(event.get("repository")), text(event.get("docker_url"))
+        if repository is None and url is None:
+            raise Unreadable("no repository: neither repository nor docker_url")
+        place = split_reference(url or "")
+        return image_push(
+            Push(
+                repository=repository or place.repository,
+                registry=place.registry or host_of(url),
+                tag=tag_text(event[TAGS]) or place.tag,
+            )
+        )
 
 
 SOURCE = Quay()

@@ -1,6 +1,6 @@
 """zot's events extension: CloudEvents in binary mode."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from hookline.chain.events import Payload
@@ -10,11 +10,20 @@ from services.ingress.cloud_event import CE_HEADERS, cloud_events, event_fields
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.image import image_push
 from services.ingress.reading import member, tag_text, text
+from services.ingress.several import Keys
 from services.ingress.source import Source
+from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "Zot"]
 
-UPDATED, DELETED = "zotregistry.image.updated", "zotregistry.image.deleted"
+UPDATED = "zotregistry.image.updated"
+OTHERS: Mapping[str, IgnoredReason] = {
+    "zotregistry.image.deleted": IgnoredReason.DELETE,
+    "zotregistry.image.lint_failed": IgnoredReason.OTHER_ACTION,
+    "zotregistry.image.scanned": IgnoredReason.OTHER_ACTION,
+    "zotregistry.repository.created": IgnoredReason.OTHER_ACTION,
+}
+"""What else it tells. An image that failed its lint was refused; a repository is made by its first push, which is told as well."""
 
 
 class Zot(Source):
@@ -38,14 +47,17 @@ class Zot(Source):
 """
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True),)
     kept_headers: ClassVar[frozenset[str]] = CE_HEADERS
+    tags_at: ClassVar[tuple[Keys, ...]] = (("data", "reference"),)
 
     def parse(self, delivery: Delivery) -> Iterable[Part]:
         return cloud_events(delivery)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         fields = event_fields(event)
+        if fields.type in OTHERS:
+            return Ignored(OTHERS[fields.type])
         if fields.type != UPDATED:
-            return Ignored(IgnoredReason.DELETE if fields.type == DELETED else IgnoredReason.OTHER_ACTION)
+            raise unknown_event("type", fields.type)
         repository = text(fields.data.get("name"))
         if repository is None:
             raise Unreadable("no repository: data.name is missing")

@@ -9,6 +9,7 @@ from multidict import CIMultiDict, MultiDict
 from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.ids import ChainId
 from hookline.chain.pipeline import Dedupe, Hook, LogId, Pipeline, matching
+from hookline.chain.registry_names import RegistryNames
 from hookline.log.codec import encode_setting
 from hookline.log.records import RawRecord
 from services.ingress.contents import contents_of
@@ -64,7 +65,7 @@ class TrueLog(Script):
         """Take in what a registry sends; the ids of all chains that it starts."""
         delivery = Delivery(body, CIMultiDict(headers or {"Content-Type": "application/json"}), MultiDict())
         receipt = Receipt(SOURCES[source], delivery, self.now)
-        contents = contents_of(receipt.source, delivery)
+        contents = contents_of(receipt.source, delivery, RegistryNames())
         assert not contents.unread, contents
         made = []
         for part, push in contents.pushes:

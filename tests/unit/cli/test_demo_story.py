@@ -82,7 +82,9 @@ class StandIn:
         task.add_done_callback(
             lambda ended: ended.cancelled() or ended.exception()
         )  # the receivers may be gone by then
-        return web.json_response({"accepted": 1, "duplicates": 0, "ignored": 0}, status=self.push_status)
+        return web.json_response(
+            {"accepted": 1, "duplicates": 0, "ignored": 0, "quarantined": 0}, status=self.push_status
+        )
 
     async def _run(self, row: dict[str, Json], payload: dict[str, object]) -> None:
         for step, hook in enumerate(self._hooks, 1):

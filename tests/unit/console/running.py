@@ -172,7 +172,7 @@ async def running(
     new_id = lambda: f"{prefix}-{next(ids)}"  # noqa: E731
     sessions = Sessions(made, keys, clock, open_session_store(made), lambda: str(uuid4()))
     networks, rules = made.allow_private_addresses, HookRules.of(made)
-    pipelines = Pipelines(table, appends, clock, new_id, keys.first, networks, rules, resolve)
+    pipelines = Pipelines(table, appends, clock, new_id, keys.first, networks, rules, resolve, made.registry_names())
     commands = Commands(history, projector.progress, appends, clock, new_id, pipelines.secrets_of_today)
     parts = Parts(sessions, LoginLimit(clock), HookSecrets(pipelines, keys), pipelines, history, commands)
     app = build_app(parts, made)

@@ -177,7 +177,7 @@ async def running(
     cluster.clock = clock
     table, appender = PipelineTable(cluster), ProducerAppender(cluster)
     digests = DigestTail(cluster, PARTITIONS)
-    intake = Intake(table, digests, appender, PARTITIONS, answer_s=answer_s)
+    intake = Intake(table, digests, appender, PARTITIONS, names=settings.registry_names(), answer_s=answer_s)
     doors = {
         name: Door(source, known[name] if known else credentials(name, tokens, secrets, issuers), is_open)
         for name, source in discover(settings).items()

@@ -14,7 +14,7 @@ from tests.unit.ingress.test_issuers import KEYS
 from tests.unit.ingress.test_producers import FILES, SEVERAL, STARTS
 
 BOM = b"\xef\xbb\xbf"
-ACCEPTED = {"accepted": 1, "duplicates": 0, "ignored": 0}
+ACCEPTED = {"accepted": 1, "duplicates": 0, "ignored": 0, "quarantined": 0}
 
 
 async def deliver(ingress: Ingress, source: str, body: bytes, headers: dict[str, str]) -> dict[str, int]:
@@ -48,7 +48,7 @@ async def test_distributions_envelopes(ingress: Ingress) -> None:
     body, headers = distribution_request("v3.1.1-push-index-tag")
     tally = await ingress.deliver("distribution", body.encode(), headers)
     again = await deliver(ingress, "distribution", body.encode(), headers)
-    assert again == {"accepted": 0, "duplicates": tally["accepted"], "ignored": tally["ignored"]}
+    assert again == {"accepted": 0, "duplicates": tally["accepted"], "ignored": tally["ignored"], "quarantined": 0}
 
 
 async def test_it_may_stand_in_a_form_and_in_base64(ingress: Ingress) -> None:

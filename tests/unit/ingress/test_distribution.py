@@ -65,7 +65,12 @@ def test_every_captured_request_is_named_here() -> None:
 @pytest.mark.parametrize("name", STARTS)
 async def test_a_tagged_manifest_or_index_starts_something(ingress: Ingress, name: str) -> None:
     body, headers = distribution_request(name)
-    assert await ingress.deliver("distribution", body, headers) == {"accepted": 1, "duplicates": 0, "ignored": 0}
+    assert await ingress.deliver("distribution", body, headers) == {
+        "accepted": 1,
+        "duplicates": 0,
+        "ignored": 0,
+        "quarantined": 0,
+    }
     (push,) = ingress.pushes()
     sent = json.loads(body)["events"][0]
     assert (push.repository, push.tag, push.pusher) == STARTS[name]
@@ -82,7 +87,12 @@ async def test_a_tagged_manifest_or_index_starts_something(ingress: Ingress, nam
 @pytest.mark.parametrize("name", IGNORED)
 async def test_everything_else_starts_nothing_and_is_nowhere(ingress: Ingress, name: str) -> None:
     body, headers = distribution_request(name)
-    assert await ingress.deliver("distribution", body, headers) == {"accepted": 0, "duplicates": 0, "ignored": 1}
+    assert await ingress.deliver("distribution", body, headers) == {
+        "accepted": 0,
+        "duplicates": 0,
+        "ignored": 1,
+        "quarantined": 0,
+    }
     assert not ingress.pushes()
     assert not ingress.quarantine()
 
@@ -174,7 +184,13 @@ async def test_one_unreadable_event_does_not_hold_up_the_others(ingress: Ingress
         nested = [nested]
     bad = [{"action": "push", "target": {}}, "no object", {"id": "x"}, {"action": "pull", "x": nested}]
     body = envelope(event(), *bad, {"action": "pull"}, {**event(tag="v2"), "id": "e2"})
-    assert await ingress.deliver("distribution", body) == {"accepted": 2, "duplicates": 0, "ignored": 1}
+    assert await ingress.deliver("distribution", body) == {
+        "accepted": 2,
+        "duplicates": 0,
+        "ignored": 1,
+        "quarantined": 4,
+        "reason": "no repository: target.repository is missing",
+    }
     assert {push.tag for push in ingress.pushes()} == {"v1", "v2"}
     assert [kept.reason for kept in ingress.quarantine()] == [
         "no repository: target.repository is missing",
@@ -193,6 +209,7 @@ async def test_an_event_of_many_is_the_same_push_as_when_it_came_alone(ingress: 
         "accepted": 0,
         "duplicates": 2,
         "ignored": 1,
+        "quarantined": 0,
     }
     assert len({push.push_id for push in ingress.pushes()}) == 1
 
@@ -202,14 +219,25 @@ async def test_an_envelope_of_many_is_taken_whole_and_one_of_too_many_is_quarant
     assert (await ingress.deliver("distribution", body))["accepted"] == MAX_EVENTS
     assert len({push.producer_id for push in ingress.pushes()}) == MAX_EVENTS
     body = envelope(*({**event(), "id": f"e{n}"} for n in range(MAX_EVENTS + 1)))
-    assert await ingress.deliver("distribution", body) == {"accepted": 0, "duplicates": 0, "ignored": 0}
+    assert await ingress.deliver("distribution", body) == {
+        "accepted": 0,
+        "duplicates": 0,
+        "ignored": 0,
+        "quarantined": 1,
+        "reason": f"more than {MAX_EVENTS} events, or 4 MiB of them, in one body",
+    }
     (kept,) = ingress.quarantine()
     assert kept.reason.startswith(f"more than {MAX_EVENTS} events")
     assert kept.raw == body
 
 
 async def test_an_empty_envelope_is_fine(ingress: Ingress) -> None:
-    assert await ingress.deliver("distribution", '{"events": []}') == {"accepted": 0, "duplicates": 0, "ignored": 0}
+    assert await ingress.deliver("distribution", '{"events": []}') == {
+        "accepted": 0,
+        "duplicates": 0,
+        "ignored": 0,
+        "quarantined": 0,
+    }
 
 
 async def test_a_redelivery_within_24_hours_is_a_duplicate(ingress: Ingress) -> None:

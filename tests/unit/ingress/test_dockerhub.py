@@ -31,7 +31,7 @@ REPOSITORIES = {
 async def received(ingress: Ingress, body: object) -> PushReceived:
     """Deliver one body that must be accepted; its PushReceived."""
     sent = body if isinstance(body, str | bytes) else json.dumps(body)
-    assert await ingress.deliver("dockerhub", sent) == {"accepted": 1, "duplicates": 0, "ignored": 0}
+    assert await ingress.deliver("dockerhub", sent) == {"accepted": 1, "duplicates": 0, "ignored": 0, "quarantined": 0}
     return ingress.pushes()[-1]
 
 
@@ -86,7 +86,13 @@ async def test_repository_and_tag_of_the_corpus(ingress: Ingress, name: str, exp
 
 async def test_the_one_body_without_any_repository_is_quarantined(ingress: Ingress) -> None:
     """argocd-image-updater's third test body: `"repository": {}`."""
-    assert await ingress.deliver("dockerhub", text_of(NO_REPOSITORY)) == {"accepted": 0, "duplicates": 0, "ignored": 0}
+    assert await ingress.deliver("dockerhub", text_of(NO_REPOSITORY)) == {
+        "accepted": 0,
+        "duplicates": 0,
+        "ignored": 0,
+        "quarantined": 1,
+        "reason": "no repository: neither repository.repo_name nor repository.name",
+    }
     assert not ingress.pushes()
     (kept,) = ingress.quarantine()
     assert kept.source == "dockerhub"
@@ -138,8 +144,8 @@ async def test_without_a_repository(ingress: Ingress, body: object) -> None:
         ("host:5000/acme/app", None, ("acme/app", None)),
         ("docker.io/acme/app:v1", None, ("acme/app", "v1")),
         ("acme/app", 234, ("acme/app", "234")),
-        ("acme/app", True, ("acme/app", None)),
-        ("acme/app", ["v1"], ("acme/app", None)),
+        ("acme/app", ["v1"], ("acme/app", "v1")),
+        ("acme/app", [], ("acme/app", None)),
     ],
 )
 async def test_tag(ingress: Ingress, name: str, tag: object, expected: tuple[str, str | None]) -> None:
@@ -202,8 +208,8 @@ async def test_the_same_body_within_the_hour_is_a_duplicate_and_appended_again(i
     body = json.dumps(pushed(tag="v1"))
     await ingress.deliver("dockerhub", body)
     ingress.clock.advance(3599)
-    assert await ingress.deliver("dockerhub", body) == {"accepted": 0, "duplicates": 1, "ignored": 0}
+    assert await ingress.deliver("dockerhub", body) == {"accepted": 0, "duplicates": 1, "ignored": 0, "quarantined": 0}
     ingress.clock.advance(3600)
-    assert await ingress.deliver("dockerhub", body) == {"accepted": 1, "duplicates": 0, "ignored": 0}
+    assert await ingress.deliver("dockerhub", body) == {"accepted": 1, "duplicates": 0, "ignored": 0, "quarantined": 0}
     assert len({push.push_id for push in ingress.pushes()}) == 1
     assert len(ingress.pushes()) == 3

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, MultiDict
 
+from hookline.chain.registry_names import RegistryNames
 from hookline.log.codec import decode
 from services.ingress.contents import contents_of
 from services.ingress.delivery import Delivery
@@ -209,7 +210,7 @@ def test_no_source_fails_on_anything(
     sent = CIMultiDict({"Content-Type": content_type.decode()})
     for name, value in headers.items():
         sent[name.decode()] = value.decode("utf-8", "surrogateescape")
-    contents = contents_of(SOURCES[source], Delivery(body, sent, MultiDict()))
+    contents = contents_of(SOURCES[source], Delivery(body, sent, MultiDict()), RegistryNames())
     assert not [unread.reason for unread in contents.unread if "bug" in unread.reason]
 
 
@@ -222,7 +223,7 @@ def test_no_source_fails_on_its_own_events_with_one_value_changed(file: dict[str
     parent, key = data.draw(st.sampled_from(places))
     parent[key] = data.draw(values | st.sampled_from([{}, [], "", None]))
     delivery = Delivery(json.dumps(body).encode("utf-8", "replace"), CIMultiDict(file["headers"]), MultiDict())
-    contents = contents_of(SOURCES[file["source"]], delivery)
+    contents = contents_of(SOURCES[file["source"]], delivery, RegistryNames())
     assert not [unread.reason for unread in contents.unread if "bug" in unread.reason]
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import zlib
 from collections.abc import AsyncIterator
+from unittest.mock import ANY
 
 import pytest
 from aiohttp import encode_basic_auth
@@ -24,8 +25,8 @@ from tests.unit.ingress.conftest import BEARER, TOKEN, Ingress, hook, pipeline, 
 from tests.unit.ingress.raw import answer_to, connect
 
 PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'
-ACCEPTED = {"accepted": 1, "duplicates": 0, "ignored": 0}
-QUARANTINED = {"accepted": 0, "duplicates": 0, "ignored": 0}
+ACCEPTED = {"accepted": 1, "duplicates": 0, "ignored": 0, "quarantined": 0}
+QUARANTINED = {"accepted": 0, "duplicates": 0, "ignored": 0, "quarantined": 1, "reason": ANY}
 
 
 def padded(size: int) -> str:
@@ -102,7 +103,7 @@ async def test_an_unknown_source(ingress: Ingress) -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/events", "/events/", "/events/dockerhub/", "/events/dockerhub/x"])
+@pytest.mark.parametrize("path", ["/", "/events", "/events/", "/events/dockerhub/x", "/events/dockerhub//"])
 async def test_other_paths_are_not_found_and_never_redirected(ingress: Ingress, path: str) -> None:
     answer = await ingress.client.post(path, data=PUSH, headers=BEARER, allow_redirects=False)
     assert answer.status == 404

@@ -1,6 +1,7 @@
 """The same body that cannot be read lies in quarantine once, however often it is delivered."""
 
 import asyncio
+from unittest.mock import ANY
 
 import pytest
 
@@ -103,7 +104,13 @@ async def test_by_http(ingress: Ingress) -> None:
     counters = [metric.labels("dockerhub") for metric in (QUARANTINED, QUARANTINE_REPEATS)]
     before = [value_of(one) for one in counters]
     for _ in range(60):
-        assert await ingress.deliver("dockerhub", BROKEN) == {"accepted": 0, "duplicates": 0, "ignored": 0}
+        assert await ingress.deliver("dockerhub", BROKEN) == {
+            "accepted": 0,
+            "duplicates": 0,
+            "ignored": 0,
+            "quarantined": 1,
+            "reason": ANY,
+        }
     await ingress.deliver("dockerhub", BROKEN + " ")
     await ingress.deliver("quay", BROKEN)
     await ingress.deliver("dockerhub", BROKEN, {**BEARER, "X-Request-Id": "2", "User-Agent": "other"})

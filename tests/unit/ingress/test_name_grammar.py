@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from hookline.chain.events import Payload
+from hookline.chain.registry_names import RegistryNames
 from services.ingress.contents import contents_of
 from services.ingress.delivery import Delivery, Ignored, Push
 from services.ingress.name_grammar import is_digest, is_registry, is_repository, is_tag
@@ -61,7 +62,7 @@ def test_what_fits(field: str, text: str) -> None:
 @pytest.mark.parametrize(("field", "text"), [(field, text) for field, texts in BAD.items() for text in texts])
 def test_what_does_not_fit_is_no_push_and_its_field_is_named(field: str, text: str) -> None:
     assert not CHECKS[field](text)
-    contents = contents_of(Says(pushed(**{field: text})), Delivery(b"{}", {}, MultiDict()))
+    contents = contents_of(Says(pushed(**{field: text})), Delivery(b"{}", {}, MultiDict()), RegistryNames())
     assert contents.pushes == []
     (unread,) = contents.unread
     assert unread.reason.startswith(f"{field}: ")
@@ -70,7 +71,7 @@ def test_what_does_not_fit_is_no_push_and_its_field_is_named(field: str, text: s
 
 def test_repository_and_registry_together_have_a_limit() -> None:
     long = pushed(repository="a" * 242)  # with `r.example.com/` one too many
-    (unread,) = contents_of(Says(long), Delivery(b"{}", {}, MultiDict())).unread
+    (unread,) = contents_of(Says(long), Delivery(b"{}", {}, MultiDict()), RegistryNames()).unread
     assert unread.reason.startswith("repository: with its registry")
 
 

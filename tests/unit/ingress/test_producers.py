@@ -2,6 +2,7 @@
 
 import json
 from typing import Any, NamedTuple
+from unittest.mock import ANY
 
 import pytest
 
@@ -177,7 +178,7 @@ def test_every_file_is_named_here_and_every_source_has_one() -> None:
 
 @pytest.mark.parametrize("name", STARTS)
 async def test_a_tagged_image_starts_something(ingress: Ingress, name: str) -> None:
-    assert await send(ingress, name) == {"accepted": 1, "duplicates": 0, "ignored": 0}
+    assert await send(ingress, name) == {"accepted": 1, "duplicates": 0, "ignored": 0, "quarantined": 0}
     (push,) = ingress.pushes()
     assert push.source == FILES[name]["source"]
     given = (push.registry, push.digest, push.pusher, push.pushed_at, push.producer_id)
@@ -193,7 +194,7 @@ async def test_everything_else_starts_nothing(ingress: Ingress, name: str) -> No
     headers = ingress.credential(source, json.dumps(FILES[name]["body"]))
     answer = await ingress.post(source, json.dumps(FILES[name]["body"]), FILES[name]["headers"] | headers)
     assert answer.status == (200 if reason == "ping" else 202)
-    assert await answer.json() == {"accepted": 0, "duplicates": 0, "ignored": 1}
+    assert await answer.json() == {"accepted": 0, "duplicates": 0, "ignored": 1, "quarantined": 0}
     assert value_of(COUNTER.labels(source, reason)) == before + 1
     assert not ingress.pushes()
     assert not ingress.quarantine()
@@ -222,7 +223,7 @@ async def test_a_handshake_is_answered_and_not_kept(ingress: Ingress, name: str)
 @pytest.mark.parametrize("name", STARTS)
 async def test_a_delivery_twice_is_a_duplicate(ingress: Ingress, name: str) -> None:
     await send(ingress, name)
-    assert await send(ingress, name) == {"accepted": 0, "duplicates": 1, "ignored": 0}
+    assert await send(ingress, name) == {"accepted": 0, "duplicates": 1, "ignored": 0, "quarantined": 0}
     assert len({push.push_id for push in ingress.pushes()}) == 1
 
 
@@ -249,13 +250,18 @@ async def test_what_is_kept_is_enough_to_read_it_again(ingress: Ingress, name: s
     await send(ingress, name)
     (push,) = ingress.pushes()
     again = {"Content-Type": "", **push.headers, **ingress.credential(push.source, push.raw)}
-    assert await ingress.deliver(push.source, push.raw, again) == {"accepted": 0, "duplicates": 1, "ignored": 0}
+    assert await ingress.deliver(push.source, push.raw, again) == {
+        "accepted": 0,
+        "duplicates": 1,
+        "ignored": 0,
+        "quarantined": 0,
+    }
 
 
 async def test_without_a_repository_it_is_quarantined(ingress: Ingress) -> None:
     missing = {
         "harbor-push": {"event_data": {"resources": [{"tag": "1"}]}},
-        "quay-push": {"repository": None},
+        "quay-push": {"repository": None, "docker_url": None},
         "github-package": {"package": {"package_type": "container", "package_version": {}}},
         "gitea-created": {"package": {"type": "container"}},
         "zot-updated": {"name": ""},
@@ -269,7 +275,13 @@ async def test_without_a_repository_it_is_quarantined(ingress: Ingress) -> None:
         "nexus-created": {"component": {"format": "docker"}},
     }
     for number, (name, changed) in enumerate(missing.items(), 1):
-        assert await send(ingress, name, **changed) == {"accepted": 0, "duplicates": 0, "ignored": 0}, name
+        assert await send(ingress, name, **changed) == {
+            "accepted": 0,
+            "duplicates": 0,
+            "ignored": 0,
+            "quarantined": 1,
+            "reason": ANY,
+        }, name
         assert len(ingress.quarantine()) == number
     assert not ingress.pushes()
     assert all("bug" not in kept.reason for kept in ingress.quarantine())
@@ -322,7 +334,13 @@ async def test_quays_second_release_of_a_tag_is_no_repeat_after_two_minutes(ingr
 
 
 async def test_a_batch_of_cloud_events_with_one_that_is_none(ingress: Ingress) -> None:
-    assert await send(ingress, "cloudevents-batch") == {"accepted": 2, "duplicates": 0, "ignored": 1}
+    assert await send(ingress, "cloudevents-batch") == {
+        "accepted": 2,
+        "duplicates": 0,
+        "ignored": 1,
+        "quarantined": 1,
+        "reason": "the event is not a JSON object",
+    }
     assert {push.tag for push in ingress.pushes()} == {"1.0.0", "1.0.1"}
     (kept,) = ingress.quarantine()
     assert (kept.reason, kept.raw) == ("the event is not a JSON object", '"no event"')

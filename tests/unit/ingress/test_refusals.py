@@ -37,7 +37,9 @@ async def test_one_that_its_topic_is_too_small_for_goes_to_quarantine_and_is_202
     ingress.cluster.limits[Topic.PUSHES] = LIMIT
     sent = body("large", 3 * LIMIT)
     before = value_of(TOO_LARGE.labels("dockerhub"))
-    assert await ingress.deliver("dockerhub", sent) == {"accepted": 0, "duplicates": 0, "ignored": 0}
+    tally = await ingress.deliver("dockerhub", sent)
+    assert (tally["accepted"], tally["quarantined"]) == (0, 1)
+    assert tally["reason"].startswith("Kafka refused the record of this push: ")
     assert value_of(TOO_LARGE.labels("dockerhub")) == before + 1
     (kept,) = ingress.quarantine()
     assert kept.raw == sent
@@ -63,7 +65,12 @@ async def test_one_that_quarantine_is_too_small_for_is_413_in_words(ingress: Ing
     assert await answer.json() == {"detail": "too large for Kafka's topic as it is set"}
     assert "Retry-After" not in answer.headers
     assert refused("dockerhub") == before + 1
-    assert await ingress.deliver("dockerhub", body("small")) == {"accepted": 1, "duplicates": 0, "ignored": 0}
+    assert await ingress.deliver("dockerhub", body("small")) == {
+        "accepted": 1,
+        "duplicates": 0,
+        "ignored": 0,
+        "quarantined": 0,
+    }
 
 
 async def test_a_body_that_cannot_be_read_and_is_too_large_for_quarantine_is_413(ingress: Ingress) -> None:

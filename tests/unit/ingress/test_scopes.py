@@ -150,7 +150,10 @@ async def test_events_that_start_nothing_are_not_refused(tmp_path: Path) -> None
     file = FILES["harbor-pull"]
     async with running(known=read(tmp_path, names("harbor", '["some/other"]'))) as ingress:
         answer = await ingress.post("harbor", json.dumps(file["body"]), bearer(OWN))
-        assert (answer.status, await answer.json()) == (202, {"accepted": 0, "duplicates": 0, "ignored": 1})
+        assert (answer.status, await answer.json()) == (
+            202,
+            {"accepted": 0, "duplicates": 0, "ignored": 1, "quarantined": 0},
+        )
 
 
 async def test_accounts_of_one_issuer_name_repositories_of_their_own(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 import services.ingress.sources
 from hookline.chain.events import Payload
+from hookline.chain.registry_names import RegistryNames
 from hookline.errors import Unreadable
 from services.ingress.contents import contents_of
 from services.ingress.delivery import Delivery, Ignored, Push
@@ -33,7 +34,7 @@ class Broken(Source):
 
 def test_a_bug_of_a_source_ends_in_quarantine_without_quoting_what_was_sent() -> None:
     with capture_logs() as lines:
-        contents = contents_of(Broken(), Delivery(b'{"bug": "marked"}', CIMultiDict(), MultiDict()))
+        contents = contents_of(Broken(), Delivery(b'{"bug": "marked"}', CIMultiDict(), MultiDict()), RegistryNames())
     (unread,) = contents.unread
     assert unread.reason.startswith("a bug in Hookline: KeyError at normalise:")
     assert "marked" not in f"{unread.reason}{lines}"

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, MultiDict
 
+from hookline.chain.events import PushReceived
+from hookline.chain.registry_names import RegistryNames
 from services.ingress.contents import Contents, contents_of
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason
 from services.ingress.name_grammar import is_digest, is_registry, is_repository, is_tag
@@ -66,17 +68,17 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 def read(name: str, body: Any) -> tuple[Contents, Delivery]:
     file = FILES[name]
     delivery = Delivery(json.dumps(body).encode(), CIMultiDict(file["headers"]), MultiDict())
-    return contents_of(SOURCES[file["source"]], delivery), delivery
+    return contents_of(SOURCES[file["source"]], delivery, RegistryNames()), delivery
 
 
-def check(name: str, contents: Contents, delivery: Delivery) -> None:
+def check(name: str, contents: Contents, delivery: Delivery) -> list[PushReceived]:
     """Each of its events is somewhere, and what is a push can be read again from what is kept of it."""
     assert len(contents.pushes) + len(contents.ignored) + len(contents.unread) >= 1
     for unread in contents.unread:
         assert unread.reason
         assert "bug" not in unread.reason
         assert unread.raw
-    source = SOURCES[FILES[name]["source"]]
+    source, events = SOURCES[FILES[name]["source"]], []
     for part, push in contents.pushes:
         assert is_repository(push.repository)
         assert is_tag(push.tag or "")
@@ -84,6 +86,8 @@ def check(name: str, contents: Contents, delivery: Delivery) -> None:
         assert push.digest is None or is_digest(push.digest)
         event = push_received(Receipt(source, delivery, NOW), part, push, log_id=LOG_ID, settings_offset=0, plans=())
         assert READER.read_again(event, LOG_ID) == event
+        events.append(event)
+    return events
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -115,7 +119,7 @@ def test_any_headers(name: str, headers: dict[str, str]) -> None:
     file = FILES[name]
     sent = CIMultiDict({**file["headers"], **headers})
     delivery = Delivery(json.dumps(file["body"]).encode(), sent, MultiDict())
-    check(name, contents_of(SOURCES[file["source"]], delivery), delivery)
+    check(name, contents_of(SOURCES[file["source"]], delivery, RegistryNames()), delivery)
 
 
 @pytest.mark.parametrize("name", [name for name in CLOUDS if name in STARTS])
@@ -143,6 +147,31 @@ def test_what_is_ignored_is_ignored_for_a_named_reason() -> None:
         contents, _ = read(name, FILES[name]["body"])
         assert all(reason in IgnoredReason for reason in contents.ignored)
         assert not any(isinstance(push, Ignored) for _, push in contents.pushes)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("ecr-push", ("detail", "image-tag")),
+        ("ecr-detail", ("image-tag",)),
+        ("ecr-cloudevents", ("data", "imageTag")),
+        ("ecr-cloudevents-detail", ("data", "image-tag")),
+        ("acr-push", ("target", "tag")),
+        ("acr-grid-pushed", (0, "data", "target", "tag")),
+        ("acr-event-grid-pushed", ("data", "target", "tag")),
+        ("gar-unwrapped", ("tag",)),
+    ],
+)
+def test_a_list_of_tags_is_a_push_for_each(name: str, keys: tuple[Any, ...]) -> None:
+    body = open_up(FILES[name]["body"])
+    holder = body
+    for key in keys[:-1]:
+        holder = holder[key]
+    tag = holder[keys[-1]]
+    holder[keys[-1]] = [tag, tag.replace("latest", "v2").replace("v1", "v2").replace("1.1", "1.2")]
+    contents, delivery = read(name, body)
+    assert len({push.tag for _, push in contents.pushes}) == 2
+    assert len({event.push_id for event in check(name, contents, delivery)}) == 2
 
 
 @pytest.mark.parametrize(
