@@ -8,7 +8,7 @@ from services.ingress.checks import Check, IdToken, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.envelopes import ENVELOPE_HEADERS, Opened, from_pubsub, opened
 from services.ingress.image import image_push
-from services.ingress.reading import member, text
+from services.ingress.reading import member, tag_text, text
 from services.ingress.reference import Reference, split_reference
 from services.ingress.several import Keys
 from services.ingress.source import Source
@@ -48,7 +48,7 @@ gar = [{{audience = "{url}", email = "push@PROJECT.iam.gserviceaccount.com"}}]
             return Ignored(NO_PUSHES[action])
         if action != INSERT:
             raise unknown_event("action", notice.get("action"))
-        tagged, by_digest = text(notice.get("tag")), text(notice.get("digest"))
+        tagged, by_digest = tag_text(notice.get("tag")), text(notice.get("digest"))
         if tagged is None and by_digest is not None:
             return Ignored(IgnoredReason.UNTAGGED)
         image, pushed = _image(tagged or "", by_digest), split_reference(by_digest or "")
