@@ -781,6 +781,21 @@ RULES = (
         tests="unit/ingress/test_traces.py::test_a_kind_of_event_that_nobody_told_us_of_is_kept",
     ),
     rule(
+        "a pipeline is started by every kind of artifact",
+        Edit("hookline/chain/pipeline.py", "            and matches_artifact(self.artifacts, artifact_type)\n", ""),
+        tests="unit/chain/test_pipeline.py::test_artifacts",
+    ),
+    rule(
+        "ingress does not say what kind of artifact a push is when it looks for pipelines",
+        Edit("services/ingress/intake.py", "push.told_registry, push.artifact_type)", "push.told_registry)"),
+        tests="unit/ingress/test_artifact_types.py::test_a_pipeline_is_for_images_and_indexes_or_for_what_it_says",
+    ),
+    rule(
+        "a manifest that is attached to another one is an image",
+        Edit("services/ingress/artifact_types.py", "    if has_subject and", "    if False and"),
+        tests="unit/ingress/test_artifact_types.py",
+    ),
+    rule(
         "refusals take no turns",
         Edit("services/ingress/app.py", "if answer.status in TOLD_IN_TURN:", "if False:"),
         tests="unit/ingress/test_turns.py::test_one_waits_for_its_turn_and_a_good_one_does_not",
@@ -799,6 +814,11 @@ RULES = (
     rule(
         "audit: a push's plans are taken as they stand",
         Edit(AUDIT + "pipelines.py", "if (right := pipeline.plan(plan.n)) != plan:", "if (right := plan) != plan:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: whatever kind of artifact a push is, every pipeline is for it",
+        Edit(AUDIT + "pipelines.py", "event.told_registry, event.artifact_type)", "event.told_registry)"),
         tests=LIES,
     ),
     rule(

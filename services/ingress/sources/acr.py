@@ -17,20 +17,19 @@ from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "AzureContainerRegistry"]
 
-PUSH = "push"
+PUSHES = ("push", "chart_push")
+"""A webhook's actions that are one; a chart of the chart repositories from before OCI says by its media type what it is."""
 NO_PUSHES = {
     "delete": IgnoredReason.DELETE,
     "ping": IgnoredReason.PING,
     "quarantine": IgnoredReason.OTHER_ACTION,  # nobody can pull it yet; its push follows once it is let out
-    "chart_push": IgnoredReason.NO_IMAGE,  # of the chart repositories from before OCI: nothing that has a manifest
     "chart_delete": IgnoredReason.DELETE,
 }
 """A webhook's actions that are none, by their names."""
 
-GRID, GRID_PUSHED = "Microsoft.ContainerRegistry.", "ImagePushed"
+GRID, GRID_PUSHES = "Microsoft.ContainerRegistry.", ("ImagePushed", "ChartPushed")
 GRID_NO_PUSHES = {
     "ImageDeleted": IgnoredReason.DELETE,
-    "ChartPushed": IgnoredReason.NO_IMAGE,
     "ChartDeleted": IgnoredReason.DELETE,
     "Microsoft.EventGrid.SubscriptionDeletedEvent": IgnoredReason.OTHER_ACTION,
 }
@@ -75,9 +74,9 @@ az eventgrid event-subscription create --name hookline --source-resource-id "$(a
         action = text(event.get("action"))
         if action in NO_PUSHES:
             return Ignored(NO_PUSHES[action])
-        if action != PUSH:
+        if action not in PUSHES:
             raise unknown_event("action", event.get("action"))
-        return distribution_push(event)
+        return _push(event)
 
 
 def _from_event_grid(event_type: str | None, data: Payload, about: Payload) -> Push | Ignored:
@@ -87,9 +86,14 @@ def _from_event_grid(event_type: str | None, data: Payload, about: Payload) -> P
     name = (event_type or "").removeprefix(GRID)
     if name in GRID_NO_PUSHES:
         return Ignored(GRID_NO_PUSHES[name])
-    if name != GRID_PUSHED:
+    if name not in GRID_PUSHES:
         raise unknown_event("type", event_type)
-    return distribution_push(about | data | {"action": PUSH})
+    return _push(about | data)
+
+
+def _push(event: Payload) -> Push | Ignored:
+    """Of an event in Distribution's format that is one, whatever its action is called here. Raises Unreadable."""
+    return distribution_push(event | {"action": "push"})
 
 
 SOURCE = AzureContainerRegistry()

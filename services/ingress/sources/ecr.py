@@ -172,6 +172,7 @@ def _push(detail: Payload, where: _Where, pushed_at: int | None, event_id: str |
             tag=tag_text(detail.get("image-tag")),
             digest=text(detail.get("image-digest")),
             media_type=text(detail.get("manifest-media-type")),
+            artifact_media_type=text(detail.get("artifact-media-type")),
             pushed_at=pushed_at,
             producer_id=event_id,
         )
@@ -203,6 +204,7 @@ def _from_cloud_event(event: Payload) -> Push | Ignored:
             tag=tag_text(_either(data, "imageTag", "image-tag")) or tag,
             digest=text(_either(data, "imageDigest", "image-digest")),
             media_type=text(_either(data, "manifestMediaType", "manifest-media-type")),
+            artifact_media_type=text(_either(data, "artifactMediaType", "artifact-media-type")),
             pushed_at=fields.time,
             producer_id=fields.id,
         )

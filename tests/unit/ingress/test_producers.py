@@ -55,6 +55,8 @@ STARTS = {
     "acr-grid-pushed": Starts("aci-helloworld", "v1", "myregistry.azurecr.io", HARBOR, None, 1_795_545_660_958, "31c51664-e5bd-416a-a5df-e5206bc47ed0"),
     "acr-grid-pushed-as-text": Starts("aci-helloworld", "v1", "myregistry.azurecr.io", HARBOR, None, 1_795_545_660_958, "31c51664-e5bd-416a-a5df-e5206bc47ed0"),
     "acr-grid-pushed-short": Starts("aci-helloworld", "v1", "myregistry.azurecr.io", HARBOR, None, 1_795_545_660_958, "31c51664-e5bd-416a-a5df-e5206bc47ed0"),
+    "acr-chart-push": Starts("repo", "wordpress-5.4.0.tgz", None, HARBOR, None, 1_551_829_531_261, "6356e9e0-627f-4fed-xxxx-d9059b5143ac"),
+    "acr-grid-chart-pushed": Starts("repo", "mychart-1.0.0.tgz", None, HARBOR, None, 1_552_428_991_008, "ea3a9c28-5b17-40f6-a500-3f02b682927"),
     "acr-push-charset": Starts("hello-world", "v1", "myregistry.azurecr.io", HARBOR, None, 1_510_937_521_343, "cb8c3971-9adc-488b-xxxx-43cbb4974ff5"),
     "acr-push-no-media-type": Starts("hello-world", "v1", "myregistry.azurecr.io", HARBOR, None, 1_510_937_521_343, "cb8c3971-9adc-488b-xxxx-43cbb4974ff5"),
     "ecr-detail": Starts("my-repo", "latest", None, ECR, None, NOW, None),
@@ -109,12 +111,10 @@ IGNORED = {
     "cloudevents-scanned": "other_action",
     "generic-other": "other_action",
     "acr-delete": "delete",
-    "acr-chart-push": "no_image",
     "acr-chart-delete": "delete",
     "acr-quarantine": "other_action",
     "acr-push-untagged": "untagged",
     "acr-grid-deleted": "delete",
-    "acr-grid-chart-pushed": "no_image",
     "acr-ping": "ping",
     "acr-event-grid-deleted": "delete",
     "ecr-push-untagged": "untagged",
@@ -309,6 +309,12 @@ async def test_harbor_with_two_resources_is_two_pushes(ingress: Ingress) -> None
     assert len({push.push_id for push in ingress.pushes()}) == 4
     for push in ingress.pushes():
         assert (await ingress.deliver("harbor", push.raw, push.headers))["duplicates"] == 1
+
+
+async def test_a_chart_of_azures_old_chart_repositories_says_what_it_is(ingress: Ingress) -> None:
+    for name in ("acr-chart-push", "acr-grid-chart-pushed"):
+        await send(ingress, name)
+    assert [push.artifact_type for push in ingress.pushes()] == ["helm_chart", "helm_chart"]
 
 
 async def test_event_grid_with_two_events_is_two_pushes(ingress: Ingress) -> None:
