@@ -74,6 +74,7 @@ class PushRow(NamedTuple):
     repository: str
     tag: str | None
     digest: str | None
+    artifact_type: str | None
     pusher: str | None
     pushed_at: int
     received_at: int

@@ -191,6 +191,7 @@ class PartitionProjection:
                 "repository": event.repository,
                 "tag": event.tag,
                 "digest": event.digest,
+                "artifact_type": None if event.artifact_type is None else event.artifact_type.value,
                 "pusher": event.pusher,
                 "pushed_at": event.pushed_at,
                 "received_at": event.received_at,

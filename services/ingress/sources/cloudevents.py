@@ -36,7 +36,17 @@ KEYS = {
     "tag": ("tag", "imageTag", "image-tag", "image_tag", "tags"),
     "digest": ("digest", "imageDigest", "image-digest", "image_digest"),
     "registry": ("registry", "registryUrl", "registry-url", "registry_url"),
-    "media_type": ("mediaType", "media_type", "manifest-media-type"),
+    "media_type": ("mediaType", "media_type", "manifestMediaType", "manifest-media-type"),
+    "artifact_media_type": (
+        "artifactType",
+        "artifact_type",
+        "artifactMediaType",
+        "artifact-media-type",
+        "artifact_media_type",
+        "configMediaType",
+        "config-media-type",
+        "config_media_type",
+    ),
     "pusher": ("pusher", "actor", "operator"),
 }
 """What each field of a push may be called in an event's data."""
@@ -123,6 +133,7 @@ def _push(fields: EventFields) -> Push:
         tag=tag,
         digest=text(_first(data, "digest")) or push.digest,
         media_type=text(_first(data, "media_type")),
+        artifact_media_type=text(_first(data, "artifact_media_type")),
     )
 
 
