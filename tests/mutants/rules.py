@@ -753,6 +753,49 @@ RULES = (
         tests="unit/ingress/test_name_grammar.py::test_what_does_not_fit_is_no_push_and_its_field_is_named",
     ),
     rule(
+        "an alias of a registry hides the pipelines that have the name which it is told by",
+        Edit("hookline/chain/pipeline.py", "for name in (registry, told_registry)", "for name in (registry,)"),
+        tests="unit/ingress/test_front_door.py::test_an_internal_name_is_the_public_one",
+    ),
+    rule(
+        "several tags of one event with an id are one push",
+        Edit("services/ingress/contents.py", "    if of_several:\n", "    if False:\n"),
+        tests="unit/ingress/test_front_door.py::test_what_is_right",
+    ),
+    rule(
+        "Docker Hub's own callback_url makes another push of each of its calls",
+        Edit(IDS, "if source != DOCKER_HUB or CALLBACK_URL not in body:", "if True:"),
+        tests="unit/ingress/test_front_door.py::test_docker_hubs_repeated_calls_for_one_push_are_one",
+    ),
+    rule(
+        "a message of SNS about a subscription is read as an event",
+        Edit("services/ingress/envelopes.py", "    if kind in CONFIRMATIONS:\n", "    if False:\n"),
+        tests="unit/ingress/test_envelopes.py::test_what_sns_says_of_itself_is_for_an_operator",
+    ),
+    rule(
+        "any code of a handshake is sent back",
+        Edit("services/ingress/event_grid.py", "len(code) <= MAX_CODE and code.isprintable()", "True"),
+        tests="unit/ingress/test_envelopes.py::test_what_is_no_handshake_is_taken_in_as_any_event",
+    ),
+    rule(
+        "a handshake takes the events beside it along",
+        Edit(
+            "services/ingress/event_grid.py",
+            "isinstance(found, list) and len(found) == 1 else None",
+            "isinstance(found, list) else None",
+        ),
+        tests="unit/ingress/test_envelopes.py::test_what_is_no_handshake_is_taken_in_as_any_event",
+    ),
+    rule(
+        "an event of ECR that nobody told us of is ignored",
+        Edit(
+            "services/ingress/sources/ecr.py",
+            '        raise unknown_event("detail-type", event.get("detail-type"))\n',
+            "        return Ignored(IgnoredReason.OTHER_ACTION)\n",
+        ),
+        tests="unit/ingress/test_traces.py::test_a_kind_of_event_that_nobody_told_us_of_is_kept",
+    ),
+    rule(
         "a pipeline is started by every kind of artifact",
         Edit("hookline/chain/pipeline.py", "            and matches_artifact(self.artifacts, artifact_type)\n", ""),
         tests="unit/chain/test_pipeline.py::test_artifacts",
