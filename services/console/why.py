@@ -43,7 +43,7 @@ def why_nothing(push: PushRow, pipelines: Sequence[Pipeline]) -> Why | None:
     if push.plans:
         return None
     unchanged = [p for p in pipelines if p.updated_at <= push.received_at]
-    here = [p for p in unchanged if p.is_of(push.registry)]
+    here = [p for p in unchanged if p.is_of(push.registry, push.told_registry)]
     of_tag = [p for p in here if matches_tag(p.tags, push.tag)]
     kind = None if push.artifact_type is None else ArtifactType(push.artifact_type)
     of_kind = [p for p in of_tag if matches_artifact(p.artifacts, kind)]

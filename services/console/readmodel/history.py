@@ -71,6 +71,7 @@ class PushRow(NamedTuple):
     push_id: str
     source: str
     registry: str | None
+    told_registry: str | None
     repository: str
     tag: str | None
     digest: str | None

@@ -188,6 +188,7 @@ class PartitionProjection:
                 "push_id": event.push_id,
                 "source": event.source,
                 "registry": event.registry,
+                "told_registry": event.told_registry,
                 "repository": event.repository,
                 "tag": event.tag,
                 "digest": event.digest,

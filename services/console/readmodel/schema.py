@@ -62,6 +62,7 @@ pushes = Table(
     Column("push_id", String(36), nullable=False),
     Column("source", Text, info=NAME, nullable=False),
     Column("registry", Text, info=NAME),
+    Column("told_registry", Text, info=NAME),
     Column("repository", Text, info=NAME, nullable=False),
     Column("tag", Text, info=NAME),
     Column("digest", Text, info=NAME),
