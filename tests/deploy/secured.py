@@ -167,6 +167,7 @@ class Pods(System):
             "HOOKLINE_HOST": "127.0.0.1",
             "HOOKLINE_PUBLIC_CALLBACK_URL": f"http://127.0.0.1:{self.ports['callbacks']}",
             "HOOKLINE_ALLOW_PRIVATE_ADDRESSES": "127.0.0.0/8",
+            "HOOKLINE_HOOK_PORTS": "",  # receivers are on whatever port is free
         }
         ports = {f"HOOKLINE_{setting}": str(self.ports[name]) for name, setting in SERVICES.items()}
         own = {"HOOKLINE_DATA_DIR": str(self.folder), "PATH": os.environ["PATH"]}

@@ -12,6 +12,7 @@ MARKED = {
     "HOOKLINE_ADMIN_PASSWORD": "marked-password-0123456789",
     "HOOKLINE_INGRESS_TOKENS": "marked-token-0123456789",
     "HOOKLINE_MASTER_KEYS": "k1:bWFya2VkLW1hc3Rlci1rZXktMDEyMzQ1Njc4OTAxMjM=",
+    "HOOKLINE_KAFKA_PASSWORD": "marked-kafka-password-7c1f",
 }
 
 

@@ -222,9 +222,12 @@ async def test_an_older_copy_that_is_put_back_under_running_services_misleads_no
         assert "Rebuild it" in last
         await system.spawn("console")
         assert await asyncio.wait_for(system.processes["console"].wait(), 60) == 1
-    for service in ("ingress", "callbacks", "dispatcher"):
-        assert await system.is_ready(service)
+    await until(lambda: _are_ready(system, "ingress", "callbacks", "dispatcher"))
     for service in ("callbacks", "dispatcher"):
         assert "has lost what was read of it" in (system.folder / f"{service}.log").read_text()
     code, said = await hookline(system, "audit", "verify")
     assert code == 0, said
+
+
+async def _are_ready(system: System, *services: str) -> bool:
+    return all([await system.is_ready(service) for service in services])

@@ -753,6 +753,21 @@ RULES = (
         tests="unit/ingress/test_name_grammar.py::test_what_does_not_fit_is_no_push_and_its_field_is_named",
     ),
     rule(
+        "an alias of a registry hides the pipelines that have the name which it is told by",
+        Edit("hookline/chain/pipeline.py", "for name in (registry, told_registry)", "for name in (registry,)"),
+        tests="unit/ingress/test_front_door.py::test_an_internal_name_is_the_public_one",
+    ),
+    rule(
+        "several tags of one event with an id are one push",
+        Edit("services/ingress/contents.py", "    if of_several:\n", "    if False:\n"),
+        tests="unit/ingress/test_front_door.py::test_what_is_right",
+    ),
+    rule(
+        "Docker Hub's own callback_url makes another push of each of its calls",
+        Edit(IDS, "if source != DOCKER_HUB or CALLBACK_URL not in body:", "if True:"),
+        tests="unit/ingress/test_front_door.py::test_docker_hubs_repeated_calls_for_one_push_are_one",
+    ),
+    rule(
         "a message of SNS about a subscription is read as an event",
         Edit("services/ingress/envelopes.py", "    if kind in CONFIRMATIONS:\n", "    if False:\n"),
         tests="unit/ingress/test_envelopes.py::test_what_sns_says_of_itself_is_for_an_operator",

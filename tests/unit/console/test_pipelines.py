@@ -12,6 +12,7 @@ from hookline.chain.pipeline import Pipeline
 from hookline.errors import AppendFailed
 from hookline.log.codec import decode_setting, encode_setting
 from hookline.log.records import Topic
+from tests.unit.console.histories import push
 from tests.unit.console.running import Running, running
 
 HUB = "/v2/repositories/acme/app/webhook_pipeline"
@@ -465,3 +466,41 @@ async def test_urls_that_settings_do_not_allow(console: Running, tmp_path: Path)
         assert kept["warnings"] == [
             "A hook's URL is not allowed any more, so its attempts fail: Must begin with https:// (HOOKLINE_HOOK_HTTPS_ONLY)."
         ]
+
+
+@pytest.mark.parametrize(
+    ("given", "saved"),
+    [
+        ("Registry-1.Docker.io", "docker.io"),
+        ("hub.docker.com:443", "docker.io"),
+        ("R.example.com:443", "r.example.com"),
+        ("registry:5000", "registry.example.com"),
+    ],
+)
+async def test_a_registry_is_saved_by_its_one_name(tmp_path: Path, given: str, saved: str) -> None:
+    aliases = {"registry_aliases": "registry:5000=registry.example.com"}
+    async with running(tmp_path, None, aliases) as console:
+        assert (await console.make(registry=given))["registry"] == saved
+
+
+async def test_a_registry_that_was_never_seen_is_a_warning(console: Running) -> None:
+    never = "No push of the registry r.example.com has come yet"
+    made = await console.make(registry="r.example.com")
+    assert [said.startswith(never) for said in made["warnings"]] == [True]
+    console.writing.push(push(1, ()).model_copy(update={"registry": "r.example.com"}))
+    await console.projected()
+    assert (await console.make(registry="r.example.com:443", name="later"))["warnings"] == []
+
+
+@pytest.mark.parametrize(("repository", "registry", "saved"), [
+    ("_/nginx", None, "library/nginx"),
+    ("nginx", "docker.io", "library/nginx"),
+    ("nginx", None, "nginx"),
+    ("nginx*", "docker.io", "nginx*"),
+])  # fmt: skip
+async def test_an_official_image_is_in_library(
+    console: Running, repository: str, registry: str | None, saved: str
+) -> None:
+    body = {"name": "ci", "registry": registry, "webhooks": [{"hook_url": "http://93.184.215.14/"}]}
+    status, made = await console.call("POST", f"/api/pipelines?repository={repository}", body)
+    assert (status, made["repository"]) == (201, saved)
