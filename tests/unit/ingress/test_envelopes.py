@@ -10,7 +10,7 @@ from multidict import CIMultiDict, MultiDict
 from hookline.errors import Unreadable
 from services.ingress.delivery import Delivery
 from services.ingress.envelopes import ENVELOPE_HEADERS, Opened, opened
-from services.ingress.event_grid import MAX_CODE, MAX_HANDSHAKE, VALIDATION, validation_code
+from services.ingress.event_grid import MAX_CODE, MAX_HANDSHAKE, VALIDATION, grid_events, validation_code
 from tests.unit.ingress.conftest import BEARER, SOURCES, TOKEN, Ingress
 
 EVENT = {"image": "acme/app", "tag": "1"}
@@ -145,6 +145,17 @@ async def test_what_is_no_handshake_is_taken_in_as_any_event(ingress: Ingress, b
     assert "validationResponse" not in await answer.json()
     assert ingress.quarantine()
     assert not ingress.pushes()
+
+
+def test_a_list_of_one_is_kept_byte_for_byte() -> None:
+    body = b'[ {"eventType": "x", "n": 1.0} ]\n'
+    (part,) = grid_events(Delivery(body, {}, MultiDict()))
+    assert part.raw == body
+
+
+def test_a_list_of_none_is_no_delivery_that_leaves_no_trace() -> None:
+    with pytest.raises(Unreadable, match="without events"):
+        list(grid_events(Delivery(b"[]", {}, MultiDict())))
 
 
 def test_damaged_json_is_no_handshake() -> None:
