@@ -19,6 +19,7 @@ from services.ingress.cloud_event import (
     outcome_of_type,
 )
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
+from services.ingress.envelopes import ENVELOPE_HEADERS, opened
 from services.ingress.image import image_push
 from services.ingress.reading import member, tag_text, text
 from services.ingress.reference import Reference, host_of, split_reference
@@ -79,7 +80,7 @@ curl {url} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/clou
   "data": {{"repository": "acme/app", "tag": "1.0.0", "digest": "sha256:..."}}}}'
 """
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True), Hmac("X-Hub-Signature-256", "sha256="))
-    kept_headers: ClassVar[frozenset[str]] = CE_HEADERS
+    kept_headers: ClassVar[frozenset[str]] = CE_HEADERS | ENVELOPE_HEADERS
     handshake: ClassVar[bool] = True
     tags_at: ClassVar[tuple[Keys, ...]] = tuple(("data", key) for key in KEYS["tag"])
 
@@ -87,7 +88,7 @@ curl {url} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/clou
         return cloud_events(delivery)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
-        fields = event_fields(event)
+        fields = event_fields(opened(event, delivery).event)
         if (found := CDEVENTS.match(fields.type)) is not None and "subject" in fields.data:
             return _of_cdevent(found[1], found[2], fields)
         names_one = _first(fields.data, "repository") is not None or names_image(fields.type)
