@@ -32,6 +32,7 @@ OF_A_PUSH = {
     "repository",
     "tag",
     "digest",
+    "artifact_type",
     "pusher",
     "dedupe_window_s",
     "same_digest",

@@ -166,7 +166,7 @@ class PipelineHistory:
 
 
 def _is_for(pipeline: Pipeline, event: PushReceived) -> bool:
-    return pipeline.matches(event.repository, event.registry, event.tag, event.told_registry)
+    return pipeline.matches(event.repository, event.registry, event.tag, event.told_registry, event.artifact_type)
 
 
 def _is_same_digest(pipeline: Pipeline, event: PushReceived) -> bool:

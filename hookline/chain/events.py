@@ -9,6 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from hookline.chain.artifacts import ArtifactType
+
 __all__ = [
     "EVENTS",
     "AttemptError",
@@ -140,6 +142,13 @@ class PushReceived(_Model):
     tag: str | None = None
     digest: str | None = None
     media_type: str | None = None
+    artifact_media_type: str | None = Field(
+        default=None,
+        description="the manifest's `artifactType`, else its config's media type, as the producer tells them",
+    )
+    artifact_type: ArtifactType | None = Field(
+        default=None, description="null: the producer does not tell, and pipelines take it as an image"
+    )
     pusher: str | None = None
     payload: Payload
     raw: str

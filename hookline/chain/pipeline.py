@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from hookline.chain.artifacts import DEFAULT_ARTIFACTS, ArtifactType, Wanted, matches_artifact
 from hookline.chain.events import HookPlan, Plan, SecretBefore
 from hookline.chain.matching import matches_repository, matches_tag
 from hookline.chain.registry_names import registry_name
@@ -66,13 +67,14 @@ class Pipeline(_Setting):
     """Ordered hooks for one repository, or for a glob of repositories. Deleting it writes a tombstone.
 
     `registry` null matches any, and so does `tags`; else that is a list of globs, or a text: a range of versions
-    (`hookline.chain.matching`).
+    (`hookline.chain.matching`). `artifacts`: the kinds that it is for, or "all".
     """
 
     pipeline_id: str
     repository: str
     registry: str | None = None
     tags: tuple[str, ...] | str | None = None
+    artifacts: Wanted = DEFAULT_ARTIFACTS
     dedupe: Dedupe = Dedupe.EVENT
     name: str
     slug: str
@@ -93,14 +95,20 @@ class Pipeline(_Setting):
         return registry_name(self.registry) in names
 
     def matches(
-        self, repository: str, registry: str | None, tag: str | None = None, told_registry: str | None = None
+        self,
+        repository: str,
+        registry: str | None,
+        tag: str | None = None,
+        told_registry: str | None = None,
+        artifact_type: ArtifactType | None = None,
     ) -> bool:
-        """Is a push of that tag to that repository of that registry for this pipeline?"""
+        """Is a push of that tag to that repository of that registry, of such an artifact, for this pipeline?"""
         return (
             self.active
             and self.is_of(registry, told_registry)
             and matches_repository(self.repository, repository)
             and matches_tag(self.tags, tag)
+            and matches_artifact(self.artifacts, artifact_type)
         )
 
     def plan(self, n: int) -> Plan:
@@ -127,14 +135,20 @@ def matching(
     registry: str | None,
     tag: str | None = None,
     told_registry: str | None = None,
+    artifact_type: ArtifactType | None = None,
 ) -> list[Pipeline]:
     """Every pipeline that a push is for, in the order of their creation."""
-    found = (p for p in pipelines if p.matches(repository, registry, tag, told_registry))
+    found = (p for p in pipelines if p.matches(repository, registry, tag, told_registry, artifact_type))
     return sorted(found, key=lambda p: (p.created_at, p.pipeline_id))
 
 
 def plans_for(
-    pipelines: Iterable[Pipeline], repository: str, registry: str | None, tag: str | None = None
+    pipelines: Iterable[Pipeline],
+    repository: str,
+    registry: str | None,
+    tag: str | None = None,
+    artifact_type: ArtifactType | None = None,
 ) -> tuple[Plan, ...]:
     """The plan of every pipeline that matches, numbered from 0 in the order of their creation."""
-    return tuple(p.plan(n) for n, p in enumerate(matching(pipelines, repository, registry, tag)))
+    found = matching(pipelines, repository, registry, tag, artifact_type=artifact_type)
+    return tuple(p.plan(n) for n, p in enumerate(found))

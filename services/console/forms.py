@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
+from hookline.chain.artifacts import ALL, DEFAULT_ARTIFACTS, ArtifactType, Wanted
 from hookline.chain.hook_secrets import DEFAULT_GRACE_S, MAX_GRACE_S
 from hookline.chain.matching import MAX_TAG, is_glob, range_fault
 from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
@@ -65,6 +66,16 @@ def _tags(given: object) -> tuple[str, ...] | str | None:
     return globs
 
 
+def _artifacts(given: object) -> Wanted:
+    """`all`; a list of kinds, or the only one as a text."""
+    if given == ALL:
+        return ALL
+    kinds = given if isinstance(given, list) else [given]
+    if not kinds or any(kind not in list(ArtifactType) for kind in kinds):
+        raise ValueError(f"Must be all, or a list of these: {', '.join(ArtifactType)}.")
+    return tuple(kind for kind in ArtifactType if kind in kinds)
+
+
 def _is_word(text: str) -> bool:
     return text.isprintable() and " " not in text
 
@@ -93,6 +104,7 @@ class PipelineForm(_Form):
     name: Name
     registry: Annotated[str, AfterValidator(_registry)] | None = None
     tags: Annotated[tuple[str, ...] | str | None, PlainValidator(_tags)] = None
+    artifacts: Annotated[Wanted, PlainValidator(_artifacts)] = DEFAULT_ARTIFACTS
     dedupe: Literal["event", "digest"] = "event"
     expect_final_callback: bool = True
     active: bool = True
@@ -139,6 +151,7 @@ def form_of(pipeline: Pipeline) -> dict[str, object]:
         "name": pipeline.name,
         "registry": pipeline.registry,
         "tags": list(pipeline.tags) if isinstance(pipeline.tags, tuple) else pipeline.tags,
+        "artifacts": list(pipeline.artifacts) if isinstance(pipeline.artifacts, tuple) else pipeline.artifacts,
         "dedupe": pipeline.dedupe.value,
         "expect_final_callback": pipeline.expect_final_callback,
         "active": pipeline.active,

@@ -198,6 +198,7 @@ class Pipelines:
         said = {
             "registry": registry,
             "tags": form.tags,
+            "artifacts": form.artifacts,
             "dedupe": Dedupe(form.dedupe),
             "name": form.name,
             "slug": _free_slug(form.name, {other.slug for other in others}),

@@ -175,6 +175,9 @@ class _Handler:
             return _accepted(await intake.quarantine(Receipt(source, sent, received_at), str(error), keep=kept))
         self._allowance.charge(source.name, credential, max(0, len(plain) - len(body)))
         receipt = Receipt(source, replace(sent, body=plain), received_at)
+        if (answer := source.answer_to_handshake(receipt.delivery)) is not None:
+            log.info("answered a handshake", source=source.name)
+            return web.json_response(answer)
         return _accepted(await intake.take(receipt, door.credentials.scope_of(credential)))
 
     async def _prove(self, door: Door, request: web.Request) -> _Proven | None:

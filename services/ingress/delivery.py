@@ -7,6 +7,7 @@ from enum import StrEnum
 from multidict import MultiMapping
 from pydantic import JsonValue
 
+from hookline.chain.artifacts import ArtifactType
 from hookline.chain.events import Payload
 
 __all__ = ["Delivery", "Ignored", "IgnoredReason", "Part", "Push"]
@@ -58,7 +59,9 @@ class Push:
 
     `payload`: what hooks get, None for Docker Hub's shape made of the other fields.
     `told_registry`: what the producer calls the registry, where an alias gives it another name.
-    `pushed_at`: Unix ms, None where the producer does not say.
+    `pushed_at`: Unix ms, None where the producer does not say. `media_type`: the manifest's; `artifact_media_type`: of what is in
+    it, which is the manifest's `artifactType`, else its config's media type; `has_subject`: is it attached to another manifest?
+    `artifact_type`: in the producer's own words, else by these three; None where nothing tells.
     """
 
     repository: str
@@ -68,6 +71,9 @@ class Push:
     tag: str | None = None
     digest: str | None = None
     media_type: str | None = None
+    artifact_media_type: str | None = None
+    has_subject: bool = False
+    artifact_type: ArtifactType | None = None
     pusher: str | None = None
     pushed_at: int | None = None
     producer_id: str | None = None

@@ -177,7 +177,7 @@ class Intake:
 
     def _pipelines(self, push: Push) -> list[Pipeline]:
         known = self._table.for_push(push.repository)
-        return matching(known, push.repository, push.registry, push.tag, push.told_registry)
+        return matching(known, push.repository, push.registry, push.tag, push.told_registry, push.artifact_type)
 
     def _planned(
         self,

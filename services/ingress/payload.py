@@ -9,7 +9,9 @@ __all__ = ["docker_hub_payload"]
 def docker_hub_payload(push: Push, pushed_at: int) -> Payload:
     """`pushed_at` in Unix ms. What is not known is left out, or has Docker Hub's own value for nothing.
 
-    `push_data.digest` and `repository.registry` are additions to Docker Hub's keys.
+    `push_data.digest`, `push_data.artifact_type` and `repository.registry` are additions to Docker Hub's keys. Its `media_type` is
+    that of what is in the manifest, such as `application/vnd.docker.container.image.v1+json`; where only the manifest's is known,
+    that one.
     """
     namespace, _, name = push.repository.rpartition("/")
     seconds = pushed_at // 1000
@@ -18,8 +20,9 @@ def docker_hub_payload(push: Push, pushed_at: int) -> Payload:
         "pusher": push.pusher or "",
         "tag": push.tag,
         "images": [],
-        "media_type": push.media_type,
+        "media_type": push.artifact_media_type or push.media_type,
         "digest": push.digest,
+        "artifact_type": None if push.artifact_type is None else push.artifact_type.value,
     }
     repository: Payload = {
         "status": "Active",

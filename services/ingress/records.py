@@ -60,6 +60,8 @@ def push_received(
         tag=push.tag,
         digest=push.digest,
         media_type=push.media_type,
+        artifact_media_type=push.artifact_media_type,
+        artifact_type=push.artifact_type,
         pusher=push.pusher,
         payload=push.payload if push.payload is not None else docker_hub_payload(push, pushed_at),
         raw=part.raw.decode(),

@@ -83,6 +83,8 @@ def _as_it_stands(event: PushReceived) -> Push:
         tag=event.tag,
         digest=event.digest,
         media_type=event.media_type,
+        artifact_media_type=event.artifact_media_type,
+        artifact_type=event.artifact_type,
         pusher=event.pusher,
         pushed_at=event.pushed_at,
         producer_id=event.producer_id,

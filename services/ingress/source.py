@@ -111,6 +111,10 @@ class Source(ABC):
                 return headers
         return {}
 
+    def answer_to_handshake(self, delivery: Delivery) -> dict[str, str] | None:
+        """What to answer to a POST that only asks whether we want events; None for every other, which is taken in."""
+        return None
+
     def parse(self, delivery: Delivery) -> Iterable[Part]:
         """The events of a delivery: one, the body, unless the source knows envelopes. Raises Unreadable for the whole.
 

@@ -789,6 +789,49 @@ RULES = (
         tests="unit/ingress/test_generic.py::test_an_old_standard_webhook_is_refused_before_its_body_is_read",
     ),
     rule(
+        "a message of SNS about a subscription is read as an event",
+        Edit("services/ingress/envelopes.py", "    if kind in CONFIRMATIONS:\n", "    if False:\n"),
+        tests="unit/ingress/test_envelopes.py::test_what_sns_says_of_itself_is_for_an_operator",
+    ),
+    rule(
+        "any code of a handshake is sent back",
+        Edit("services/ingress/event_grid.py", "len(code) <= MAX_CODE and code.isprintable()", "True"),
+        tests="unit/ingress/test_envelopes.py::test_what_is_no_handshake_is_taken_in_as_any_event",
+    ),
+    rule(
+        "a handshake takes the events beside it along",
+        Edit(
+            "services/ingress/event_grid.py",
+            "isinstance(found, list) and len(found) == 1 else None",
+            "isinstance(found, list) else None",
+        ),
+        tests="unit/ingress/test_envelopes.py::test_what_is_no_handshake_is_taken_in_as_any_event",
+    ),
+    rule(
+        "an event of ECR that nobody told us of is ignored",
+        Edit(
+            "services/ingress/sources/ecr.py",
+            '        raise unknown_event("detail-type", event.get("detail-type"))\n',
+            "        return Ignored(IgnoredReason.OTHER_ACTION)\n",
+        ),
+        tests="unit/ingress/test_traces.py::test_a_kind_of_event_that_nobody_told_us_of_is_kept",
+    ),
+    rule(
+        "a pipeline is started by every kind of artifact",
+        Edit("hookline/chain/pipeline.py", "            and matches_artifact(self.artifacts, artifact_type)\n", ""),
+        tests="unit/chain/test_pipeline.py::test_artifacts",
+    ),
+    rule(
+        "ingress does not say what kind of artifact a push is when it looks for pipelines",
+        Edit("services/ingress/intake.py", "push.told_registry, push.artifact_type)", "push.told_registry)"),
+        tests="unit/ingress/test_artifact_types.py::test_a_pipeline_is_for_images_and_indexes_or_for_what_it_says",
+    ),
+    rule(
+        "a manifest that is attached to another one is an image",
+        Edit("services/ingress/artifact_types.py", "    if has_subject and", "    if False and"),
+        tests="unit/ingress/test_artifact_types.py",
+    ),
+    rule(
         "refusals take no turns",
         Edit("services/ingress/app.py", "if answer.status in TOLD_IN_TURN:", "if False:"),
         tests="unit/ingress/test_turns.py::test_one_waits_for_its_turn_and_a_good_one_does_not",
@@ -807,6 +850,11 @@ RULES = (
     rule(
         "audit: a push's plans are taken as they stand",
         Edit(AUDIT + "pipelines.py", "if (right := pipeline.plan(plan.n)) != plan:", "if (right := plan) != plan:"),
+        tests=LIES,
+    ),
+    rule(
+        "audit: whatever kind of artifact a push is, every pipeline is for it",
+        Edit(AUDIT + "pipelines.py", "event.told_registry, event.artifact_type)", "event.told_registry)"),
         tests=LIES,
     ),
     rule(

@@ -56,6 +56,9 @@ def pipeline_json(pipeline: Pipeline) -> Json:
         "repository": pipeline.repository,
         "registry": pipeline.registry,
         "tags": list(pipeline.tags) if isinstance(pipeline.tags, tuple) else pipeline.tags,
+        "artifacts": [kind.value for kind in pipeline.artifacts]
+        if isinstance(pipeline.artifacts, tuple)
+        else pipeline.artifacts,
         "dedupe": pipeline.dedupe.value,
         "expect_final_callback": pipeline.expect_final_callback,
         "active": pipeline.active,
@@ -130,6 +133,7 @@ def push_json(push: PushRow, why: Why | None, link: Link) -> Json:
             "repository": push.repository,
             "tag": push.tag,
             "digest": push.digest,
+            "artifact_type": push.artifact_type,
             "pusher": push.pusher,
             "pushed": rfc3339(push.pushed_at),
             "received": rfc3339(push.received_at),

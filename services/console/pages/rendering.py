@@ -13,6 +13,7 @@ from markupsafe import Markup
 from hookline.clock import Clock
 from hookline.web.masking import mask_tokens, mask_url
 from services.console.api.answers import rfc3339
+from services.console.artifact_words import kind_words, wanted_words
 from services.console.attempt_words import attempt_words
 from services.console.pages import words
 from services.console.pages.addresses import is_link, local_path, repository_path
@@ -49,7 +50,13 @@ class Renderer:
             rfc3339=rfc3339,
             words=words,
         )
-        self._environment.filters.update(attempt_words=attempt_words, duration=words.duration, masked=mask_url)
+        self._environment.filters.update(
+            attempt_words=attempt_words,
+            duration=words.duration,
+            kind_words=kind_words,
+            masked=mask_url,
+            wanted_words=wanted_words,
+        )
 
     def page(
         self, request: web.Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: object

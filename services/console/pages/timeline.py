@@ -21,6 +21,7 @@ from hookline.chain.events import (
     Verdict,
 )
 from hookline.chain.state import Chain
+from services.console.artifact_words import kind_words
 from services.console.attempt_words import attempt_words
 from services.console.pages.words import milliseconds, reason_words
 from services.console.readmodel.history import PushRow, Timeline, TimelineEvent
@@ -71,6 +72,7 @@ def _push(push: PushRow) -> Entry:
     facts = _given(
         Fact("tag", push.tag),
         Fact("digest", push.digest),
+        Fact("artifact", None if push.artifact_type is None else kind_words(push.artifact_type)),
         Fact("pusher", push.pusher),
         Fact("source", push.source),
         Fact("registry", push.registry),

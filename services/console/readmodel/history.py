@@ -71,9 +71,11 @@ class PushRow(NamedTuple):
     push_id: str
     source: str
     registry: str | None
+    told_registry: str | None
     repository: str
     tag: str | None
     digest: str | None
+    artifact_type: str | None
     pusher: str | None
     pushed_at: int
     received_at: int

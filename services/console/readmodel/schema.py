@@ -21,7 +21,7 @@ __all__ = [
     "set_aside",
 ]
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
 """Another one in the database: its tables are dropped and built anew. Raise it with any change below."""
 
 NAME = {"enters": "a name: cut, and cleaned"}
@@ -62,9 +62,11 @@ pushes = Table(
     Column("push_id", String(36), nullable=False),
     Column("source", Text, info=NAME, nullable=False),
     Column("registry", Text, info=NAME),
+    Column("told_registry", Text, info=NAME),
     Column("repository", Text, info=NAME, nullable=False),
     Column("tag", Text, info=NAME),
     Column("digest", Text, info=NAME),
+    Column("artifact_type", String(16)),
     Column("pusher", Text, info=NAME),
     Column("pushed_at", BigInteger, info=SHOWN, nullable=False),
     Column("received_at", BigInteger, info=SHOWN, nullable=False),

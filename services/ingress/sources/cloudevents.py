@@ -19,6 +19,7 @@ from services.ingress.cloud_event import (
     outcome_of_type,
 )
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
+from services.ingress.envelopes import ENVELOPE_HEADERS, opened
 from services.ingress.image import image_push
 from services.ingress.reading import member, tag_text, text
 from services.ingress.reference import Reference, host_of, split_reference
@@ -36,7 +37,17 @@ KEYS = {
     "tag": ("tag", "imageTag", "image-tag", "image_tag", "tags"),
     "digest": ("digest", "imageDigest", "image-digest", "image_digest"),
     "registry": ("registry", "registryUrl", "registry-url", "registry_url"),
-    "media_type": ("mediaType", "media_type", "manifest-media-type"),
+    "media_type": ("mediaType", "media_type", "manifestMediaType", "manifest-media-type"),
+    "artifact_media_type": (
+        "artifactType",
+        "artifact_type",
+        "artifactMediaType",
+        "artifact-media-type",
+        "artifact_media_type",
+        "configMediaType",
+        "config-media-type",
+        "config_media_type",
+    ),
     "pusher": ("pusher", "actor", "operator"),
 }
 """What each field of a push may be called in an event's data."""
@@ -69,7 +80,7 @@ curl {url} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/clou
   "data": {{"repository": "acme/app", "tag": "1.0.0", "digest": "sha256:..."}}}}'
 """
     checks: ClassVar[tuple[Check, ...]] = (Token(verbatim=True), Hmac("X-Hub-Signature-256", "sha256="))
-    kept_headers: ClassVar[frozenset[str]] = CE_HEADERS
+    kept_headers: ClassVar[frozenset[str]] = CE_HEADERS | ENVELOPE_HEADERS
     handshake: ClassVar[bool] = True
     tags_at: ClassVar[tuple[Keys, ...]] = tuple(("data", key) for key in KEYS["tag"])
 
@@ -77,7 +88,7 @@ curl {url} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/clou
         return cloud_events(delivery)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
-        fields = event_fields(event)
+        fields = event_fields(opened(event, delivery).event)
         if (found := CDEVENTS.match(fields.type)) is not None and "subject" in fields.data:
             return _of_cdevent(found[1], found[2], fields)
         names_one = _first(fields.data, "repository") is not None or names_image(fields.type)
@@ -123,6 +134,7 @@ def _push(fields: EventFields) -> Push:
         tag=tag,
         digest=text(_first(data, "digest")) or push.digest,
         media_type=text(_first(data, "media_type")),
+        artifact_media_type=text(_first(data, "artifact_media_type")),
     )
 
 

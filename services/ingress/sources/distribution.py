@@ -8,9 +8,11 @@ from pydantic_core import to_json
 
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
+from services.ingress.artifact_types import bare_type
 from services.ingress.checks import Check, Token
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
-from services.ingress.image import MANIFESTS, image_push
+from services.ingress.image import IMAGE_MANIFESTS, image_push
+from services.ingress.manifest import described
 from services.ingress.reading import json_object, member, millis_of, tag_text, text
 from services.ingress.several import Keys
 from services.ingress.source import Source
@@ -30,6 +32,7 @@ class Distribution(Source):
     setup: ClassVar[str] = """\
 # config.yml
 notifications:
+  events: {{includereferences: true}}      # what was pushed: an image, a chart, ...
   endpoints:
     - name: hookline
       url: {url}
@@ -75,8 +78,8 @@ def distribution_push(event: Payload) -> Push | Ignored:
     repository, media_type = text(target.get("repository")), text(target.get("mediaType"))
     if repository is None:
         raise Unreadable("no repository: target.repository is missing")
-    if media_type not in MANIFESTS:
-        return Ignored(IgnoredReason.BLOB)
+    artifact, has_subject = described(target)
+    artifact = artifact or _config_media_type(target, media_type)
     return image_push(
         Push(
             repository=repository,
@@ -84,11 +87,22 @@ def distribution_push(event: Payload) -> Push | Ignored:
             tag=tag_text(target.get("tag")),
             digest=text(target.get("digest")),
             media_type=media_type,
+            artifact_media_type=artifact,
+            has_subject=has_subject,
             pusher=text(member(event, "actor").get("name")),
             pushed_at=millis_of(event.get("timestamp")),
             producer_id=text(event.get("id")),
         )
     )
+
+
+def _config_media_type(target: Payload, media_type: str | None) -> str | None:
+    """Of an image manifest whose `references` are sent along: the config is the first of them."""
+    references = target.get("references")
+    if media_type is None or bare_type(media_type) not in IMAGE_MANIFESTS or not isinstance(references, list):
+        return None
+    first = references[0] if references else None
+    return text(first.get("mediaType")) if isinstance(first, dict) else None
 
 
 SOURCE = Distribution()

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
+from services.ingress.artifact_types import artifact_type_of
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.image import REFERRER
 from services.ingress.reading import member, millis_of, seconds_to_millis, tag_text, text, whole
@@ -47,7 +48,10 @@ Webhook URL    {url}?token={token}
             return Ignored(IgnoredReason.REFERRER)
         pushed_at = _millis_of(push_data.get("pushed_at"))
         upstream = text(event.pop("callback_url", None))
+        kind = artifact_type_of(text(push_data.get("media_type")))
         _mend(push_data, repository)
+        if kind is not None:
+            push_data["artifact_type"] = kind.value
         return Push(
             repository=name.lower(),
             payload=event,
@@ -55,6 +59,7 @@ Webhook URL    {url}?token={token}
             tag=tag,
             digest=text(push_data.get("digest")) or digest,
             media_type=text(push_data.get("media_type")),
+            artifact_type=kind,
             pusher=text(push_data.get("pusher")),
             pushed_at=pushed_at,
             upstream_callback_url=upstream,

@@ -7,6 +7,7 @@ from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
 from services.ingress.image import image_push
+from services.ingress.manifest import described
 from services.ingress.reading import header_text, member, millis_of, tag_text, text
 from services.ingress.reference import split_reference
 from services.ingress.several import Keys
@@ -155,6 +156,7 @@ def _push(event: Payload, package: Payload, delivery_id: str | None) -> Push:
     manifest, tag = member(metadata, "manifest"), member(metadata, "tag")
     registry, repository = _place(package, text(version.get("package_url")))
     version_name = text(version.get("version")) or ""
+    artifact, has_subject = described(manifest)
     return Push(
         repository=repository,
         registry=registry,
@@ -165,6 +167,8 @@ def _push(event: Payload, package: Payload, delivery_id: str | None) -> Push:
             or (version_name if version_name.startswith("sha256:") else None)
         ),
         media_type=text(manifest.get("media_type")),
+        artifact_media_type=artifact,
+        has_subject=has_subject,
         pusher=text(member(event, "sender").get("login")),
         pushed_at=_time(version) or _time(package),
         producer_id=delivery_id,

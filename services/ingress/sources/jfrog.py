@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from hookline.chain.artifacts import ArtifactType
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac, SecretHeader, Token
@@ -16,7 +17,10 @@ from services.ingress.unknown import unknown_event
 __all__ = ["SOURCE", "JFrog"]
 
 HEADER = "X-JFrog-Event-Auth"
-MANIFEST_FILES = frozenset({"manifest.json", "list.manifest.json"})
+INDEX_FILE = "list.manifest.json"
+MANIFEST_FILES = frozenset({"manifest.json", INDEX_FILE})
+IMAGE_TYPES = {"docker": ArtifactType.IMAGE, "oci": ArtifactType.HELM_CHART, "helmoci": ArtifactType.HELM_CHART}
+"""`image_type`, which goes by what the Artifactory repository is made for. `oci` is what charts come as; another OCI artifact does, too."""
 PUSHED = frozenset({"pushed", "promoted"})
 """A promotion is a push to the repository that it leads to."""
 OTHER_DOMAINS = frozenset(
@@ -70,6 +74,7 @@ Secret token   {secret}
                 registry=host_of(text(event.get("jpd_origin"))),
                 tag=(tag_text(data.get("tag")) or folder or "").replace("sha256__", "sha256:") or None,
                 digest=f"sha256:{checksum}" if checksum else None,
+                artifact_type=_artifact_type(data),
                 pusher=source.removeprefix(USER) if source.startswith(USER) else None,
             )
         )
@@ -86,6 +91,14 @@ def _place(data: Payload) -> tuple[str, str | None]:
     if key is None or image is None:
         raise Unreadable("no repository: data.repo_key, or both data.path and data.image_name are missing")
     return f"{key}/{image}", folder
+
+
+def _artifact_type(data: Payload) -> ArtifactType | None:
+    """By the manifest's file, else by the type of its Artifactory repository; None where it tells neither."""
+    if text(data.get("name")) == INDEX_FILE:
+        return ArtifactType.INDEX
+    image_type = text(data.get("image_type"))
+    return None if image_type is None else IMAGE_TYPES.get(image_type.lower(), ArtifactType.OTHER)
 
 
 SOURCE = JFrog()

@@ -9,6 +9,7 @@ from services.ingress.checks import Check, Token
 from services.ingress.cloud_event import CE_HEADERS, cloud_events, event_fields
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.image import image_push
+from services.ingress.manifest import described_by_text
 from services.ingress.reading import member, tag_text, text
 from services.ingress.several import Keys
 from services.ingress.source import Source
@@ -61,12 +62,15 @@ class Zot(Source):
         repository = text(fields.data.get("name"))
         if repository is None:
             raise Unreadable("no repository: data.name is missing")
+        artifact, has_subject = described_by_text(text(fields.data.get("manifest")))
         return image_push(
             Push(
                 repository=repository,
                 tag=tag_text(fields.data.get("reference")),
                 digest=text(fields.data.get("digest")),
                 media_type=text(fields.data.get("mediaType")),
+                artifact_media_type=artifact,
+                has_subject=has_subject,
                 pusher=text(member(fields.data, "actor").get("name")),
                 pushed_at=fields.time,
                 producer_id=fields.id,

@@ -131,6 +131,8 @@ LIES = {
     "another tag": Lie(PUSHES, PUSH, said(tag="evil"), "I13"),
     "another registry": Lie(PUSHES, PUSH, said(registry="evil.example.com"), "I13"),
     "another repository": Lie(PUSHES, PUSH, said(repository="acme/evil"), "I13"),
+    "another kind of artifact": Lie(PUSHES, PUSH, said(artifact_type="signature"), "I13"),
+    "what is in it of another media type": Lie(PUSHES, PUSH, said(artifact_media_type="text/plain"), "I13"),
     "another media type": Lie(PUSHES, PUSH, said(media_type="text/plain"), "I13"),
     "another time of the push": Lie(PUSHES, PUSH, moved("pushed_at", 1), "I13"),
     "received at another time": Lie(PUSHES, PUSH, moved("received_at", 1), "I13"),

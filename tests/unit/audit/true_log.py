@@ -6,6 +6,7 @@ from typing import Any
 
 from multidict import CIMultiDict, MultiDict
 
+from hookline.chain.artifacts import ArtifactType
 from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.ids import ChainId
 from hookline.chain.pipeline import Dedupe, Hook, LogId, Pipeline, matching
@@ -69,7 +70,9 @@ class TrueLog(Script):
         assert not contents.unread, contents
         made = []
         for part, push in contents.pushes:
-            found = matching(self._table().values(), push.repository, push.registry, push.tag)
+            found = matching(
+                self._table().values(), push.repository, push.registry, push.tag, push.told_registry, push.artifact_type
+            )
             same = tuple(p.pipeline_id for p in found if p.dedupe is Dedupe.DIGEST and push.digest and push.tag)
             event = push_received(
                 receipt, part, push, log_id=LOG_ID, settings_offset=self.records.pipelines[-1].offset + 1, same_digest=same,
@@ -115,6 +118,7 @@ def true_log() -> TrueLog:
     log.wait(1).pipeline("ci", steps=2)
     log.pipeline("all", "acme/*", dedupe=Dedupe.DIGEST)
     log.pipeline("other", "acme/other")
+    log.pipeline("charts", "acme/chart", artifacts=(ArtifactType.HELM_CHART,))
     (good,) = log.wait(1).from_distribution()
     log.wait(1).deliver(good)
     log.wait(1).callback(good, description="fine")
@@ -153,4 +157,15 @@ def true_log() -> TrueLog:
     log.deliver_from("harbor", json.dumps(harbor).encode())
     notice = b64encode(json.dumps({"action": "INSERT", "tag": "eu.pkg.dev/acme/none:1"}).encode()).decode()
     log.wait(1).deliver_from("gar", json.dumps({"message": {"data": notice, "messageId": "9"}}).encode())
+    chart = {
+        "id": "c1", "detail-type": "ECR Image Action", "account": "1", "region": "eu-west-1",
+        "detail": {
+            "action-type": "PUSH", "result": "SUCCESS", "repository-name": "acme/chart", "image-tag": "1",
+            "artifact-media-type": "application/vnd.cncf.helm.config.v1+json",
+        },
+    }  # fmt: skip
+    (charted,) = log.wait(1).deliver_from("ecr", json.dumps(chart).encode())
+    log.wait(1).deliver(charted)
+    log.wait(1).callback(charted)
+    log.wait(1).complete(charted)
     return log

@@ -1,7 +1,9 @@
 """Which pipelines a push gets, and the plans that it takes along."""
 
 import pytest
+from pydantic_core import to_json
 
+from hookline.chain.artifacts import ArtifactType
 from hookline.chain.pipeline import Hook, Pipeline, plans_for
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 
@@ -58,6 +60,29 @@ def test_globs_and_tags(
     given = pipeline("a", repository=repository).model_copy(update={"tags": tags})
     assert given.matches(pushed, "docker.io", tag) is matches
     assert bool(plans_for([given], pushed, "docker.io", tag)) is matches
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "started"),
+    [
+        (None, ["image", "index", None]),
+        ("all", [*ArtifactType, None]),
+        (("helm_chart",), ["helm_chart"]),
+        (("index", "sbom"), ["index", "sbom"]),
+        ((), []),
+    ],
+)
+def test_artifacts(artifacts: tuple[str, ...] | str | None, started: list[str | None]) -> None:
+    """Null stands for a record of before: it is for images and indexes. What nobody told counts as an image."""
+    record = pipeline("a").model_dump(mode="json")
+    del record["artifacts"]
+    if artifacts is not None:
+        record["artifacts"] = artifacts
+    read = Pipeline.model_validate_json(to_json(record))
+    kinds = [kind for kind in (*ArtifactType, None) if read.matches("acme/app", "docker.io", "v1", artifact_type=kind)]
+    assert kinds == started
+    assert [kind for kind in (*ArtifactType, None) if plans_for([read], "acme/app", None, "v1", kind)] == started
+    assert Pipeline.model_validate_json(read.model_dump_json()) == read
 
 
 def test_what_a_record_may_hold_of_tags() -> None:

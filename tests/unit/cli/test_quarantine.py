@@ -65,6 +65,15 @@ def test_show(kept: Sequence[Kept]) -> None:
     assert "nothing lies in quarantine at 3" in str(missing.exception)
 
 
+def test_show_has_the_address_that_sns_wants_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription&TopicArn=arn:aws:sns:us-west-2:1:t&Token=2336412f37"
+    raw = json.dumps({"Type": "SubscriptionConfirmation", "SubscribeURL": url})
+    confirmation = Kept(0, Quarantined(source="ecr", received_at=NOW, reason="SNS asks", raw=raw))
+    monkeypatch.setattr(quarantine, "read_kept", lambda settings: [confirmation])
+    assert url in run("show", "0").output
+    assert json.loads(run("show", "0", "--raw").stdout_bytes)["SubscribeURL"] == url
+
+
 def test_retry_wants_to_be_told_what(kept: Sequence[Kept]) -> None:
     for arguments in ([], ["0", "--all"]):
         assert "name the offsets" in str(run("retry", *arguments).exception)
@@ -85,7 +94,7 @@ async def retried(ingress: Ingress, *bodies: Kept, tokens: tuple[str, ...] = (TO
     return taken, console.file.getvalue()
 
 
-@pytest.mark.parametrize("name", ["harbor-push", "github-package", "gitea-created", "nexus-created", "gar-insert-tag", "zot-updated", "jfrog-pushed"])  # fmt: skip
+@pytest.mark.parametrize("name", ["harbor-push", "github-package", "gitea-created", "nexus-created", "gar-insert-tag", "zot-updated", "jfrog-pushed", "ecr-sns", "ecr-sns-raw-detail", "gar-unwrapped", "acr-grid-pushed"])  # fmt: skip
 async def test_every_way_of_proving(ingress: Ingress, name: str) -> None:
     file = json.loads((Path(__file__).parents[2] / "data" / "producers" / f"{name}.json").read_text())
     headers = {key.lower(): value for key, value in file["headers"].items()}

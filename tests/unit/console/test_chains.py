@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hookline.chain.artifacts import ArtifactType
 from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, SkipRequested, Verdict
 from hookline.chain.hook_secrets import is_run_of, signing
 from hookline.chain.ids import ChainId
@@ -354,6 +355,44 @@ async def test_why_nothing_of_globs_tags_and_digests(console: Running) -> None:
         ("once/app", "v1"): ("same_digest", "The tag had this digest already, and only another one starts: once."),
         ("other/app", "v1"): ("no_pipeline", "No pipeline is registered for other/app."),
     }
+
+
+async def test_why_nothing_of_other_artifacts(console: Running) -> None:
+    await console.make("acme/*", name="images")
+    await console.make("acme/*", name="tagged", tags=["v*"], artifacts=["helm_chart"])
+    await console.make("charts/*", name="charts", artifacts=["helm_chart", "sbom"])
+    await console.make("off/*", name="off", artifacts="all", active=False)
+    console.writing.now += 1000
+    for number, (repository, tag, kind) in enumerate(
+        (
+            ("acme/app", "1", ArtifactType.HELM_CHART),
+            ("acme/app", "v1", ArtifactType.SIGNATURE),
+            ("charts/app", "1", ArtifactType.INDEX),
+            ("charts/app", "2", None),
+            ("off/app", "1", ArtifactType.OTHER),
+        ),
+        1,
+    ):
+        event = push(number, (), received_at=console.writing.now + number, repository=repository)
+        console.writing.push(event.model_copy(update={"tag": tag, "artifact_type": kind}))
+    await console.projected()
+    rows = (await console.get("/api/pushes"))["results"]
+    reasons = {(row["repository"], row["tag"]): tuple(row["nothing_started"].values()) for row in rows}
+    kinds = {(row["repository"], row["tag"]): row["artifact_type"] for row in rows}
+    charts = "for other artifacts: charts (Helm charts, SBOMs)."
+    both = "for other artifacts: images (images, indexes), tagged (Helm charts)."
+    assert reasons == {
+        ("acme/app", "1"): ("other_artifact", "It is a Helm chart; for other artifacts: images (images, indexes)."),
+        ("acme/app", "v1"): ("other_artifact", f"It is a signature; {both}"),
+        ("charts/app", "1"): ("other_artifact", f"It is an index; {charts}"),
+        ("charts/app", "2"): (
+            "other_artifact",
+            f"Its registry does not tell, so it counts as an image; {charts}",
+        ),
+        ("off/app", "1"): ("inactive", "Not active: off."),
+    }
+    assert kinds["acme/app", "1"] == "helm_chart"
+    assert kinds["charts/app", "2"] is None
 
 
 async def test_pushes_since(console: Running) -> None:

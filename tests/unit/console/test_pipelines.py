@@ -119,6 +119,26 @@ async def test_tags_and_dedupe(console: Running) -> None:
         assert (stored.tags, stored.dedupe) == (tuple(tags) if isinstance(tags, list) else tags, dedupe)
 
 
+async def test_artifacts(console: Running) -> None:
+    made = await console.make()
+    assert made["artifacts"] == ["image", "index"]
+    for given, saved in (
+        ("all", "all"),
+        (["helm_chart"], ["helm_chart"]),
+        ("image", ["image"]),
+        (["sbom", "index", "index", "image"], ["image", "index", "sbom"]),
+    ):
+        status, changed = await console.call("PATCH", f"/api/pipelines/{made['id']}", {"artifacts": given})
+        assert (status, changed["artifacts"]) == (200, saved)
+        stored = settings(console)[-1]
+        assert stored is not None
+        assert stored.artifacts == (tuple(saved) if isinstance(saved, list) else saved)
+        status, renamed = await console.call("PATCH", f"/api/pipelines/{made['id']}", {"name": f"with {given}"[:64]})
+        assert (status, renamed["artifacts"]) == (200, saved), "what is not sent stays"
+    assert (await console.make(name="charts", artifacts="helm_chart"))["artifacts"] == ["helm_chart"]
+
+
+KINDS = "Must be all, or a list of these: image, index, helm_chart, attestation, signature, sbom, other."
 LONG = "http://receiver.example/" + "x" * 2025
 
 
@@ -150,6 +170,12 @@ LONG = "http://receiver.example/" + "x" * 2025
         ({"tags": ""}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: a part of it is empty."),
         ({"tags": "latest"}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: latest is no comparison of versions."),
         ({"tags": "1" * 256}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: it is longer than 255 characters."),
+        ({"artifacts": None}, "artifacts", KINDS),
+        ({"artifacts": []}, "artifacts", KINDS),
+        ({"artifacts": "chart"}, "artifacts", KINDS),
+        ({"artifacts": ["image", "all"]}, "artifacts", KINDS),
+        ({"artifacts": [["image"]]}, "artifacts", KINDS),
+        ({"artifacts": [{}, 7]}, "artifacts", KINDS),
         ({"dedupe": "tag"}, "dedupe", "Input should be 'event' or 'digest'."),
         ({"dedupe": None}, "dedupe", "Input should be 'event' or 'digest'."),
         ({"webhooks": [{**HOOK, "id": "h9"}]}, "webhooks", "hook 1, id: There is no such hook in this pipeline (or it is named twice)."),

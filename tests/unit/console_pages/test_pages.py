@@ -67,11 +67,20 @@ async def test_repository(world: World, visitor: Visitor) -> None:
     in_order(page, ["acme/shop", "release", "Last chain: pending", "1.5.0", "Hooks, in order"])
     in_order(page, ["test http://receiver.example/***/run", "scan https://receiver.example/scan", "deploy"])
     in_order(page, ["Callback deadline 1 day", "expected: the last hook's success", "Attempts 10, each given 15 s"])
-    in_order(page, ["waits of 5 s, 5 min, 30 min, 2 h", "Registry any"])
+    in_order(page, ["waits of 5 s, 5 min, 30 min, 2 h", "Artifacts images, indexes", "Registry any"])
     in_order(page, ["notify", "not expected: delivering the last hook", "Attempts one, given 15 s"])
     in_order(page, ["nightly not active", "Last chain: no chain yet", "Registry registry.example:5000"])
     in_order(
-        page, ["Recent pushes", "no-plan", "Nothing.", "1.5.0", "pending release", "success release", "All 6 pushes"]
+        page,
+        [
+            "Recent pushes",
+            "no-plan Helm chart",
+            "Nothing.",
+            "1.5.0",
+            "pending release",
+            "success release",
+            "All 6 pushes",
+        ],
     )
     assert "/pushes?repository=acme/shop" in page.links
 
@@ -80,7 +89,10 @@ async def test_a_pipeline_of_many_repositories(world: World, visitor: Visitor) -
     assert "/repositories/tools/%2A" in (await visitor.get("/")).links
     page = await visitor.get("/repositories/tools/%2A")
     in_order(page, ["tools/*", "all Last chain: pending tools/cli:v2", "Tags v* or <b>"])
-    in_order(page, ["Same image again starts nothing: only a tag's new digest does", "None came yet."])
+    in_order(
+        page,
+        ["Artifacts indexes, SBOMs", "Same image again starts nothing: only a tag's new digest does", "None came yet."],
+    )
     in_order(await visitor.get(f"/pipelines/{world.pipelines['all']}"), ["tools/*", "all", "pending tools/cli:v2"])
     in_order(
         await visitor.get("/repositories/tools/cli"), ["tools/cli", "all", "For all of tools/*", "Recent pushes", "v2"]
@@ -137,7 +149,9 @@ async def test_timeline(console: Running, world: World, visitor: Visitor) -> Non
     chain = world.chains["completed"]
     page = await visitor.get(f"/chains/{chain}")
     in_order(page, ["1.4.0 success", "Completed: every step reported success.", "✓ 1. test success", "✓ 3. deploy"])
-    in_order(page, ["Push received", "tag 1.4.0", "digest sha256:abab", "pusher mara", "source dockerhub"])
+    in_order(
+        page, ["Push received", "tag 1.4.0", "digest sha256:abab", "artifact index", "pusher mara", "source dockerhub"]
+    )
     in_order(page, ["Step 1 (test): attempt 1 failed", "error status: its receiver answered 500", "took 12 ms"])
     in_order(page, ["next attempt", "Step 1 (test): attempt 2 delivered", "status 200", "verdict until", "thanks"])
     in_order(page, ["Step 1 (test): verdict success", "description 387 tests PASSED", "context CI", "target_url https"])
@@ -279,7 +293,7 @@ async def test_pushes(world: World, visitor: Visitor) -> None:
     page = await visitor.get("/pushes")
     in_order(page, ["alpine", "3.22", "dockerhub by mara", "Nothing. No pipeline is registered for alpine.", "pushes["])
     in_order(page, ["team/group/app", "v10", "Nothing. It repeats the push at offset", "pending deep"])
-    in_order(page, ["nobody/here", "acme/shop", "no-plan", "other.example", "Nothing."])
+    in_order(page, ["nobody/here", "acme/shop", "no-plan Helm chart", "other.example", "Nothing."])
     in_order(page, ["success release", "success notify", "1–13 of 13 pushes"])
     nothing = await visitor.get("/pushes?repository=&started=false")
     assert nothing.text.count("Nothing.") == 5

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from hookline.chain.artifacts import ArtifactType
 from hookline.chain.events import AttemptError as Error
 from hookline.chain.events import CallbackReceived, HaltReason, HookAttemptFailed, HookDelivered, Plan, Verdict
 from hookline.chain.ids import ChainId
@@ -51,8 +52,8 @@ async def seed(console: Running) -> World:
     )
     body = {"name": "deep", "webhooks": [{"hook_url": "http://receiver.example/hook"}]}
     _, deep = await console.call("POST", "/api/pipelines?repository=team/group/app", body)
-    globbed = {"name": "all", "tags": ["v*", "<b>"], "dedupe": "digest", "webhooks": body["webhooks"]}
-    _, every = await console.call("POST", "/api/pipelines?repository=tools/*", globbed)
+    globbed = {"name": "all", "tags": ["v*", "<b>"], "artifacts": ["index", "sbom"], "dedupe": "digest"}
+    _, every = await console.call("POST", "/api/pipelines?repository=tools/*", globbed | {"webhooks": body["webhooks"]})
     world.pipelines = {"all": every["id"]} | {
         "shop": shop["id"],
         "notify": other["id"],
@@ -106,7 +107,7 @@ def _start(
 def _chains_of_shop(console: Running, world: World, plan: Plan, notify: Plan) -> None:
     writing, chains = console.writing, world.chains
     chains["completed"], chains["notified"] = _start(
-        console, 1, plan, notify, tag="1.4.0", digest=f"sha256:{'ab' * 32}"
+        console, 1, plan, notify, tag="1.4.0", digest=f"sha256:{'ab' * 32}", artifact_type=ArtifactType.INDEX
     )
     writing.failed(chains["completed"], 1)
     for step in (1, 2, 3):
@@ -191,7 +192,14 @@ def _hostile(console: Running, world: World, plan: Plan) -> None:
 
 
 def _pushes(console: Running, deep: Plan) -> None:
-    _start(console, 7, repository="acme/shop", tag="no-plan", registry="other.example")
+    _start(
+        console,
+        7,
+        repository="acme/shop",
+        tag="no-plan",
+        registry="other.example",
+        artifact_type=ArtifactType.HELM_CHART,
+    )
     _start(console, 8, repository="nobody/here", tag="latest")
     _start(console, 9, repository="../../<b>up</b>?x=1#y", tag="latest")
     _start(console, 10, deep, repository="team/group/app")

@@ -126,6 +126,7 @@ async def test_the_payload_has_docker_hubs_shape(ingress: Ingress) -> None:
                 "images": [],
                 "media_type": INDEX,
                 "digest": f"sha256:{'a' * 64}",
+                "artifact_type": "index",
             },
             "repository": {
                 "status": "Active",
@@ -156,7 +157,8 @@ async def test_what_is_not_known_is_left_out(ingress: Ingress) -> None:
     assert push.dedupe_window_s == 120
     assert push.pushed_at == NOW
     data, repository = push.payload["push_data"], push.payload["repository"]
-    assert data == {"pushed_at": NOW // 1000, "pusher": "", "tag": "1", "images": [], "media_type": INDEX}
+    kind = {"media_type": INDEX, "artifact_type": "index"}
+    assert data == {"pushed_at": NOW // 1000, "pusher": "", "tag": "1", "images": [], **kind}
     assert isinstance(repository, dict)
     assert (repository["namespace"], repository["name"], repository["owner"]) == ("", "app", "")
     assert repository["repo_url"] == ""

@@ -109,6 +109,23 @@ CASES = [
         (("r.example.com", "acme/app", "2", None, None),),
     ),
     Case("docker_url alone", "quay", {"docker_url": "quay.io/ns/app", "updated_tags": ["1"]}, (("quay.io", "ns/app", "1", None, None),)),
+    Case(
+        "inside SNS",
+        "cloudevents",
+        {
+            "Type": "Notification",
+            "MessageId": "m",
+            "TopicArn": "arn:aws:sns:r:1:t",
+            "Message": json.dumps(cloud_event("x.image.pushed", {"repository": "a/b", "tag": "1"})),
+        },
+        ((None, "a/b", "1", None, None),),
+    ),
+    Case(
+        "a subscription",
+        "cloudevents",
+        {"Type": "SubscriptionConfirmation", "MessageId": "m", "SubscribeURL": "https://sns.example.com/"},
+        unread="SNS",
+    ),
     # By meaning, not by suffix.
     Case("a database", "cloudevents", cloud_event("com.example.database.updated", {"table": "users"}, "users:42"), ignored=1),
     Case("a subject", "cloudevents", cloud_event("com.example.image.pushed", {}, "acme/app:1"), ((None, "acme/app", "1", None, None),)),

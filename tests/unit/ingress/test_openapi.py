@@ -27,6 +27,7 @@ from tests.unit.ingress.conftest import (
 )
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi" / "ingress.yaml"
+HANDSHAKE = '[{"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": {"validationCode": "abc"}}]'
 PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'
 
 
@@ -74,6 +75,7 @@ async def test_the_answers_are_as_described(document: dict[str, Any]) -> None:
     ):
         await check(answers, document, 403, narrow, "dockerhub", PUSH)
         await check(answers, document, 200, ingress, "acr", '{"action": "ping"}')
+        await check(answers, document, 200, ingress, "acr", HANDSHAKE)
         await check(answers, document, 202, ingress, "dockerhub", PUSH)
         await check(answers, document, 202, ingress, "dockerhub", "{")
         await check(answers, document, 401, ingress, "dockerhub", PUSH, {})
@@ -129,7 +131,12 @@ KINDS = {
 @pytest.mark.parametrize("name", [file.stem for file in sorted((DATA / "producers").glob("*.json"))])
 def test_producers_bodies_are_as_described(document: dict[str, Any], name: str) -> None:
     file = json.loads((DATA / "producers" / f"{name}.json").read_text())
-    kind = "CloudEvent" if "specversion" in file["body"] else KINDS.get(file["source"])
+    shapes = {"specversion": "CloudEvent", "Type": "Sns", "action-type": "ImageDetail", "sync-status": "ImageDetail"}
+    kind = next((shape for key, shape in shapes.items() if key in file["body"]), KINDS.get(file["source"]))
+    if file["source"] == "acr" and isinstance(file["body"], list):
+        kind = "EventGrid"
+    if file["source"] == "gar" and "action" in file["body"]:
+        kind = "Notice"
     if kind is None or name in ("cloudevents-batch", "cloudevents-binary", "gitea-push", "nexus-asset", "github-push"):
         return
     if name in ("github-ping", "quay-push-older", "jfrog-artifact"):

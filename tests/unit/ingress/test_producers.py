@@ -8,7 +8,7 @@ import pytest
 
 from services.ingress.metrics import IGNORED as COUNTER
 from tests.metric_values import value_of
-from tests.unit.ingress.conftest import DATA, NOW, SOURCES, Ingress
+from tests.unit.ingress.conftest import BEARER, DATA, NOW, SOURCES, Ingress
 
 FILES = {file.stem: json.loads(file.read_text()) for file in sorted((DATA / "producers").glob("*.json"))}
 HARBOR = "sha256:dde8e930c7b6a490f728e66292bc9bce42efc9bbb5278bae40e4f30f6e00fe8c"
@@ -52,6 +52,30 @@ STARTS = {
     "acr-event-grid-pushed": Starts("aci-helloworld", "v1", "myregistry.azurecr.io", HARBOR, None, 1_795_545_660_958, "31c51664-e5bd-416a-a5df-e5206bc47ed0"),
     "ecr-push": Starts("my-repo", "latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com", ECR, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
     "ecr-cloudevents": Starts("my-repo", "latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com", ECR, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
+    "acr-grid-pushed": Starts("aci-helloworld", "v1", "myregistry.azurecr.io", HARBOR, None, 1_795_545_660_958, "31c51664-e5bd-416a-a5df-e5206bc47ed0"),
+    "acr-grid-pushed-as-text": Starts("aci-helloworld", "v1", "myregistry.azurecr.io", HARBOR, None, 1_795_545_660_958, "31c51664-e5bd-416a-a5df-e5206bc47ed0"),
+    "acr-grid-pushed-short": Starts("aci-helloworld", "v1", "myregistry.azurecr.io", HARBOR, None, 1_795_545_660_958, "31c51664-e5bd-416a-a5df-e5206bc47ed0"),
+    "acr-chart-push": Starts("repo", "wordpress-5.4.0.tgz", None, HARBOR, None, 1_551_829_531_261, "6356e9e0-627f-4fed-xxxx-d9059b5143ac"),
+    "acr-grid-chart-pushed": Starts("repo", "mychart-1.0.0.tgz", None, HARBOR, None, 1_552_428_991_008, "ea3a9c28-5b17-40f6-a500-3f02b682927"),
+    "acr-push-charset": Starts("hello-world", "v1", "myregistry.azurecr.io", HARBOR, None, 1_510_937_521_343, "cb8c3971-9adc-488b-xxxx-43cbb4974ff5"),
+    "acr-push-no-media-type": Starts("hello-world", "v1", "myregistry.azurecr.io", HARBOR, None, 1_510_937_521_343, "cb8c3971-9adc-488b-xxxx-43cbb4974ff5"),
+    "ecr-detail": Starts("my-repo", "latest", None, ECR, None, NOW, None),
+    "ecr-replication": Starts("docker-hub/alpine", "3.17.2", "123456789012.dkr.ecr.us-east-1.amazonaws.com", ECR, None, 1_715_201_094_000, "c8b133b1-6029-ee73-e2a1-4f466b8ba999"),
+    "ecr-replication-detail": Starts("docker-hub/alpine", "3.17.2", None, ECR, None, NOW, None),
+    "ecr-china": Starts("my-repo", "latest", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", ECR, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
+    "ecr-sns": Starts("my-repo", "latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com", ECR, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
+    "ecr-sns-raw": Starts("my-repo", "latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com", ECR, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
+    "ecr-sns-cloudevents": Starts("my-repo", "latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com", ECR, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
+    "ecr-sns-detail": Starts("my-repo", "latest", None, ECR, None, 1_573_869_275_123, "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324"),
+    "ecr-sns-raw-detail": Starts("my-repo", "latest", None, ECR, None, NOW, "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324"),
+    "ecr-cloudevents-subject": Starts("myrepo", "v2.1.0", "111111111111.dkr.ecr.us-west-2.amazonaws.com", ECR, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
+    "ecr-cloudevents-source": Starts("my.team/my-app", "latest", "987654321098.dkr.ecr.us-west-2.amazonaws.com", None, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
+    "ecr-cloudevents-detail": Starts("my-repo", "latest", "123456789012.dkr.ecr.us-west-2.amazonaws.com", ECR, None, 1_573_869_274_000, "13cde686-328b-6117-af20-0e5566167482"),
+    "gar-unwrapped": Starts("my-project/my-repo/hello-world", "1.1", "us-docker.pkg.dev", HARBOR, None, MINUTES_10 + 123, "1070443606910003"),
+    "gar-unwrapped-bare": Starts("my-project/my-repo/hello-world", "1.1", "us-docker.pkg.dev", HARBOR, None, NOW, None),
+    "gar-short-tag": Starts("my-project/my-repo/hello-world", "1.1", "us-docker.pkg.dev", HARBOR, None, MINUTES_10 + 123, "1070443606910004"),
+    "gar-eventarc": Starts("my-project/my-repo/hello-world", "1.1", "us-docker.pkg.dev", HARBOR, None, MINUTES_10 + 123, "1070443606910001"),
+    "gar-eventarc-binary": Starts("my-project/my-repo/hello-world", "1.1", "us-docker.pkg.dev", HARBOR, None, MINUTES_10 + 123, "1070443606910001"),
     "gar-insert-tag": Starts("my-project/my-repo/hello-world", "1.1", "us-docker.pkg.dev", HARBOR, None, MINUTES_10 + 123, "1070443606910001"),
     "jfrog-pushed": Starts("docker-local/team/app", "1.0.0", "acme.jfrog.io", HARBOR, "alice@example.com", NOW, None),
     "jfrog-pushed-index": Starts("docker-local/team/app", "1.0.0", "acme.jfrog.io", HARBOR, "alice@example.com", NOW, None),
@@ -87,15 +111,27 @@ IGNORED = {
     "cloudevents-scanned": "other_action",
     "generic-other": "when",
     "acr-delete": "delete",
-    "acr-chart-push": "other_action",
+    "acr-chart-delete": "delete",
+    "acr-quarantine": "other_action",
+    "acr-push-untagged": "untagged",
+    "acr-grid-deleted": "delete",
     "acr-ping": "ping",
     "acr-event-grid-deleted": "delete",
     "ecr-push-untagged": "untagged",
     "ecr-delete": "delete",
     "ecr-push-failed": "other_action",
     "ecr-scan": "other_action",
+    "ecr-scan-resource": "other_action",
+    "ecr-inspector": "other_action",
+    "ecr-archived": "other_action",
+    "ecr-api-call": "other_action",
+    "ecr-referrer": "referrer",
+    "ecr-pull-through": "pull",
+    "ecr-pull-through-detail": "pull",
+    "ecr-replication-failed": "other_action",
     "gar-insert-digest": "untagged",
     "gar-delete": "delete",
+    "gar-unwrapped-delete": "delete",
     "jfrog-pushed-child": "untagged",
     "jfrog-deleted": "delete",
     "jfrog-artifact": "no_image",
@@ -103,8 +139,29 @@ IGNORED = {
     "nexus-npm": "no_image",
     "nexus-asset": "other_action",
 }
-SEVERAL = {"harbor-two-resources", "harbor-cloudevents-two-resources", "quay-push-two-tags", "cloudevents-batch"}
+QUARANTINED = {
+    "ecr-sns-confirmation": "SNS asks to confirm a subscription: open the SubscribeURL",
+    "ecr-sns-unsubscribed": "SNS says that a subscription has ended",
+    "ecr-sns-text": "SNS: Message: not JSON: ",
+    "ecr-unknown-event": "unknown event: detail-type is 'ECR Artifact Action'",
+    "ecr-unknown-action": "unknown event: action-type is 'TAG'",
+    "ecr-api-call-put-image": "PutImage by way of CloudTrail: let the rule match the detail-type ECR Image Action",
+    "ecr-cloudevents-unknown": "unknown event: type is 'com.amazon.ecr.image.tagged'",
+    "gar-unknown-action": "unknown event: action is 'UPDATE'",
+    "acr-unknown-action": "unknown event: action is 'import'",
+    "acr-grid-unknown": "unknown event: type is 'Microsoft.Storage.BlobCreated'",
+}
+"""What the reason begins with."""
+SEVERAL = {
+    "harbor-two-resources",
+    "harbor-cloudevents-two-resources",
+    "quay-push-two-tags",
+    "cloudevents-batch",
+    "acr-grid-two",
+}
 """Each has a test of its own."""
+HANDSHAKES = {"acr-grid-handshake": {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}}
+"""What is answered."""
 
 
 async def send(ingress: Ingress, name: str, /, **changed: Any) -> dict[str, int]:
@@ -114,7 +171,7 @@ async def send(ingress: Ingress, name: str, /, **changed: Any) -> dict[str, int]
 
 
 def test_every_file_is_named_here_and_every_source_has_one() -> None:
-    assert set(FILES) == {*STARTS, *IGNORED, *SEVERAL}
+    assert set(FILES) == {*STARTS, *IGNORED, *SEVERAL, *QUARANTINED, *HANDSHAKES}
     assert {file["source"] for file in FILES.values()} | {"dockerhub", "distribution", "gitlab"} == set(SOURCES)
     assert all(file["from"] for file in FILES.values())
 
@@ -139,6 +196,26 @@ async def test_everything_else_starts_nothing(ingress: Ingress, name: str) -> No
     assert answer.status == (200 if reason == "ping" else 202)
     assert await answer.json() == {"accepted": 0, "duplicates": 0, "ignored": 1, "quarantined": 0}
     assert value_of(COUNTER.labels(source, reason)) == before + 1
+    assert not ingress.pushes()
+    assert not ingress.quarantine()
+
+
+@pytest.mark.parametrize("name", QUARANTINED)
+async def test_what_may_be_a_push_is_kept_as_it_came(ingress: Ingress, name: str) -> None:
+    """With what an operator needs: the body, SNS's SubscribeURL in it, and the headers that say what it is."""
+    await send(ingress, name)
+    (kept,) = ingress.quarantine()
+    assert kept.reason.startswith(QUARANTINED[name])
+    assert json.loads(kept.raw) == FILES[name]["body"]
+    assert not ingress.pushes()
+
+
+@pytest.mark.parametrize("name", HANDSHAKES)
+async def test_a_handshake_is_answered_and_not_kept(ingress: Ingress, name: str) -> None:
+    file = FILES[name]
+    answer = await ingress.post(file["source"], json.dumps(file["body"]), {**file["headers"], **BEARER})
+    assert (answer.status, await answer.json()) == (200, HANDSHAKES[name])
+    assert (await ingress.post(file["source"], json.dumps(file["body"]), file["headers"])).status == 401
     assert not ingress.pushes()
     assert not ingress.quarantine()
 
@@ -232,6 +309,20 @@ async def test_harbor_with_two_resources_is_two_pushes(ingress: Ingress) -> None
     assert len({push.push_id for push in ingress.pushes()}) == 4
     for push in ingress.pushes():
         assert (await ingress.deliver("harbor", push.raw, push.headers))["duplicates"] == 1
+
+
+async def test_a_chart_of_azures_old_chart_repositories_says_what_it_is(ingress: Ingress) -> None:
+    for name in ("acr-chart-push", "acr-grid-chart-pushed"):
+        await send(ingress, name)
+    assert [push.artifact_type for push in ingress.pushes()] == ["helm_chart", "helm_chart"]
+
+
+async def test_event_grid_with_two_events_is_two_pushes(ingress: Ingress) -> None:
+    assert (await send(ingress, "acr-grid-two"))["accepted"] == 2
+    assert (await send(ingress, "acr-grid-two"))["duplicates"] == 2
+    assert {push.tag for push in ingress.pushes()} == {"v1", "latest"}
+    for push in ingress.pushes():
+        assert (await ingress.deliver("acr", push.raw, push.headers))["duplicates"] == 1
 
 
 async def test_quay_with_two_tags_is_two_pushes(ingress: Ingress) -> None:

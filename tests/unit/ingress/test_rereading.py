@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from hookline.chain.artifacts import ArtifactType
 from hookline.errors import Unreadable
 from services.ingress.rereading import Rereader
 from services.ingress.sources import discover
@@ -32,6 +33,19 @@ async def test_of_a_source_that_goes_by_settings_the_fields_stand_and_the_payloa
     assert READER.read_again(push, LOG_ID) == push
     evil = push.model_copy(update={"payload": {"push_data": {"tag": "evil"}}})
     assert READER.read_again(evil, LOG_ID) == push
+
+
+async def test_so_does_what_kind_of_artifact_it_is(ingress: Ingress) -> None:
+    await ingress.deliver("generic", json.dumps({"name": "acme/app", "versions": ["1"], "id": 7}))
+    (push,) = ingress.pushes()
+    data = push.payload["push_data"]
+    assert isinstance(data, dict)
+    chart = "application/vnd.cncf.helm.config.v1+json"
+    told = {"artifact_media_type": chart, "artifact_type": ArtifactType.HELM_CHART}
+    sent = {"push_data": data | {"media_type": chart, "artifact_type": "helm_chart"}}
+    push = push.model_copy(update={**told, "payload": push.payload | sent})
+
+    assert READER.read_again(push, LOG_ID) == push
 
 
 async def test_a_source_that_is_not_here_is_nobodys_to_read_and_a_body_without_a_push_is_said(ingress: Ingress) -> None:
