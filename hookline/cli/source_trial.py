@@ -107,7 +107,7 @@ def _contents(source: "Source", delivery: "Delivery", names: RegistryNames, limi
 def _fields(push: "Push") -> dict[str, object]:
     """What is known of it; `pushed_at` in Unix ms."""
     given = {field.name: getattr(push, field.name) for field in dataclasses.fields(push) if field.name not in HIDDEN}
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None and value is not False}
 
 
 def _show(console: Console, contents: "Contents") -> None:
