@@ -1,7 +1,6 @@
 """Reads what producers send as JSON: within bounds, with every number as a receiver can take it (design section 6)."""
 
 import math
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
@@ -80,29 +79,9 @@ def clean(value: str) -> str:
 def tidy(event: Payload) -> None:
     """Change an event in place: floats without a fraction, below 2^53, become integers. Keys stay where they stood.
 
-    Raises Unreadable as `check_bounds`, and for a number that no double can hold.
+    Raises Unreadable for a number that no double can hold, below MAX_DEPTH levels, and above MAX_VALUES values.
     """
-    for container in _containers(event):
-        if isinstance(container, dict):
-            for key, item in container.items():
-                if isinstance(item, float):
-                    container[key] = whole(item)
-        else:
-            for index, item in enumerate(container):
-                if isinstance(item, float):
-                    container[index] = whole(item)
-
-
-def check_bounds(value: JsonValue) -> None:
-    """Raises Unreadable below MAX_DEPTH levels, and above MAX_VALUES values."""
-    if isinstance(value, dict | list):
-        for _ in _containers(value):
-            pass
-
-
-def _containers(outermost: Payload | list[JsonValue]) -> Iterator[Payload | list[JsonValue]]:
-    """It and all that it holds. Raises Unreadable, as `check_bounds`."""
-    inside: list[tuple[Payload | list[JsonValue], int]] = [(outermost, 1)]
+    inside: list[tuple[Payload | list[JsonValue], int]] = [(event, 1)]
     values = 0
     while inside:
         container, depth = inside.pop()
@@ -111,9 +90,32 @@ def _containers(outermost: Payload | list[JsonValue]) -> Iterator[Payload | list
             raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
         if values > MAX_VALUES:
             raise Unreadable(f"more than {MAX_VALUES} values")
-        items = container.values() if isinstance(container, dict) else container
-        inside += [(item, depth + 1) for item in items if isinstance(item, dict | list)]
-        yield container
+        if isinstance(container, dict):
+            for key, item in container.items():
+                if isinstance(item, float):
+                    container[key] = whole(item)
+                elif isinstance(item, dict | list):
+                    inside.append((item, depth + 1))
+        else:
+            for index, item in enumerate(container):
+                if isinstance(item, float):
+                    container[index] = whole(item)
+                elif isinstance(item, dict | list):
+                    inside.append((item, depth + 1))
+
+
+def check_bounds(value: JsonValue) -> None:
+    """Raises Unreadable as `tidy` does, and changes nothing."""
+    level = [value]
+    depth = values = 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        values += sum(len(item) for item in level)
+        if depth > MAX_DEPTH:
+            raise Unreadable(f"nested more than {MAX_DEPTH} levels deep")
+        if values > MAX_VALUES:
+            raise Unreadable(f"more than {MAX_VALUES} values")
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
 
 
 class WasFraction(int):
