@@ -65,7 +65,9 @@ def bare_type(media_type: str) -> str:
 
 def _by_media_type(media_type: str | None) -> ArtifactType | None:
     """Or by our own word for a kind, in its place. Any other text without a slash is no media type, and tells nothing."""
-    bare = bare_type(media_type or "")
+    if media_type is None:
+        return None
+    bare = bare_type(media_type)
     if "/" not in bare:
         return next((kind for kind in ArtifactType if kind == bare), None)
     if bare.startswith(IMAGE_MANIFEST):

@@ -1,7 +1,7 @@
 """What is in a delivery, as its source sees it: pushes, events that start nothing, and what cannot be read."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -77,14 +77,10 @@ def _parts(source: Source, delivery: Delivery) -> list[Part]:
     return parts
 
 
-def _apart(source: Source, part: Part) -> Iterator[Part]:
+def _apart(source: Source, part: Part) -> Iterable[Part]:
     """One part for each tag."""
     events = tags_apart(part.event, source.tags_at) if isinstance(part.event, dict) else None
-    if events is None:
-        yield part
-        return
-    for event in events:
-        yield Part(event, source.raw_of(event))
+    return (part,) if events is None else (Part(event, source.raw_of(event)) for event in events)
 
 
 def _outcome(source: Source, part: Part, delivery: Delivery, names: RegistryNames) -> Push | Ignored:
@@ -97,22 +93,20 @@ def _outcome(source: Source, part: Part, delivery: Delivery, names: RegistryName
         return outcome
     if of_several:
         outcome = replace(outcome, producer_id=with_own_id(outcome))
-    return _named(outcome, given_registry(delivery), names)
+    return _named(outcome, delivery, names)
 
 
-def _named(push: Push, given: str | None, names: RegistryNames) -> Push:
-    """With the names that its registry and repository go by. given: the registry of a push that names none. Raises Unreadable."""
-    host = given if push.registry is None else push.registry
+def _named(push: Push, delivery: Delivery, names: RegistryNames) -> Push:
+    """With the names that its registry and repository go by. Raises Unreadable."""
+    host = given_registry(delivery) if push.registry is None else push.registry
     told = registry_name(host) if host is not None else None
     registry = names.of(told) if told is not None else None
-    named = replace(
-        push,
-        registry=registry,
-        told_registry=told if told != registry else None,
-        repository=repository_name(push.repository, registry),
-    )
-    check_names(named)
-    return named
+    repository = repository_name(push.repository, registry)
+    if (registry, told, repository) != (push.registry, push.registry, push.repository):  # a copy has its price
+        alias_of = told if told != registry else None
+        push = replace(push, registry=registry, told_registry=alias_of, repository=repository)
+    check_names(push)
+    return push
 
 
 def _why(source: Source, error: Exception) -> str:

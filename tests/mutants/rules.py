@@ -750,7 +750,7 @@ RULES = (
     ),
     rule(
         "what a push names is not checked",
-        Edit("services/ingress/contents.py", "    check_names(named)\n", ""),
+        Edit("services/ingress/contents.py", "    check_names(push)\n", ""),
         tests="unit/ingress/test_name_grammar.py::test_what_does_not_fit_is_no_push_and_its_field_is_named",
     ),
     rule(
