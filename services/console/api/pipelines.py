@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from hookline.chain.pipeline import Pipeline
+from hookline.chain.pipeline import Dedupe, Pipeline
 from hookline.errors import Invalid
 from services.console.api.answers import Json, history_json, pipeline_json
 from services.console.api.bodies import query_flag, read_object
@@ -20,6 +20,7 @@ __all__ = ["PipelineApi"]
 NO_CONTENT = 204
 CREATED = 201
 _NEVER_SEEN = "No push of the registry {} has come yet, and this pipeline is for no other: leave `registry` out to take those of any."
+_NO_DIGEST = "The latest push of {} came without a digest, as its registry sends them: `dedupe: digest` does nothing then, and each starts."
 
 
 class PipelineApi:
@@ -97,6 +98,10 @@ class PipelineApi:
         warnings = await self._pipelines.warnings(pipeline)
         if pipeline.registry is not None and not await asyncio.to_thread(self._history.has_registry, pipeline.registry):
             warnings.append(_NEVER_SEEN.format(pipeline.registry))
+        if pipeline.dedupe is Dedupe.DIGEST and await asyncio.to_thread(
+            self._history.is_without_digest, pipeline.repository
+        ):
+            warnings.append(_NO_DIGEST.format(pipeline.repository))
         return {**pipeline_json(pipeline), "warnings": [*warnings]}
 
 

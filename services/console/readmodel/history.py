@@ -190,6 +190,13 @@ class History:
             page = select(*_PUSH).where(wanted).order_by(*newest).limit(size).offset((number - 1) * size)
             return Page(count, _with_chains(connection, page))
 
+    def is_without_digest(self, repository: str) -> bool:
+        """Did the latest push of that repository come without a digest?"""
+        latest = select(pushes.c.digest).where(pushes.c.repository == repository)
+        newest = latest.order_by(pushes.c.received_at.desc()).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(newest).first() == (None,)
+
     def has_registry(self, registry: str) -> bool:
         """Has a push of that registry come?"""
         asked = select(pushes.c.push_id).where(pushes.c.registry == registry).limit(1)

@@ -12,7 +12,7 @@ from hookline.chain.pipeline import Pipeline
 from hookline.errors import AppendFailed
 from hookline.log.codec import decode_setting, encode_setting
 from hookline.log.records import Topic
-from tests.unit.console.histories import push
+from tests.unit.console.histories import NOW, push
 from tests.unit.console.running import Running, running
 
 HUB = "/v2/repositories/acme/app/webhook_pipeline"
@@ -504,3 +504,17 @@ async def test_an_official_image_is_in_library(
     body = {"name": "ci", "registry": registry, "webhooks": [{"hook_url": "http://93.184.215.14/"}]}
     status, made = await console.call("POST", f"/api/pipelines?repository={repository}", body)
     assert (status, made["repository"]) == (201, saved)
+
+
+async def test_digests_that_never_come_are_a_warning(console: Running) -> None:
+    made = await console.make(dedupe="digest", name="before")
+    assert made["warnings"] == []
+    for number, digest in ((1, "sha256:" + "a" * 64), (2, None)):
+        told = push(number, (), received_at=NOW + number).model_copy(update={"digest": digest})
+        console.writing.push(told)
+        await console.projected()
+        made = await console.make(dedupe="digest", name=f"after {number}")
+        assert [said.startswith("The latest push of acme/app came without a digest") for said in made["warnings"]] == (
+            [] if digest else [True]
+        )
+    assert (await console.make(name="event"))["warnings"] == []
