@@ -261,6 +261,7 @@ ALLOWED = {
     "terminal.py": ["rich.markup: `plain` does it", "print(json.dumps(value, indent=indent), flush=False)"],
     "main.py": ["print(f'hookline {__version__}')"],  # ours
     "quarantine.py": ["typer.get_binary_stream"],  # --raw: byte for byte, as asked
+    "source_trial.py": ["typer.get_binary_stream"],  # standard input
     "audit_view.py": ["*row"],  # made by `_row`, kept until their chain is over
     "demo_receivers.py": ["line"],  # came through `_print`, held back until the push is answered
     "log.py": ["line"],  # of `record_view`
