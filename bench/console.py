@@ -13,6 +13,7 @@ from bench.stage import PASSWORD, Stage
 
 __all__ = ["make_pipeline", "seconds_until_shown"]
 
+CONSOLE_FILE = "console.sqlite3"
 POLL_S = 0.05
 GIVE_UP_S = 300.0
 
@@ -38,7 +39,7 @@ async def seconds_until_shown(on: Stage, chains: int) -> float:
 
     Asked of its database file, since asking the console itself would be work for it. Raises BenchFailed.
     """
-    (file,) = on.folder.glob("*.sqlite3")
+    file = on.folder / CONSOLE_FILE
     began = time.perf_counter()
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as database:
         while (took := time.perf_counter() - began) < GIVE_UP_S:

@@ -159,6 +159,8 @@ class Stage:
             "HOOKLINE_MASTER_KEYS": MASTER_KEY,
             "HOOKLINE_ADMIN_PASSWORD": PASSWORD,
             "HOOKLINE_INGRESS_TOKENS": TOKEN,
+            "HOOKLINE_INGRESS_RATE": "1000000",  # one registry is all of them here
+            "HOOKLINE_INGRESS_BYTE_RATE": "1000000000",
             "HOOKLINE_ALLOW_PRIVATE_ADDRESSES": "127.0.0.0/8",
             "HOOKLINE_SESSION_TIMEOUT_MS": "3000",
             "HOOKLINE_GROUP_INSTANCE_ID": name,
