@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hookline.errors import ConfigError
 
-__all__ = ["DOCKER_HUB", "RegistryNames", "registry_name", "repository_name", "repository_of_page"]
+__all__ = ["DOCKER_HUB", "OFFICIAL", "RegistryNames", "registry_name", "repository_name", "repository_of_page"]
 
 DOCKER_HUB = "docker.io"
 OFFICIAL = "library"

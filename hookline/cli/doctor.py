@@ -22,10 +22,10 @@ from hookline.cli.checks import (
     check_secrets,
     check_services,
 )
-from hookline.cli.secret_file import MAKERS, SecretFile
+from hookline.cli.secret_file import SecretFile, local_settings
 from hookline.cli.terminal import make_console, plain
 from hookline.errors import ConfigError
-from hookline.settings import Settings, load_settings, settings_of_environment
+from hookline.settings import Settings, settings_of_environment
 
 __all__ = ["doctor", "show_findings", "shown_value"]
 
@@ -56,10 +56,8 @@ def doctor(
     settings = settings_of_environment(data_dir=data.absolute())
     from_file: dict[str, str] = {}
     try:
-        kept = {name: value for name, value in SecretFile(data).read().items() if name in MAKERS}
-        from_file = {name: value for name, value in kept.items() if not os.environ.get(name)}
-        fields = {name.removeprefix("HOOKLINE_").lower(): value for name, value in from_file.items()}
-        settings = load_settings(data_dir=data.absolute(), **fields)
+        from_file = SecretFile(data).completing(os.environ)
+        settings = local_settings(data)
     except ConfigError as error:
         findings.append(Finding(Level.BAD, "secrets.env", str(error)))
     _show_settings(console, settings, SecretFile(data).path, everything=everything)

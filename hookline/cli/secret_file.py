@@ -12,7 +12,7 @@ from hookline.errors import ConfigError
 from hookline.secret_bounds import password_fault, token_faults
 from hookline.settings import Settings, load_settings
 
-__all__ = ["BROKER_MAKERS", "MAKERS", "SecretFile", "check_strength", "local_settings"]
+__all__ = ["BROKER_MAKERS", "SecretFile", "check_strength", "local_settings"]
 
 MODE = 0o600
 MASTER_KEYS = "HOOKLINE_MASTER_KEYS"
@@ -56,6 +56,10 @@ class SecretFile:
         merged = {name: given.get(name) or kept.get(name) or made[name] for name in makers}
         return merged, frozenset(made)
 
+    def completing(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What `up` made that `given` (the environment) does not set. Raises ConfigError as `read`."""
+        return {name: value for name, value in self.read().items() if name in MAKERS and not given.get(name)}
+
     def _write(self, values: Mapping[str, str]) -> None:
         text = "# Made by `hookline up`. Whoever has HOOKLINE_MASTER_KEYS can sign callbacks and hooks: keep it.\n"
         text += "".join(f"{name}={value}\n" for name, value in values.items())
@@ -81,7 +85,6 @@ def check_strength(secrets: Mapping[str, str]) -> None:
 
 def local_settings(data_dir: Path) -> Settings:
     """Settings of a command beside `hookline up`: the environment's, completed by what `up` made. Raises ConfigError."""
-    kept = {name: value for name, value in SecretFile(data_dir).read().items() if name in MAKERS}
-    from_file = {name: value for name, value in kept.items() if not os.environ.get(name)}
+    from_file = SecretFile(data_dir).completing(os.environ)
     fields = {name.removeprefix("HOOKLINE_").lower(): value for name, value in from_file.items()}
     return load_settings(data_dir=data_dir.absolute(), **fields)

@@ -97,9 +97,11 @@ class _Handler:
 
     async def explain(self, request: web.Request) -> web.Response:
         """What to do instead of GET or HEAD: registries and people try a URL before they use it."""
+        return await self._answered(request, self._explain)
+
+    async def _explain(self, request: web.Request) -> web.Response:
         door = self._door(request)
         if isinstance(door, web.Response):
-            await self._refusals.turn(request)
             return door
         said = f"events of {door.source.title} are taken here by POST: {request.method} does nothing"
         answer = json_error(HTTPStatus.METHOD_NOT_ALLOWED, {"detail": said})

@@ -1,6 +1,7 @@
 """Reads what producers send as JSON: within bounds, with every number as a receiver can take it (design section 6)."""
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
@@ -15,6 +16,7 @@ __all__ = [
     "MAX_DEPTH",
     "check_bounds",
     "clean",
+    "first_of",
     "header_text",
     "id_text",
     "json_object",
@@ -138,6 +140,11 @@ def member(parent: Payload, key: str) -> Payload:
     """The object under that key; an empty one where there is none."""
     value = parent.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def first_of(parent: Payload, names: Iterable[str]) -> JsonValue:
+    """The value under the first of these names that has one; None where none has."""
+    return next((parent[name] for name in names if parent.get(name) not in (None, "")), None)
 
 
 def tag_text(value: JsonValue) -> str | None:

@@ -3,13 +3,18 @@
 Only taken apart: what its parts hold is checked with every other push's, in `name_grammar`.
 """
 
+import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-__all__ = ["Reference", "host_of", "split_reference"]
+from hookline.chain.registry_names import DOCKER_HUB
 
-DOCKER_HUB = "docker.io"
+__all__ = ["Reference", "host_of", "names_another_package", "split_reference"]
+
 PURL = "pkg:"
+IMAGE_KINDS = ("oci", "docker")
+"""Types of purls that name images."""
+_ANOTHER_PACKAGE = re.compile(rf"pkg:(?!/*(?:{'|'.join(IMAGE_KINDS)})/)", re.IGNORECASE)
 ALGORITHM_LETTERS = 32
 """More than any digest's algorithm has: what is longer before a colon is no digest."""
 
@@ -51,6 +56,11 @@ def host_of(address: str | None) -> str | None:
     return host.lower() if host and looks_like_one else None
 
 
+def names_another_package(reference: str) -> bool:
+    """Is it a purl of what is no image, such as `pkg:npm/app@1`?"""
+    return _ANOTHER_PACKAGE.match(reference) is not None
+
+
 def _split_purl(purl: str) -> Reference:
     """`pkg:oci/app@sha256%3A...?repository_url=host/ns/app&tag=1`: the version is the digest, the qualifiers say where it is.
 
@@ -61,7 +71,7 @@ def _split_purl(purl: str) -> Reference:
     path, _, version = path.partition("@")
     kind, _, name = path.strip("/").partition("/")
     kind, name, version = kind.lower(), unquote(name), unquote(version)
-    if kind not in ("oci", "docker") or not name:
+    if kind not in IMAGE_KINDS or not name:
         return Reference(None, "", None, None)
     qualifiers = {key.lower(): value for key, value in parse_qsl(query)}
     is_digest = 0 < version.find(":") <= ALGORITHM_LETTERS

@@ -1,7 +1,7 @@
 """The registry of pushes whose producer names none: `?registry=HOST` in the URL that it was given, or a header that it was told to send."""
 
 from services.ingress.delivery import Delivery
-from services.ingress.reading import clean, header_text
+from services.ingress.reading import clean
 
 __all__ = ["QUERY", "REGISTRY_HEADER", "given_registry"]
 
@@ -12,4 +12,5 @@ REGISTRY_HEADER = "x-hookline-registry"
 
 def given_registry(delivery: Delivery) -> str | None:
     """As it was given: it is checked with the push's other names. None where there is none."""
-    return clean(delivery.query.get(QUERY, "")) or header_text(delivery, REGISTRY_HEADER)
+    given = delivery.query.get(QUERY) or delivery.headers.get(REGISTRY_HEADER)
+    return clean(given) if given else None

@@ -3,14 +3,30 @@
 A source ignores only what it knows to be no push, by name. Everything else might be one, in a format that nobody told us of.
 """
 
+from collections.abc import Container, Mapping
+
 from pydantic import JsonValue
 
 from hookline.errors import Unreadable
+from services.ingress.delivery import Ignored, IgnoredReason
 
-__all__ = ["unknown_event"]
+__all__ = ["no_push", "unknown_event"]
 
 MAX_SHOWN = 64
 """Characters of the event's own name for itself that the reason repeats."""
+
+
+def no_push(what: str, found: JsonValue, pushes: Container[str], others: Mapping[str, IgnoredReason]) -> Ignored | None:
+    """Why that event is no push, by a table of its source; None for a push. Raises Unreadable for one in neither.
+
+    `what` and `found` as of `unknown_event`.
+    """
+    name = found if isinstance(found, str) else ""
+    if name in others:
+        return Ignored(others[name])
+    if name not in pushes:
+        raise unknown_event(what, found)
+    return None
 
 
 def unknown_event(what: str, found: JsonValue) -> Unreadable:

@@ -13,7 +13,7 @@ from services.ingress.reading import text
 from services.ingress.several import Keys
 from services.ingress.source import Source
 from services.ingress.sources.distribution import distribution_push
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push, unknown_event
 
 __all__ = ["SOURCE", "AzureContainerRegistry"]
 
@@ -71,12 +71,7 @@ az eventgrid event-subscription create --name hookline --source-resource-id "$(a
         if "eventType" in event:
             about: Payload = {"id": event.get("id"), "timestamp": event.get("eventTime")}
             return _from_event_grid(text(event["eventType"]), grid_data(event), about)
-        action = text(event.get("action"))
-        if action in NO_PUSHES:
-            return Ignored(NO_PUSHES[action])
-        if action not in PUSHES:
-            raise unknown_event("action", event.get("action"))
-        return _push(event)
+        return no_push("action", event.get("action"), PUSHES, NO_PUSHES) or _push(event)
 
 
 def _from_event_grid(event_type: str | None, data: Payload, about: Payload) -> Push | Ignored:

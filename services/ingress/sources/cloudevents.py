@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
-from pydantic import JsonValue
-
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, Hmac, Token
@@ -21,16 +19,13 @@ from services.ingress.cloud_event import (
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.envelopes import ENVELOPE_HEADERS, opened
 from services.ingress.image import image_push
-from services.ingress.reading import member, tag_text, text
-from services.ingress.reference import Reference, host_of, split_reference
+from services.ingress.reading import first_of, member, tag_text, text
+from services.ingress.reference import Reference, host_of, names_another_package, split_reference
 from services.ingress.several import Keys
 from services.ingress.source import Source
 from services.ingress.unknown import unknown_event
 
 __all__ = ["SOURCE", "CloudEvents"]
-
-PURL = re.compile(r"pkg:", re.IGNORECASE)
-CONTAINER_PURL = re.compile(r"pkg:/*(oci|docker)/", re.IGNORECASE)
 
 KEYS = {
     "repository": ("repository", "repositoryName", "repository-name", "repository_name", "image"),
@@ -91,7 +86,7 @@ curl {url} -H 'Authorization: Bearer {token}' -H 'Content-Type: application/clou
         fields = event_fields(opened(event, delivery).event)
         if (found := CDEVENTS.match(fields.type)) is not None and "subject" in fields.data:
             return _of_cdevent(found[1], found[2], fields)
-        names_one = _first(fields.data, "repository") is not None or names_image(fields.type)
+        names_one = first_of(fields.data, KEYS["repository"]) is not None or names_image(fields.type)
         if not names_one:
             return Ignored(IgnoredReason.NO_IMAGE)
         if (reason := outcome_of_type(fields.type)) is not None:
@@ -109,7 +104,7 @@ def _of_cdevent(what: str, became: str, fields: EventFields) -> Push | Ignored:
         raise unknown_event("type", fields.type)
     subject = member(fields.data, "subject")
     purl = text(subject.get("id")) or fields.subject or ""
-    if PURL.match(purl) is not None and CONTAINER_PURL.match(purl) is None:
+    if names_another_package(purl):
         return Ignored(IgnoredReason.NO_IMAGE)
     place = split_reference(purl)
     if not place.repository:
@@ -120,21 +115,21 @@ def _of_cdevent(what: str, became: str, fields: EventFields) -> Push | Ignored:
 
 def _push(fields: EventFields) -> Push:
     data = fields.data
-    named = text(_first(data, "repository"))
+    named = text(first_of(data, KEYS["repository"]))
     place = split_reference(named) if named is not None else _subject(fields.subject)
     if place is None:
         raise Unreadable("no repository: neither in data nor in subject")
-    push = _of(place, fields, text(_first(data, "pusher")))
-    tag = tag_text(_first(data, "tag")) or push.tag
+    push = _of(place, fields, text(first_of(data, KEYS["pusher"])))
+    tag = tag_text(first_of(data, KEYS["tag"])) or push.tag
     if tag is None and named is not None and (subject := _subject(fields.subject)) is not None:
         tag = subject.tag
     return replace(
         push,
-        registry=_host(text(_first(data, "registry"))) or push.registry,
+        registry=_host(text(first_of(data, KEYS["registry"]))) or push.registry,
         tag=tag,
-        digest=text(_first(data, "digest")) or push.digest,
-        media_type=text(_first(data, "media_type")),
-        artifact_media_type=text(_first(data, "artifact_media_type")),
+        digest=text(first_of(data, KEYS["digest"])) or push.digest,
+        media_type=text(first_of(data, KEYS["media_type"])),
+        artifact_media_type=text(first_of(data, KEYS["artifact_media_type"])),
     )
 
 
@@ -149,11 +144,6 @@ def _of(place: Reference, fields: EventFields, pusher: str | None) -> Push:
         # An id is unique for its source only.
         producer_id=f"{fields.source} {fields.id}",
     )
-
-
-def _first(data: Payload, field: str) -> JsonValue:
-    """Its value under the first of its names that is there."""
-    return next((data[key] for key in KEYS[field] if data.get(key) not in (None, "")), None)
 
 
 def _subject(subject: str | None) -> Reference | None:

@@ -16,7 +16,7 @@ from services.ingress.manifest import described
 from services.ingress.reading import json_object, member, millis_of, tag_text, text
 from services.ingress.several import Keys
 from services.ingress.source import Source
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push
 
 __all__ = ["SOURCE", "Distribution", "distribution_push"]
 
@@ -71,10 +71,8 @@ def distribution_push(event: Payload) -> Push | Ignored:
     action, target = text(event.get("action")), member(event, "target")
     if action is None:
         raise Unreadable("no action")
-    if action != "push":
-        if action not in ACTIONS:
-            raise unknown_event("action", action)
-        return Ignored(ACTIONS[action])
+    if (ignored := no_push("action", action, ("push",), ACTIONS)) is not None:
+        return ignored
     repository, media_type = text(target.get("repository")), text(target.get("mediaType"))
     if repository is None:
         raise Unreadable("no repository: target.repository is missing")

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from hookline.chain.events import Payload
+from hookline.chain.registry_names import DOCKER_HUB, OFFICIAL
 from hookline.errors import Unreadable
 from services.ingress.artifact_types import artifact_type_of
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Push
@@ -16,10 +17,6 @@ from services.ingress.several import Keys
 from services.ingress.source import Source
 
 __all__ = ["SOURCE", "DockerHub"]
-
-REGISTRY = "docker.io"
-OFFICIAL = "library"
-"""The namespace of official images, which bodies leave out."""
 
 _SECONDS = re.compile(r"[0-9]{1,12}")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
@@ -55,7 +52,7 @@ Webhook URL    {url}?token={token}
         return Push(
             repository=name.lower(),
             payload=event,
-            registry=host or REGISTRY,
+            registry=host or DOCKER_HUB,
             tag=tag,
             digest=text(push_data.get("digest")) or digest,
             media_type=text(push_data.get("media_type")),

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
-from pydantic import JsonValue
-
 from hookline.chain.events import Payload
 from hookline.errors import Unreadable
 from services.ingress.checks import Check, SecretHeader, Token
@@ -12,10 +10,10 @@ from services.ingress.cloud_event import CE_HEADERS, cloud_events, event_fields,
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason, Part, Push
 from services.ingress.envelopes import ENVELOPE_HEADERS, Opened, opened
 from services.ingress.image import image_push
-from services.ingress.reading import id_text, member, millis_of, tag_text, text
+from services.ingress.reading import first_of, id_text, member, millis_of, tag_text, text
 from services.ingress.several import Keys
 from services.ingress.source import Source
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push, unknown_event
 
 __all__ = ["SOURCE", "AmazonEcr"]
 
@@ -152,11 +150,9 @@ def _from_detail_alone(inside: Opened) -> Push | Ignored:
 
 def _no_push(detail: Payload, pushes: tuple[str, ...]) -> Ignored | None:
     """Why the action of that detail is no push; None for one. Raises Unreadable for an action or a result that is not known."""
-    action, result = text(detail.get("action-type")), text(detail.get("result"))
-    if action in NO_PUSH_ACTIONS:
-        return Ignored(NO_PUSH_ACTIONS[action])
-    if action not in pushes:
-        raise unknown_event("action-type", detail.get("action-type"))
+    result = text(detail.get("result"))
+    if (ignored := no_push("action-type", detail.get("action-type"), pushes, NO_PUSH_ACTIONS)) is not None:
+        return ignored
     if result in FAILURES:
         return Ignored(IgnoredReason.OTHER_ACTION)
     if result != SUCCESS:
@@ -199,12 +195,12 @@ def _from_cloud_event(event: Payload) -> Push | Ignored:
     name, tag = _subject(fields.subject or "")
     return image_push(
         Push(
-            repository=_repository(text(_either(data, "repositoryName", "repository-name")) or name or repository),
+            repository=_repository(text(first_of(data, ("repositoryName", "repository-name"))) or name or repository),
             registry=_Where(id_text(data.get("registryId")) or where.account, where.region).host(),
-            tag=tag_text(_either(data, "imageTag", "image-tag")) or tag,
-            digest=text(_either(data, "imageDigest", "image-digest")),
-            media_type=text(_either(data, "manifestMediaType", "manifest-media-type")),
-            artifact_media_type=text(_either(data, "artifactMediaType", "artifact-media-type")),
+            tag=tag_text(first_of(data, ("imageTag", "image-tag"))) or tag,
+            digest=text(first_of(data, ("imageDigest", "image-digest"))),
+            media_type=text(first_of(data, ("manifestMediaType", "manifest-media-type"))),
+            artifact_media_type=text(first_of(data, ("artifactMediaType", "artifact-media-type"))),
             pushed_at=fields.time,
             producer_id=fields.id,
         )
@@ -224,11 +220,6 @@ def _subject(subject: str) -> tuple[str | None, str | None]:
     """Name and tag of `name:tag`. A first part with a dot is no host here: ECR's names may have dots."""
     name, colon, tag = subject.partition("@")[0].rpartition(":")
     return (name or None, tag or None) if colon else (None, None)
-
-
-def _either(data: Payload, *names: str) -> JsonValue:
-    """Its value under the first of these names that is there."""
-    return next((data[name] for name in names if data.get(name) not in (None, "")), None)
 
 
 def _repository(name: str | None) -> str:

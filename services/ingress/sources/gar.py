@@ -12,7 +12,7 @@ from services.ingress.reading import member, tag_text, text
 from services.ingress.reference import Reference, split_reference
 from services.ingress.several import Keys
 from services.ingress.source import Source
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push
 
 __all__ = ["SOURCE", "GoogleArtifactRegistry"]
 
@@ -43,11 +43,8 @@ gar = [{{audience = "{url}", email = "push@PROJECT.iam.gserviceaccount.com"}}]
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         notice, message_id, published_at = _opened(event, delivery)
-        action = text(notice.get("action"))
-        if action in NO_PUSHES:
-            return Ignored(NO_PUSHES[action])
-        if action != INSERT:
-            raise unknown_event("action", notice.get("action"))
+        if (ignored := no_push("action", notice.get("action"), (INSERT,), NO_PUSHES)) is not None:
+            return ignored
         tagged, by_digest = tag_text(notice.get("tag")), text(notice.get("digest"))
         if tagged is None and by_digest is not None:
             return Ignored(IgnoredReason.UNTAGGED)

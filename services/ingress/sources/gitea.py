@@ -11,13 +11,14 @@ from services.ingress.reading import header_text, member, millis_of, tag_text, t
 from services.ingress.reference import host_of
 from services.ingress.several import Keys
 from services.ingress.source import Source
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push, unknown_event
 
 __all__ = ["SOURCE", "Gitea"]
 
 EVENTS = ("x-gitea-event", "x-forgejo-event", "x-gogs-event", "x-github-event")
 DELIVERIES = ("x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery", "x-github-delivery")
 PUSHED = frozenset({"created", "updated"})
+NO_PUSHES = {"deleted": IgnoredReason.DELETE}
 OTHERS = frozenset(
     {
         *("create", "delete", "fork", "push", "repository", "release", "wiki", "status"),
@@ -63,13 +64,11 @@ Authorization Header   (or, without a secret) Bearer {token}
             return Ignored(IgnoredReason.OTHER_ACTION)
         if name not in (None, "package"):
             raise unknown_event("its header", name)
-        action, package = text(event.get("action")), member(event, "package")
+        package = member(event, "package")
         if not package:
             raise Unreadable("no package")
-        if action == "deleted":
-            return Ignored(IgnoredReason.DELETE)
-        if action not in PUSHED:
-            raise unknown_event("action", event.get("action"))
+        if (ignored := no_push("action", event.get("action"), PUSHED, NO_PUSHES)) is not None:
+            return ignored
         if (text(package.get("type")) or "").lower() != "container":
             return Ignored(IgnoredReason.NO_IMAGE)
         owner, image = text(member(package, "owner").get("login")), text(package.get("name"))

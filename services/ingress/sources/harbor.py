@@ -15,7 +15,7 @@ from services.ingress.image import image_push
 from services.ingress.reading import json_object, member, seconds_to_millis, tag_text, text
 from services.ingress.reference import host_of
 from services.ingress.source import Source
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push
 
 __all__ = ["SOURCE", "Harbor"]
 
@@ -108,10 +108,8 @@ def _part_id(event_id: str, event: Payload) -> str:
 def _push(
     event_type: str, data: Payload, operator: str | None, pushed_at: int | None, producer_id: str | None
 ) -> Push | Ignored:
-    if event_type in OTHERS:
-        return Ignored(OTHERS[event_type])
-    if event_type not in PUSHED:
-        raise unknown_event("type", event_type)
+    if (ignored := no_push("type", event_type, PUSHED, OTHERS)) is not None:
+        return ignored
     repository = member(data, "repository")
     resources = data.get("resources")
     resource = resources[0] if isinstance(resources, list) and resources else None

@@ -12,7 +12,7 @@ from services.ingress.reading import member, tag_text, text
 from services.ingress.reference import host_of
 from services.ingress.several import Keys
 from services.ingress.source import Source
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push, unknown_event
 
 __all__ = ["SOURCE", "JFrog"]
 
@@ -23,6 +23,7 @@ IMAGE_TYPES = {"docker": ArtifactType.IMAGE, "oci": ArtifactType.HELM_CHART, "he
 """`image_type`, which goes by what the Artifactory repository is made for. `oci` is what charts come as; another OCI artifact does, too."""
 PUSHED = frozenset({"pushed", "promoted"})
 """A promotion is a push to the repository that it leads to."""
+NO_PUSHES = {"deleted": IgnoredReason.DELETE}
 OTHER_DOMAINS = frozenset(
     {
         *("artifact", "artifact_property", "build", "user", "destination", "distribution"),
@@ -53,15 +54,13 @@ Secret token   {secret}
     tags_at: ClassVar[tuple[Keys, ...]] = (("data", "tag"),)
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
-        domain, event_type = text(event.get("domain")), text(event.get("event_type"))
+        domain = text(event.get("domain"))
         if domain in OTHER_DOMAINS:
             return Ignored(IgnoredReason.NO_IMAGE)
         if domain != "docker":
             raise unknown_event("domain", event.get("domain"))
-        if event_type == "deleted":
-            return Ignored(IgnoredReason.DELETE)
-        if event_type not in PUSHED:
-            raise unknown_event("event_type", event.get("event_type"))
+        if (ignored := no_push("event_type", event.get("event_type"), PUSHED, NO_PUSHES)) is not None:
+            return ignored
         data, source = member(event, "data"), text(event.get("source")) or ""
         name = text(data.get("name")) or (text(data.get("path")) or "").rpartition("/")[2]
         if name and name not in MANIFEST_FILES:

@@ -10,7 +10,7 @@ from services.ingress.image import image_push
 from services.ingress.reading import header_text, member, millis_of, tag_text, text
 from services.ingress.several import Keys
 from services.ingress.source import Source
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push, unknown_event
 
 __all__ = ["SOURCE", "Nexus"]
 
@@ -20,7 +20,8 @@ OTHER_KINDS = frozenset({"rm:repository:asset", "rm:audit", "rm:repository"})
 """Its other webhooks: single files, who did what, repositories made and removed."""
 OTHER_FIELDS = frozenset({"asset", "audit", "repository"})
 """What these have in place of a component."""
-PUSHED, DELETED = frozenset({"CREATED", "UPDATED"}), frozenset({"DELETED", "PURGED"})
+PUSHED = frozenset({"CREATED", "UPDATED"})
+NO_PUSHES = {"DELETED": IgnoredReason.DELETE, "PURGED": IgnoredReason.DELETE}
 
 
 class Nexus(Source):
@@ -49,16 +50,14 @@ Secret Key    {secret}
             return Ignored(IgnoredReason.OTHER_ACTION)
         if kind not in (None, COMPONENT):
             raise unknown_event(EVENT, kind)
-        component, action = member(event, "component"), text(event.get("action"))
+        component = member(event, "component")
         component_format = text(component.get("format"))
         if component_format is None:
             raise unknown_event("component.format", component.get("format"))
         if component_format != "docker":
             return Ignored(IgnoredReason.NO_IMAGE)
-        if action in DELETED:
-            return Ignored(IgnoredReason.DELETE)
-        if action not in PUSHED:
-            raise unknown_event("action", event.get("action"))
+        if (ignored := no_push("action", event.get("action"), PUSHED, NO_PUSHES)) is not None:
+            return ignored
         name = text(component.get("name"))
         if name is None:
             raise Unreadable("no repository: component.name is missing")

@@ -13,7 +13,7 @@ from services.ingress.manifest import described_by_text
 from services.ingress.reading import member, tag_text, text
 from services.ingress.several import Keys
 from services.ingress.source import Source
-from services.ingress.unknown import unknown_event
+from services.ingress.unknown import no_push
 
 __all__ = ["SOURCE", "Zot"]
 
@@ -55,10 +55,8 @@ class Zot(Source):
 
     def normalise(self, event: Payload, delivery: Delivery) -> Push | Ignored:
         fields = event_fields(event)
-        if fields.type in OTHERS:
-            return Ignored(OTHERS[fields.type])
-        if fields.type != UPDATED:
-            raise unknown_event("type", fields.type)
+        if (ignored := no_push("type", fields.type, (UPDATED,), OTHERS)) is not None:
+            return ignored
         repository = text(fields.data.get("name"))
         if repository is None:
             raise Unreadable("no repository: data.name is missing")
