@@ -39,7 +39,7 @@ from hookline.chain.events import (
     Verdict,
 )
 from hookline.chain.ids import ChainId, partition_of, push_id
-from hookline.cli.audit_log import collect_seldom
+from hookline.cli.audit.audit_log import collect_seldom
 from hookline.log.codec import encode
 from hookline.log.records import LOGS, RawRecord, Topic
 

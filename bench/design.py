@@ -29,11 +29,11 @@ from bench.program import IN_FLIGHT, SECRET, Program, ended, listen, run
 from hookline.chain.events import ChainCompleted, HookDelivered, HookPlan, Plan, PushReceived, ReadTo
 from hookline.chain.ids import ChainId, partition_of, push_id, webhook_id
 from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
+from hookline.kafka.consumer import KafkaConsumer
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Consumer
 from hookline.log.codec import Record, decode, encode
 from hookline.log.ends import SharedEnds
-from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_consumer import KafkaConsumer
 from hookline.log.records import PIPELINES, Place, RawRecord, Topic, logs_of
 
 __all__ = ["PARTS", "PREFIX"]

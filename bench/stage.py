@@ -17,10 +17,10 @@ import psutil
 from bench.failure import BenchFailed
 from bench.pushes import TOKEN
 from hookline.broker import EmbeddedBroker
-from hookline.cli import tether
+from hookline.cli.local import tether
 from hookline.errors import HooklineError
-from hookline.log.kafka import KafkaCluster
-from hookline.log.topics import create_topics
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 
 __all__ = ["KAFKA", "MASTER_KEY", "PASSWORD", "SERVICES", "SNAPSHOTS", "Stage", "stage"]
 

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     kafka: Literal["", "docker"] = ""
     kafka_port: Port = 9092
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    """The six after it say how (`hookline.log.kafka_security`)."""
+    """The six after it say how (`hookline.kafka.security`)."""
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_username: str = ""
     kafka_password: SecretStr = SecretStr("")

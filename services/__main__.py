@@ -46,8 +46,8 @@ def _create_topics() -> int:
     import logging
 
     from hookline.errors import ConfigError, HooklineError
-    from hookline.log.kafka import kafka_cluster
-    from hookline.log.topics import create_topics
+    from hookline.kafka.kafka_cluster import kafka_cluster
+    from hookline.kafka.topics import create_topics
     from hookline.settings import load_settings
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would print comes as our one sentence

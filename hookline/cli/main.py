@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from hookline import __version__
-from hookline.cli import audit, demo, doctor, keys, log, quarantine, receive, service, source_trial, sources, topics, up
+from hookline.cli import service
+from hookline.cli.audit import audit
+from hookline.cli.demo import demo
+from hookline.cli.local import up
+from hookline.cli.operate import doctor, keys, log, quarantine, source_trial, sources, topics
+from hookline.cli.receive import receive
 from hookline.cli.terminal import error_console, plain_hanging, plain_lines
 from hookline.errors import ConfigError, HooklineError
 

@@ -1,4 +1,4 @@
-"""What Hookline needs of Kafka, as interfaces: `hookline.log.kafka` is the real thing, `hookline.log.memory` its twin for tests.
+"""What Hookline needs of Kafka, as interfaces: `hookline.kafka.kafka_cluster` is the real thing, `hookline.testing.memory` its twin for tests.
 
 Both are held to the same contract tests (`tests/contract/`). A cluster adds the topic prefix; nobody else knows it.
 """

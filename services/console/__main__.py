@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from hookline.clock import Clock
 from hookline.errors import ConfigError, HooklineError
-from hookline.log.check import LogCheck
-from hookline.log.kafka import kafka_cluster
+from hookline.kafka.check import LogCheck
+from hookline.kafka.kafka_cluster import kafka_cluster
 from hookline.log.records import Topic
 from hookline.settings import Settings, load_settings
 from hookline.visible import visible

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from hookline.log.check import LogCheck
-from hookline.log.kafka import kafka_cluster
+from hookline.kafka.check import LogCheck
+from hookline.kafka.kafka_cluster import kafka_cluster
 from hookline.log.records import Positions
 from hookline.log.watch import LogState
 from hookline.settings import Settings

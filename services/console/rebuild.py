@@ -11,9 +11,9 @@ import uvloop
 
 from hookline.clock import Clock, SystemClock
 from hookline.errors import DatabaseBroken, Unavailable
-from hookline.log.check import LogCheck
+from hookline.kafka.check import LogCheck
+from hookline.kafka.kafka_cluster import kafka_cluster
 from hookline.log.cluster import Cluster
-from hookline.log.kafka import kafka_cluster
 from hookline.log.records import Positions, Topic, logs_of
 from hookline.log.watch import CheckLog
 from hookline.settings import Settings

@@ -1,8 +1,8 @@
 """Composition root of ingress: `python -m services.ingress`."""
 
 from hookline.clock import Clock
-from hookline.log.check import LogCheck
-from hookline.log.kafka import kafka_cluster
+from hookline.kafka.check import LogCheck
+from hookline.kafka.kafka_cluster import kafka_cluster
 from hookline.log.records import Topic
 from hookline.settings import Settings
 from hookline.web.service import run

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hookline.chain.pipeline import LogId
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Cluster
 from hookline.log.codec import encode_setting
-from hookline.log.faults import Faults
-from hookline.log.kafka import KafkaCluster
-from hookline.log.memory import MemoryCluster
+from hookline.testing.faults import Faults
+from hookline.testing.memory import MemoryCluster
 from tests.contract.helpers import PARTITIONS, kafka_with_topics
 from tests.unit.chain.logs import LOG_ID, START
 

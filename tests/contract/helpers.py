@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from hookline.errors import AppendFailed, CommitRefused, LogUnavailable
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from hookline.log.cluster import Cluster, Commit, Consumer, Group
-from hookline.log.kafka import KafkaCluster
-from hookline.log.memory_broker import MemoryBroker
 from hookline.log.records import LOGS, Draft, Place, RawRecord, Topic
-from hookline.log.topics import create_topics
 from hookline.log.writer import Writer
+from hookline.testing.memory_broker import MemoryBroker
 
 PARTITIONS = 4
 WITHIN_S = 60.0

@@ -20,11 +20,11 @@ from confluent_kafka.admin import (
 )
 
 from hookline.errors import AppendFailed
+from hookline.kafka.fitness import config_of
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Cluster
-from hookline.log.fitness import config_of
-from hookline.log.kafka import KafkaCluster
-from hookline.log.memory_broker import MemoryBroker
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, Topic
+from hookline.testing.memory_broker import MemoryBroker
 
 ANYBODY = "User:ANONYMOUS"
 """Who a client without a credential is, for Kafka."""

@@ -9,8 +9,8 @@ import pytest
 
 from hookline.broker import EmbeddedBroker
 from hookline.errors import AppendFailed, CommitRefused, LogUnavailable
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Commit
-from hookline.log.kafka import KafkaCluster
 from hookline.log.records import LOGS, Draft, Place, RawRecord
 from hookline.log.writer import Writer
 from tests.contract.helpers import HERE, Member, answered, append, kafka_with_topics, read, shared_out, until, values

@@ -7,11 +7,11 @@ from prometheus_client import REGISTRY
 
 from hookline.broker import EmbeddedBroker
 from hookline.errors import ForeignLog, TopicsUnfit
-from hookline.log.check import LogCheck
-from hookline.log.epoch import new_epoch, read_log_id
-from hookline.log.kafka import KafkaCluster
+from hookline.kafka.check import LogCheck
+from hookline.kafka.epoch import new_epoch, read_log_id
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, Topic
-from hookline.log.topics import create_topics
 from tests.contract.helpers import PARTITIONS, answered, kafka_with_topics
 from tests.contract.operators import GUARDED, delete, give_right, make_anew, set_limit, take_right
 from tests.kafka import free_broker_port

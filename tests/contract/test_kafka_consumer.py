@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_consumer import POLL_RECORDS, KafkaConsumer
+from hookline.kafka.consumer import POLL_RECORDS, KafkaConsumer
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.writer import Writer
 from tests.contract.helpers import HERE, THERE, append, kafka_with_topics, read, read_each, values

@@ -9,10 +9,10 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from hookline.errors import LogUnavailable, NameTaken
+from hookline.kafka.client import Membership, commit_once, membership
+from hookline.kafka.group import KafkaGroup
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Commit
-from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_client import Membership, commit_once, membership
-from hookline.log.kafka_group import KafkaGroup
 from hookline.log.records import LOGS, Place, Topic
 from tests.contract.helpers import Member, kafka_with_topics, members, shared_out, until
 

@@ -7,7 +7,7 @@ import pytest
 
 from hookline.broker import EmbeddedBroker
 from hookline.errors import AppendFailed, RecordRefused
-from hookline.log.kafka import KafkaCluster
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.records import Draft
 from tests.contract.helpers import HERE, answered, kafka_with_topics, read_log, values
 from tests.contract.operators import set_limit

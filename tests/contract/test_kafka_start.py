@@ -7,9 +7,9 @@ import pytest
 from aiokafka.protocol import metadata
 
 from hookline.errors import LogUnavailable
-from hookline.log import kafka_start
-from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_admin import group_members
+from hookline.kafka import start as kafka_start
+from hookline.kafka.admin import group_members
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.records import Draft, Topic
 from tests.contract.helpers import HERE, PARTITIONS, Member, kafka_with_topics, members, read_log, values
 from tests.integration.kafka_proxy import Api, KafkaProxy, Rewrite

@@ -13,12 +13,12 @@ import pytest
 
 from hookline.broker import EmbeddedBroker
 from hookline.errors import LogTruncated, OffsetOutOfRange
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Cluster, Consumer
-from hookline.log.kafka import KafkaCluster
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import DamagedBatch, Place, RawRecord
 from hookline.log.scan import scan
 from hookline.log.writer import Writer
+from hookline.testing.memory import MemoryCluster
 from tests.contract.helpers import (
     HERE,
     PARTITIONS,

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hookline.errors import TopicsUnfit
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.ends import SharedEnds
-from hookline.log.kafka import KafkaCluster
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Place, Topic
 from hookline.log.writer import Writer
+from hookline.testing.memory import MemoryCluster
 from tests.contract.helpers import HERE, PARTITIONS, THERE, answered, append, is_faulty, read_log, values
 
 EMPTY = Place(Topic.DELIVERIES, 3)

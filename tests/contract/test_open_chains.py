@@ -7,8 +7,8 @@ import pytest
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import AppendFailed, CommitRefused, ForeignLog
+from hookline.kafka.epoch import read_log_id
 from hookline.log.cluster import Cluster
-from hookline.log.epoch import read_log_id
 from hookline.log.open_chains import OpenPartition, read_open_chains
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions

@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from hookline.errors import AppendFailed
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Ack, Cluster, Producer
-from hookline.log.kafka import KafkaCluster
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, Topic
 from tests.contract.helpers import HERE, THERE, is_faulty, read_log, values
 

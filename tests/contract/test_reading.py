@@ -6,10 +6,10 @@ import pytest
 
 from hookline.log.cluster import Cluster
 from hookline.log.feed import Feed
-from hookline.log.memory_broker import MemoryBroker
 from hookline.log.reader import PartitionReader, Read, cause_of
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
 from hookline.log.writer import Writer
+from hookline.testing.memory_broker import MemoryBroker
 from tests.contract.helpers import append_draft, members, until
 from tests.unit.chain.logs import PARTITION, Logs, plan
 

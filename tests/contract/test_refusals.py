@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from hookline.errors import AppendFailed, RecordRefused, RecordTooLarge
+from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Cluster, Producer
-from hookline.log.kafka import KafkaCluster
 from hookline.log.records import MAX_RECORD_BYTES, PIPELINES, Draft, Place, Topic
 from hookline.log.writer import Writer
 from tests.contract.helpers import HERE, THERE, append, append_draft, is_faulty, read_log, values

@@ -8,11 +8,11 @@ from confluent_kafka.admin import AclOperation
 
 from hookline.broker import EmbeddedBroker
 from hookline.errors import NotAuthorised, Refused
-from hookline.log.check import LogCheck
+from hookline.kafka.check import LogCheck
 from hookline.log.cluster import Cluster
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.writer import Writer
+from hookline.testing.memory import MemoryCluster
 from tests.contract.helpers import (
     HERE,
     PARTITIONS,

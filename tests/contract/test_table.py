@@ -9,12 +9,12 @@ import pytest
 
 from hookline.chain.pipeline import Hook, LogId, Pipeline
 from hookline.errors import LogUnavailable, Unavailable
+from hookline.kafka.epoch import read_log_id
 from hookline.log.cluster import Cluster
 from hookline.log.codec import encode_setting
-from hookline.log.epoch import read_log_id
-from hookline.log.memory import MemoryCluster
 from hookline.log.table import PipelineTable
 from hookline.log.writer import Writer
+from hookline.testing.memory import MemoryCluster
 from tests.contract.helpers import WITHIN_S, answered, append_draft, until
 from tests.unit.chain.logs import START
 

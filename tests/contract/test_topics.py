@@ -12,18 +12,19 @@ from aiokafka.errors import InvalidReplicationFactorError
 
 from hookline.audit.cluster import open_cluster
 from hookline.chain.pipeline import LogId
-from hookline.clock import ManualClock
 from hookline.errors import AppendFailed, ConfigError, LogUnavailable, TopicsUnfit
-from hookline.log import kafka_admin, patience
-from hookline.log.check import LogCheck
+from hookline.kafka import admin as kafka_admin
+from hookline.kafka.check import LogCheck
+from hookline.kafka.epoch import new_epoch, read_log_id
+from hookline.kafka.fitness import CO_PARTITIONED, TIMES, config_of
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.producer import KafkaProducer
+from hookline.kafka.topics import check_topics, create_topics, describe
+from hookline.log import patience
 from hookline.log.codec import encode_setting
-from hookline.log.epoch import new_epoch, read_log_id
-from hookline.log.fitness import CO_PARTITIONED, TIMES, config_of
-from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_producer import KafkaProducer
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, PIPELINES, Draft, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
-from hookline.log.topics import check_topics, create_topics, describe
+from hookline.testing.manual_clock import ManualClock
 from tests.contract.helpers import WITHIN_S, Member, kafka_with_topics, read_log, until
 from tests.contract.operators import make_anew
 from tests.contract.test_table import HOOK, pipeline

@@ -7,9 +7,9 @@ import pytest
 
 from hookline.errors import AppendFailed
 from hookline.log.cluster import Cluster
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, Topic
 from hookline.log.writer import Writer
+from hookline.testing.memory import MemoryCluster
 from tests.contract.helpers import HERE, PARTITIONS, append, read_log, until
 
 NOWHERE = Place(Topic.CALLBACKS, 99)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from hookline.log.kafka_security import security_of
+from hookline.kafka.security import security_of
+from hookline.kafka.topics import config_of, partitions_of
 from hookline.log.records import LOGS, Topic
 from hookline.log.retention import Keep
 from hookline.log.snapshots import DISPATCHER_GROUP
-from hookline.log.topics import config_of, partitions_of
 from hookline.settings import load_settings
 from tests.deploy.conftest import rendered
 

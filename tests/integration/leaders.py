@@ -15,19 +15,20 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import SecretStr
 from pydantic_core import to_json
 
-from hookline.broker import EmbeddedBroker, EmbeddedCluster
+from hookline.broker import EmbeddedBroker
 from hookline.chain.ids import partition_of, push_id
 from hookline.chain.pipeline import Hook, Pipeline
 from hookline.chain.state import Chain
 from hookline.clock import SystemClock
-from hookline.log.check import LogCheck
+from hookline.kafka.check import LogCheck
+from hookline.kafka.client import ClientTimes
+from hookline.kafka.fitness import config_of
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from hookline.log.codec import encode_setting
-from hookline.log.fitness import config_of
-from hookline.log.kafka import KafkaCluster
-from hookline.log.kafka_client import ClientTimes
 from hookline.log.records import Topic
-from hookline.log.topics import create_topics
 from hookline.settings import Settings
+from hookline.testing.embedded_cluster import EmbeddedCluster
 from hookline.web.service import Service, app_runner
 from services.callbacks.service import CallbacksService
 from services.dispatcher.guard import AddressGuard

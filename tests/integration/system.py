@@ -18,11 +18,11 @@ from aiohttp import web
 
 from hookline.broker import EmbeddedBroker
 from hookline.chain.events import PushReceived
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from hookline.log.codec import Record, decode
-from hookline.log.kafka import KafkaCluster
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
-from hookline.log.topics import create_topics
 from tests.integration.kafka_proxy import KafkaProxy
 from tests.kafka import free_broker_port
 

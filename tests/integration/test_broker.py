@@ -14,12 +14,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.protocol.admin import CreateTopicsRequest_v3
 
-from hookline.broker import EmbeddedBroker, EmbeddedCluster
+from hookline.broker import EmbeddedBroker
 from hookline.broker.config import CONTROLLER_OFFSET
 from hookline.broker.jars import Jars
 from hookline.broker.probe import answers
 from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
+from hookline.testing.embedded_cluster import EmbeddedCluster
 from tests.kafka import free_broker_port, make_broker, wait_until
 
 TOPIC = "lasting"

@@ -20,12 +20,12 @@ from hookline.chain.events import CallbackReceived, HaltReason
 from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.pipeline import LogId
 from hookline.clock import SystemClock
-from hookline.log.check import LogCheck
+from hookline.kafka.check import LogCheck
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from hookline.log.codec import decode, encode_setting
-from hookline.log.kafka import KafkaCluster
 from hookline.log.records import LOGS, Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint
-from hookline.log.topics import create_topics
 from services.callbacks.limit import PER_S
 from services.callbacks.service import CallbacksService
 from tests.integration.running import clean_environment

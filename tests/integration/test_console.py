@@ -30,12 +30,12 @@ from hookline.chain.events import (
 from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.pipeline import Pipeline
 from hookline.clock import SystemClock
+from hookline.kafka.epoch import new_epoch
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from hookline.log.cluster import Producer
 from hookline.log.codec import encode
-from hookline.log.epoch import new_epoch
-from hookline.log.kafka import KafkaCluster
 from hookline.log.table import PipelineTable
-from hookline.log.topics import create_topics
 from hookline.settings import ADMIN_OFFSET
 from tests.kafka import free_broker_port, wait_until
 

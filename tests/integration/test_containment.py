@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from hookline.chain.events import Event
 from hookline.clock import SystemClock
-from hookline.log.check import LogCheck
+from hookline.kafka.check import LogCheck
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from hookline.log.codec import encode
-from hookline.log.kafka import KafkaCluster
 from hookline.log.records import Place, RawRecord, Topic
-from hookline.log.topics import create_topics
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.hook_url import parse_hook_url

@@ -180,9 +180,11 @@ def test_modules_are_compiled_already(image: Image) -> None:
 
 
 def test_every_package_file_of_ours_is_inside(image: Image) -> None:
-    """Templates and other data files too: what pyproject forgets is missing only in the image."""
+    """Templates and other data files too: what pyproject forgets is missing only in the image. The twins for tests stay out."""
     (site,) = image.path("/opt/hookline/lib").glob("python3*/site-packages")
     ours = [path for name in ("hookline", "services") for path in (ROOT / name).rglob("*") if path.is_file()]
-    wanted = [path.relative_to(ROOT) for path in ours if path.parent.name != "__pycache__"]
+    twins = ROOT / "hookline" / "testing"
+    wanted = [p.relative_to(ROOT) for p in ours if p.parent.name != "__pycache__" and not p.is_relative_to(twins)]
 
     assert [str(path) for path in wanted if not (site / path).exists()] == []
+    assert not (site / twins.relative_to(ROOT)).exists()

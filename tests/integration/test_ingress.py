@@ -18,11 +18,11 @@ from hookline.broker import EmbeddedBroker
 from hookline.chain.events import PushReceived
 from hookline.chain.ids import partition_of, push_id
 from hookline.chain.pipeline import Dedupe, Hook, Pipeline
+from hookline.kafka.epoch import read_log_id
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from hookline.log.codec import decode, encode_setting
-from hookline.log.epoch import read_log_id
-from hookline.log.kafka import KafkaCluster
 from hookline.log.records import Place, RawRecord, Topic
-from hookline.log.topics import create_topics
 from tests.kafka import free_broker_port
 
 TOKEN = "marked-token-4d11"

@@ -15,7 +15,6 @@ import pytest
 from hookline.audit.cluster import open_cluster
 from hookline.audit.findings import Finding
 from hookline.audit.verify import verify
-from hookline.broker import EmbeddedCluster
 from hookline.chain.events import (
     CallbackReceived,
     ChainCompleted,
@@ -31,6 +30,7 @@ from hookline.log.cluster import Cluster
 from hookline.log.codec import Record
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Place, Positions, Topic
+from hookline.testing.embedded_cluster import EmbeddedCluster
 from tests.contract.helpers import answered, read_log
 from tests.integration.leaders import PARTITIONS, Answered, Leaders, Services
 from tests.integration.system import until

@@ -13,7 +13,7 @@ import pytest
 
 from hookline.chain.events import CallbackReceived, ChainCompleted, HookDelivered, PushReceived
 from hookline.chain.fold import PartitionFold
-from hookline.log.kafka import APPEND_TIMEOUT_S
+from hookline.kafka.kafka_cluster import APPEND_TIMEOUT_S
 from hookline.log.reader import Read
 from hookline.log.records import Topic
 from tests.integration.kafka_proxy import Api, Moment

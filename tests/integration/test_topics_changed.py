@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from hookline.chain.events import ChainCompleted, PushReceived
+from hookline.kafka.topics import create_topics
 from hookline.log.records import LOGS, QUARANTINE, Topic
-from hookline.log.topics import create_topics
 from tests.contract.operators import GUARDED, change, delete, give_right, make_anew, take_right
 from tests.integration.system import SERVICES, TOKEN, Stand, System, until
 from tests.integration.test_operations import hookline

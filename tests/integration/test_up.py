@@ -17,7 +17,7 @@ from uuid import UUID
 import psutil
 import pytest
 
-from hookline.cli.demo import HISTORY_PAGE
+from hookline.cli.demo.demo import HISTORY_PAGE
 from tests.integration.readme import shell_blocks
 from tests.integration.running import READY_S, Command, Up, eventually
 from tests.kafka import free_broker_port

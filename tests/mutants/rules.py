@@ -29,9 +29,9 @@ def rule(broken: str, *edits: Edit, tests: str) -> Rule:
     return Rule(broken, edits, tuple(f"tests/{test}" for test in tests.split()))
 
 
-READER, SNAPSHOTS, KAFKA_GROUP = "hookline/log/reader.py", "hookline/log/snapshots.py", "hookline/log/kafka_group.py"
-KAFKA_CURSOR, KAFKA_BATCHES = "hookline/log/kafka_cursor.py", "hookline/log/kafka_batches.py"
-KAFKA_CONSUMER, KAFKA_SESSION = "hookline/log/kafka_consumer.py", "hookline/log/kafka_session.py"
+READER, SNAPSHOTS, KAFKA_GROUP = "hookline/log/reader.py", "hookline/log/snapshots.py", "hookline/kafka/group.py"
+KAFKA_CURSOR, KAFKA_BATCHES = "hookline/kafka/cursor.py", "hookline/kafka/batches.py"
+KAFKA_CONSUMER, KAFKA_SESSION = "hookline/kafka/consumer.py", "hookline/kafka/session.py"
 FOLD, DECIDE, STATE = "hookline/chain/fold.py", "hookline/chain/decide.py", "hookline/chain/state.py"
 IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
 WORKER, PARTITION = "services/dispatcher/worker.py", "services/dispatcher/partition.py"
@@ -44,7 +44,7 @@ DECISIONS, POSTING, SENDER, SLOTS = (
     "services/dispatcher/slots.py",
 )
 CAUSES, LOST_CAUSES = "hookline/log/causes.py", "unit/dispatcher/test_lost_causes.py"
-KAFKA_PRODUCER, KAFKA_LINE = "hookline/log/kafka_producer.py", "hookline/log/kafka_line.py"
+KAFKA_PRODUCER, KAFKA_LINE = "hookline/kafka/producer.py", "hookline/kafka/line.py"
 
 GENERIC = "services/ingress/sources/generic.py"
 AUDIT = "hookline/audit/"
@@ -289,12 +289,12 @@ RULES = (
             "        sendings = self._answered().sendings\n",
             "        sendings = self._answered().sendings\n        self._number += len(sendings)\n",
         ),
-        tests="unit/log/test_kafka_line.py",
+        tests="unit/kafka/test_line.py",
     ),
     rule(
         "the second half of a refused batch goes before the first",
         Edit(KAFKA_LINE, "[sendings[middle:], sendings[:middle]]", "[sendings[:middle], sendings[middle:]]"),
-        tests="unit/log/test_kafka_line.py",
+        tests="unit/kafka/test_line.py",
     ),
     rule(
         "a refused record costs the writer its producer",
@@ -321,7 +321,7 @@ RULES = (
     ),
     rule(
         "a topic that was made anew is taken for the same",
-        Edit("hookline/log/check.py", "self._ids.setdefault(topic, state.id) != state.id:", "state.id is None:"),
+        Edit("hookline/kafka/check.py", "self._ids.setdefault(topic, state.id) != state.id:", "state.id is None:"),
         tests="contract/test_check.py::test_a_topic_that_was_made_anew_is_not_taken_for_the_same",
     ),
     rule(
@@ -338,7 +338,7 @@ RULES = (
     rule(
         "a broker is not told where a place was sought to",
         Edit(KAFKA_SESSION, "        elif self._told.get(tp) != position:", "        elif tp not in self._told:"),
-        tests="unit/log/test_kafka_session.py",
+        tests="unit/kafka/test_fetch_session.py",
     ),
     rule(
         "a broker that forgot the session is asked on as if it knew it",
@@ -357,23 +357,23 @@ RULES = (
     rule(
         "another record at the last offset read is taken for the same log",
         Edit(KAFKA_CURSOR, "if not any(record == last for record in batch.records):", "if False:"),
-        tests="unit/log/test_kafka_cursor.py",
+        tests="unit/kafka/test_cursor.py",
     ),
     rule(
         "a place is not in doubt after its broker was away",
         Edit(KAFKA_CURSOR, "compared = self.last if self.in_doubt else None", "compared = None"),
-        tests="unit/log/test_kafka_cursor.py",
+        tests="unit/kafka/test_cursor.py",
     ),
     rule(
         "offsets that are missing are passed over",
         Edit(KAFKA_CURSOR, "if batch.first > self.position and", "if False and"),
-        tests="unit/log/test_kafka_cursor.py",
+        tests="unit/kafka/test_cursor.py",
     ),
     rule(
         "a damaged batch goes as far as it says of itself",
         Edit(KAFKA_BATCHES, "following is None and batch.next_offset == end:", "following is None:"),
         Edit(KAFKA_BATCHES, "            until = end\n", "            until = batch.next_offset\n"),
-        tests="unit/log/test_kafka_cursor.py",
+        tests="unit/kafka/test_cursor.py",
     ),
     rule(
         "callbacks goes on with the memory of a log that is gone",
@@ -689,7 +689,7 @@ RULES = (
     rule(
         "a new epoch is begun below a group that runs",
         Edit(
-            "hookline/log/epoch.py",
+            "hookline/kafka/epoch.py",
             "if members := await group_members(cluster, DISPATCHER_GROUP):",
             "if members := []:",
         ),
@@ -697,17 +697,17 @@ RULES = (
     ),
     rule(
         "partitions that were raised alike fit",
-        Edit("hookline/log/fitness.py", "    if found.made_with is not None:\n", "    if False:\n"),
-        tests="unit/log/test_topics.py",
+        Edit("hookline/kafka/fitness.py", "    if found.made_with is not None:\n", "    if False:\n"),
+        tests="unit/kafka/test_topics_fitness.py",
     ),
     rule(
         "one ack is enough for three copies",
         Edit(
-            "hookline/log/fitness.py",
+            "hookline/kafka/fitness.py",
             'int(right["min.insync.replicas"]) <= int(value) <= state.replication',
             "int(value) <= state.replication",
         ),
-        tests="unit/log/test_topics.py",
+        tests="unit/kafka/test_topics_fitness.py",
     ),
     rule(
         "topics create gives up at the first append without an ack",

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from itertools import accumulate, chain, repeat
 from typing import NamedTuple
 
-from hookline.clock import ManualClock
+from hookline.testing.manual_clock import ManualClock
 
 __all__ = ["LAWS", "Law", "Producer"]
 

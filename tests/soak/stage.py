@@ -10,8 +10,8 @@ from pathlib import Path
 
 import aiohttp
 
-from hookline.log.kafka import KafkaCluster
-from hookline.log.topics import create_topics
+from hookline.kafka.kafka_cluster import KafkaCluster
+from hookline.kafka.topics import create_topics
 from tests.integration.system import MASTER_KEY, PASSWORD, TOKEN
 from tests.kafka import free_broker_port
 from tests.soak.brokers import Brokers

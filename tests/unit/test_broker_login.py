@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from hookline.broker_login import BrokerLogin
-from hookline.cli.secret_file import BROKER_MAKERS, SecretFile
+from hookline.cli.local.local_secrets import BROKER_MAKERS, SecretFile
 from hookline.errors import ConfigError
-from hookline.log.kafka_security import security_of
+from hookline.kafka.security import security_of
 from hookline.settings import Settings, load_settings
 
 KAFKA_PASSWORD = "HOOKLINE_KAFKA_PASSWORD"

@@ -2,12 +2,12 @@
 
 import pytest
 
-from hookline.cli.checks import Level, check_secrets
-from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS, check_strength
-from hookline.clock import ManualClock
+from hookline.cli.local.local_secrets import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS, check_strength
+from hookline.cli.operate.checks import Level, check_secrets
 from hookline.errors import ConfigError
 from hookline.secret_bounds import password_fault, token_faults
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.console.administrator import Administrator
 from services.ingress.secret_file import read_credentials
 from services.ingress.sources import discover

@@ -1,4 +1,4 @@
-"""`python -m services`: what it does with its arguments; the topics themselves are tested in tests/unit/log/test_topics.py."""
+"""`python -m services`: what it does with its arguments; the topics themselves are tested in tests/unit/kafka/test_topics_fitness.py."""
 
 import subprocess
 import sys

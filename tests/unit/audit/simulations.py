@@ -6,8 +6,8 @@ from hookline.chain.events import Plan, PushReceived
 from hookline.chain.ids import partition_of
 from hookline.chain.pipeline import LogId
 from hookline.log.codec import encode_setting
-from hookline.log.faults import Faults
-from hookline.log.memory import MemoryCluster
+from hookline.testing.faults import Faults
+from hookline.testing.memory import MemoryCluster
 from tests.unit.audit.sources import Records, of_cluster
 from tests.unit.dispatcher.harness import LOG_ID, World, kill
 from tests.unit.dispatcher.test_simulation import PARTITIONS, Simulation

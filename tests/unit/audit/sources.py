@@ -13,9 +13,9 @@ from hookline.audit.verify import Figures, verify
 from hookline.chain.events import Event
 from hookline.log.cluster import Commit
 from hookline.log.codec import encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Place, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.testing.memory import MemoryCluster
 from tests.unit.chain.logs import Logs
 
 TAKEN_AT = 1_800_000_000_000

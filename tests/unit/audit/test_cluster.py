@@ -13,15 +13,15 @@ from hookline.audit.replay import Run, replay, stood
 from hookline.audit.story import Selection
 from hookline.audit.verify import verify
 from hookline.chain.pipeline import LogId
-from hookline.clock import ManualClock
 from hookline.errors import TopicsUnfit
 from hookline.log.cluster import Commit, Consumer, Group, GroupListener, Offsets, Producer
 from hookline.log.codec import encode, encode_setting
-from hookline.log.faults import Faults
-from hookline.log.memory import MemoryCluster
-from hookline.log.memory_clients import POLL_RECORDS
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.testing.faults import Faults
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
+from hookline.testing.memory_clients import POLL_RECORDS
 from tests.unit.audit.simulations import PARTITIONS, simulated_cluster
 from tests.unit.audit.sources import judge, of_cluster
 from tests.unit.chain.logs import START, push

@@ -1,7 +1,7 @@
 """The design's floor keeps the paces of what it is compared with; it names them itself, to load nothing that it does not use."""
 
 from bench import design
-from hookline.log import kafka_group
+from hookline.kafka import group as kafka_group
 from services.callbacks import replica
 from services.console.readmodel import projector
 

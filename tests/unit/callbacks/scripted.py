@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hookline.errors import LogUnavailable
 from hookline.log.cluster import Consumer, Offsets
-from hookline.log.memory import MemoryCluster
-from hookline.log.memory_clients import MemoryConsumer, MemoryOffsets
 from hookline.log.records import Place, RawRecord, Topic
+from hookline.testing.memory import MemoryCluster
+from hookline.testing.memory_clients import MemoryConsumer, MemoryOffsets
 
 __all__ = ["ScriptedCluster"]
 

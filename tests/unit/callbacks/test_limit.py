@@ -6,8 +6,8 @@ import pytest
 
 from hookline.chain.ids import ChainId
 from hookline.chain.tokens import CallbackToken
-from hookline.clock import ManualClock
 from hookline.errors import TooMany
+from hookline.testing.manual_clock import ManualClock
 from services.callbacks.limit import PER_S, CallbackLimit
 from services.callbacks.metrics import ANSWERS
 from tests.metric_values import value_of

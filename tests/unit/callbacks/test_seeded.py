@@ -15,13 +15,13 @@ from hookline.chain.state import UNCAUSED, Chain
 from hookline.chain.tokens import CallbackToken
 from hookline.errors import LogError, Unavailable
 from hookline.log.cluster import Consumer
-from hookline.log.faults import Faults
-from hookline.log.memory import MemoryCluster
-from hookline.log.memory_broker import turns
-from hookline.log.memory_clients import MemoryConsumer
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Place, Positions, RawRecord
 from hookline.log.writer import Writer
+from hookline.testing.faults import Faults
+from hookline.testing.memory import MemoryCluster
+from hookline.testing.memory_broker import turns
+from hookline.testing.memory_clients import MemoryConsumer
 from services.callbacks.answers import Answer
 from services.callbacks.body import CallbackBody
 from services.callbacks.gate import Callback, Gate

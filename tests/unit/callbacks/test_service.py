@@ -9,12 +9,12 @@ import pytest
 from prometheus_client import generate_latest
 
 from hookline.chain.ids import partition_of
-from hookline.clock import ManualClock
 from hookline.errors import ForeignLog, LogUnavailable, TopicsUnfit
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint
 from hookline.log.watch import LogState
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
 from services.callbacks.service import DEAD_POLL_S, CallbacksService
 from tests.unit.callbacks.world import HOUR_MS, KEYS, LOG_ID, World, serving, until, until_async
 

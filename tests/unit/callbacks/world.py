@@ -32,9 +32,9 @@ from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.keys import KeyRing
 from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.log.codec import decode, encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
 from hookline.settings import IPNetwork
+from hookline.testing.memory import MemoryCluster
 from hookline.web.service import app_runner
 from services.callbacks.app import make_app
 from services.callbacks.gate import Appender, Gate

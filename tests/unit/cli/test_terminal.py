@@ -18,36 +18,36 @@ from hookline.audit.findings import Finding
 from hookline.chain.events import Quarantined
 from hookline.chain.ids import ChainId
 from hookline.chain.pipeline import LogId
-from hookline.cli import quarantine
-from hookline.cli.ask import TypedLines
-from hookline.cli.audit_view import AuditView
-from hookline.cli.checks import Finding as Checked
-from hookline.cli.checks import Level
-from hookline.cli.demo_client import DemoFailed
-from hookline.cli.demo_receivers import Step, StepWitness, Timeline
-from hookline.cli.demo_story import Story
-from hookline.cli.doctor import show_findings
-from hookline.cli.drain import drain_of, show_drain
+from hookline.cli.audit.audit_view import AuditView
+from hookline.cli.demo.demo_client import DemoFailed
+from hookline.cli.demo.demo_receivers import Step, StepWitness, Timeline
+from hookline.cli.demo.demo_story import Story
+from hookline.cli.local.local_secrets import MASTER_KEYS
 from hookline.cli.main import main
-from hookline.cli.quarantine import Kept
-from hookline.cli.receive import Printer, Questions
-from hookline.cli.receiver import Hook
-from hookline.cli.record_view import shown
-from hookline.cli.secret_file import MASTER_KEYS
+from hookline.cli.operate import quarantine
+from hookline.cli.operate.checks import Finding as Checked
+from hookline.cli.operate.checks import Level
+from hookline.cli.operate.doctor import show_findings
+from hookline.cli.operate.drain import drain_of, show_drain
+from hookline.cli.operate.quarantine import Kept
+from hookline.cli.operate.record_view import shown
+from hookline.cli.receive.ask import TypedLines
+from hookline.cli.receive.receive import Printer, Questions
+from hookline.cli.receive.receiver import Hook
 from hookline.cli.terminal import make_console, plain, plain_hanging, plain_lines
 from hookline.cli.voice import UpVoice
-from hookline.clock import ManualClock
 from hookline.errors import LogUnavailable, Undecodable
 from hookline.log.codec import encode_setting
 from hookline.log.open_chains import OpenPartition
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from tests.unit.audit.script import Script
 from tests.unit.audit.test_bundle import LOG_ID, bundle
 from tests.unit.chain.logs import START, plan, push
+from tests.unit.cli.operate.test_drain import chain as open_chain
 from tests.unit.cli.printing import unguarded
 from tests.unit.cli.pty_output import HOSTILE, faults_of, on_terminal
-from tests.unit.cli.test_drain import chain as open_chain
 
 HOOK = Hook(
     webhook_id=HOSTILE,
@@ -268,7 +268,7 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("module", sorted(Path(hookline.cli.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("module", sorted(Path(hookline.cli.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
 def test_every_printer_goes_through_plain(module: Path) -> None:
     assert [what for _, what in unguarded(module.read_text())] == ALLOWED.get(module.name, [])
 

@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from hookline.cli.secret_file import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS, SecretFile
+from hookline.cli.local.local_secrets import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS, SecretFile
 from hookline.cli.terminal import THEME
 from hookline.cli.voice import PATIENCE_S, UpVoice
-from hookline.clock import ManualClock
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 
 SECRETS = {MASTER_KEYS: "k1:masterkey", ADMIN_PASSWORD: "the-password", INGRESS_TOKENS: "the-token"}
 UNIT = SimpleNamespace(name="ingress", last_lines=lambda: ["its last line"])

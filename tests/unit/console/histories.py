@@ -29,10 +29,10 @@ from hookline.chain.events import (
 )
 from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.pipeline import LogId
-from hookline.clock import ManualClock
 from hookline.log.codec import decode, encode, encode_setting, topic_of
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Place, Topic
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
 
 LOG_ID = UUID("00000000-0000-4000-8000-000000000001")
 NOW = 1_700_000_000_000

@@ -14,13 +14,14 @@ from uuid import uuid4
 from aiohttp import ClientSession, web
 
 from hookline.chain.keys import KeyRing
-from hookline.clock import ManualClock, SystemClock
+from hookline.clock import SystemClock
 from hookline.log.cluster import Consumer, Producer
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, RawRecord
 from hookline.log.table import PipelineTable
 from hookline.log.watch import LogState
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
 from hookline.web.addresses import IPAddress
 from hookline.web.hook_rules import HookRules
 from hookline.web.service import app_runner

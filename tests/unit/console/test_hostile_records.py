@@ -20,9 +20,9 @@ from hookline.chain.events import EVENTS, Fence
 from hookline.chain.kept_text import KEPT
 from hookline.errors import RowRefused, Unavailable, Undecodable
 from hookline.log.codec import decode, encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Place, Positions, Topic
 from hookline.settings import Settings
+from hookline.testing.memory import MemoryCluster
 from services.console.readmodel.database import Database, ask_for_rebuild, open_database
 from services.console.readmodel.entering import entering
 from services.console.readmodel.history import History as Queries

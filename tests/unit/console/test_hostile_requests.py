@@ -11,8 +11,8 @@ import pytest
 
 import hookline.web
 import services.console
-from hookline.clock import ManualClock
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from hookline.web.door import READ_HEADERS
 from services.console.forms import HookForm, PipelineForm
 from services.console.metrics import LOGINS_WAITING

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import pytest
 
-from hookline.clock import ManualClock
 from hookline.errors import TooMany
+from hookline.testing.manual_clock import ManualClock
 from services.console.login_limit import MAX_DELAY_S, MAX_WAITING, LoginLimit
 from services.console.metrics import LOGIN_FAILURES, LOGINS_WAITING
 from tests.metric_values import value_of

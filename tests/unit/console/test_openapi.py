@@ -10,9 +10,9 @@ from openapi_spec_validator import validate
 from hookline import __version__
 from hookline.chain.events import ChainEvent, HaltReason, RedeliveryRequested, Verdict
 from hookline.clock import SystemClock
-from hookline.log.memory import MemoryCluster
 from hookline.log.watch import LogState
 from hookline.settings import Settings
+from hookline.testing.memory import MemoryCluster
 from services.console.api.login import API
 from services.console.forms import HookForm, PipelineForm
 from services.console.readmodel.standing import Status

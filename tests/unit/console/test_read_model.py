@@ -14,10 +14,10 @@ from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import ForeignLog, Unavailable
 from hookline.log.codec import decode
-from hookline.log.memory import MemoryCluster
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
 from hookline.log.skips import Skip
+from hookline.testing.memory import MemoryCluster
 from services.console.readmodel.database import Database, ask_for_rebuild
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.schema import METADATA, chains, events, meta, positions, pushes

@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 from hookline.chain.ids import ChainId
 from hookline.clock import SystemClock
 from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, OffsetOutOfRange, TopicsUnfit, Unavailable
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import LOGS, Draft, Place, Topic
 from hookline.log.watch import LogState
 from hookline.settings import Settings
+from hookline.testing.memory import MemoryCluster
 from services.console.fit import compare
 from services.console.metrics import STOPPED
 from services.console.readmodel import model

@@ -10,9 +10,9 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from hookline.chain.keys import KeyRing
-from hookline.clock import ManualClock
 from hookline.errors import Unavailable
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.console.readmodel.database import Database, ask_for_rebuild, open_database, prepare
 from services.console.session_store import Session, open_session_store
 from services.console.sessions import FRESH_S, MOST, SESSION_S, TOUCH_MS, Sessions

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from hookline.clock import SystemClock
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Topic
 from hookline.log.watch import LogState
 from hookline.settings import Settings
+from hookline.testing.memory import MemoryCluster
 from services.console.api.login import API
 from services.console.pages.addresses import local_path
 from services.console.service import Console

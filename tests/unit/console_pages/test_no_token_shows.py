@@ -32,7 +32,7 @@ from hookline.chain.events import (
 from hookline.chain.fold import rerun, start
 from hookline.chain.ids import ChainId
 from hookline.chain.tokens import CallbackToken
-from hookline.cli.record_view import shown
+from hookline.cli.operate.record_view import shown
 from hookline.log.codec import decode, encode
 from hookline.log.records import Place
 from services.callbacks.body import LIMITS, CallbackBody

@@ -25,15 +25,15 @@ from hookline.chain.events import (
 from hookline.chain.fold import PartitionFold
 from hookline.chain.ids import ChainId
 from hookline.chain.keys import KeyRing
-from hookline.clock import ManualClock
 from hookline.log.cluster import Ack, Producer
 from hookline.log.codec import Record, encode
-from hookline.log.memory import MemoryCluster
-from hookline.log.memory_group import MemoryGroup
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
 from hookline.log.watch import CheckLog, LogState
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
+from hookline.testing.memory_group import MemoryGroup
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher, Pace
 from services.dispatcher.surroundings import HookSender

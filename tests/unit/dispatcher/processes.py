@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from hookline.clock import ManualClock
 from hookline.errors import AppendFailed, LogUnavailable
-from hookline.log.memory_group import MemoryGroup
 from hookline.log.records import Draft
 from hookline.log.watch import LogState
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory_group import MemoryGroup
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher
 from services.dispatcher.worker import Worker

@@ -9,13 +9,13 @@ from collections.abc import Coroutine
 import pytest
 
 from hookline.chain.events import ChainCompleted, ChainHalted, HaltReason, HookDelivered, StepClosing
-from hookline.clock import ManualClock
 from hookline.errors import AppendFailed, LogUnavailable
 from hookline.log.cluster import Commit
-from hookline.log.faults import Faults
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.testing.faults import Faults
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
 from services.dispatcher.service import MEASURE_S
 from tests.unit.dispatcher.harness import Gated, World, member_of, plan, stop_polling, until, worker_of
 from tests.unit.dispatcher.test_incarnations import fold_of, packed

@@ -16,7 +16,7 @@ from hookline.chain.events import (
     Verdict,
 )
 from hookline.chain.tokens import open_token
-from hookline.log.memory import MemoryCluster
+from hookline.testing.memory import MemoryCluster
 from services.dispatcher.sender import HookPost, Outcome
 from tests.unit.dispatcher.harness import DELIVERED, World, callback_url, plan, until
 

@@ -9,8 +9,8 @@ from hookline.chain.events import Event, HookDelivered
 from hookline.chain.state import Ending
 from hookline.errors import RecordRefused, RecordTooLarge
 from hookline.log.codec import encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, RawRecord, Topic
+from hookline.testing.memory import MemoryCluster
 from hookline.web.hook_url import HookUrl
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.metrics import SET_ASIDE

@@ -23,11 +23,11 @@ from hookline.chain.fold import PartitionFold
 from hookline.chain.packer import ChainPacker
 from hookline.errors import KeyMissing
 from hookline.log.codec import Record, encode
-from hookline.log.faults import CommitFate, Faults
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, RawRecord, Topic
 from hookline.log.skips import LOOK_S
 from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.testing.faults import CommitFate, Faults
+from hookline.testing.memory import MemoryCluster
 from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.sender import HookPost, Outcome

@@ -8,9 +8,9 @@ from structlog.testing import capture_logs
 
 from hookline.chain.events import ChainCompleted, Fence, HookDelivered
 from hookline.log.causes import LostCause
-from hookline.log.memory import MemoryCluster
 from hookline.log.reader import Wait
 from hookline.log.records import Place, Topic
+from hookline.testing.memory import MemoryCluster
 from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.service import Dispatcher

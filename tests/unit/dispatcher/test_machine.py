@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hookline.chain.events import AttemptError, PushReceived, Verdict
-from hookline.log.faults import Faults
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Place, Topic
+from hookline.testing.faults import Faults
+from hookline.testing.memory import MemoryCluster
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Pace
 from tests.unit.dispatcher.harness import DELIVERED, World, plan

@@ -16,8 +16,8 @@ from hookline.chain.keys import KeyRing
 from hookline.chain.retries import is_delivered
 from hookline.clock import SystemClock
 from hookline.log.codec import decode, encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Place, RawRecord, Topic
+from hookline.testing.memory import MemoryCluster
 from services.dispatcher.attempt import Attempt
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.sender import Outcome, Sender

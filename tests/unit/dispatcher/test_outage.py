@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from hookline.chain.events import AttemptError, HookAttemptFailed, HookDelivered, Plan
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Place, Topic
+from hookline.testing.memory import MemoryCluster
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher
 from tests.unit.dispatcher.harness import DELIVERED, World, plan, until

@@ -18,9 +18,9 @@ from hookline.chain.ids import partition_of
 from hookline.chain.state import UNCAUSED
 from hookline.chain.tokens import open_token
 from hookline.errors import LogError, Unavailable
-from hookline.log.faults import Faults
-from hookline.log.memory import MemoryCluster
 from hookline.log.watch import LogState
+from hookline.testing.faults import Faults
+from hookline.testing.memory import MemoryCluster
 from services.callbacks.answers import Answer
 from services.callbacks.body import CallbackBody
 from services.callbacks.gate import Callback, Gate

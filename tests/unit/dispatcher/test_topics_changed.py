@@ -7,10 +7,10 @@ from structlog.testing import capture_logs
 
 from hookline.chain.events import ChainCompleted, HookDelivered
 from hookline.errors import ForeignLog, TopicsUnfit
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.watch import LOOK_S, LogState
+from hookline.testing.memory import MemoryCluster
 from services.dispatcher.service import Dispatcher
 from tests.unit.dispatcher.harness import LOG_ID, World, kill, plan, snapshots, until
 

@@ -14,8 +14,8 @@ from aiohttp.test_utils import unused_port
 
 from hookline.chain.events import AttemptError, HookAttemptFailed
 from hookline.clock import SystemClock
-from hookline.log.memory import MemoryCluster
 from hookline.settings import IPNetwork
+from hookline.testing.memory import MemoryCluster
 from hookline.web.hook_proxy import parse_hook_proxy
 from services.dispatcher import metrics
 from services.dispatcher.certificates import client_context

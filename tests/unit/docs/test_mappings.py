@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hookline.cli.main import app
-from hookline.clock import ManualClock
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.ingress.mapping import FIELDS
 from services.ingress.mapping_file import CREDENTIALS, DEFAULT_REGISTRY, read_mappings
 

@@ -17,12 +17,13 @@ from hookline.audit.pipelines import PipelineHistory
 from hookline.audit.pushes import PushJudge
 from hookline.chain.events import PushReceived, Quarantined
 from hookline.chain.pipeline import Hook, LogId, Pipeline
-from hookline.clock import Clock, ManualClock
+from hookline.clock import Clock
 from hookline.log.codec import decode, encode_setting
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import PIPELINES, Draft, Place, RawRecord, Topic
 from hookline.log.table import PipelineTable
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
 from hookline.web.service import app_runner
 from services.ingress.app import Door, ingress_app
 from services.ingress.credentials import Credentials

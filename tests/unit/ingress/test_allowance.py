@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import REGISTRY
 
-from hookline.clock import ManualClock
 from hookline.errors import TooMany
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.ingress.allowance import BURST_S, Allowance, Rates
 from services.ingress.app import MAX_BODY
 from services.ingress.credentials import Credentials

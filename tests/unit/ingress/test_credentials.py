@@ -9,9 +9,9 @@ import pytest
 from aiohttp import encode_basic_auth
 from multidict import CIMultiDict, MultiDict
 
-from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.ingress.credentials import Credentials
 from services.ingress.delivery import Delivery
 from services.ingress.form import form_payload

@@ -11,8 +11,8 @@ from hookline.chain.events import PushReceived, SkipRequested
 from hookline.chain.pipeline import Dedupe
 from hookline.errors import AppendFailed, Undecodable
 from hookline.log.codec import encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
+from hookline.testing.memory import MemoryCluster
 from services.ingress.delivery import Push
 from services.ingress.digests import Digests, DigestTail, Tag, tag_of
 from tests.unit.ingress.conftest import PARTITIONS, Ingress, pipeline, running

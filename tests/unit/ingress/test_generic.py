@@ -12,9 +12,9 @@ import pytest
 from multidict import CIMultiDict, MultiDict
 from standardwebhooks.webhooks import Webhook
 
-from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.ingress import metrics
 from services.ingress.credentials import Credentials
 from services.ingress.delivery import Delivery

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from hookline.clock import ManualClock
 from hookline.errors import ConfigError, Unavailable
+from hookline.testing.manual_clock import ManualClock
 from services.ingress.issuers import (
     FRESH_S,
     GOOGLE,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.ingress.expression import MAX_EXPRESSION
 from services.ingress.mapping_file import MAX_FILE, MAX_MAPPINGS, read_mappings
 from services.ingress.sources import discover

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from openapi_spec_validator import validate
 
-from hookline.clock import ManualClock
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.ingress.app import ingress_app
 from services.ingress.credentials import Credentials, id_of
 from services.ingress.scope import Scope

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from hookline.errors import ForeignLog, Refused, TopicsUnfit
 from hookline.log.cluster import Consumer
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Topic
 from hookline.log.watch import LogState
+from hookline.testing.memory import MemoryCluster
 from services.ingress.metrics import TOO_LARGE
 from tests.metric_values import value_of
 from tests.unit.ingress.conftest import LOG_ID, Ingress

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from hookline.clock import ManualClock
 from hookline.errors import ConfigError
 from hookline.settings import Settings
+from hookline.testing.manual_clock import ManualClock
 from services.ingress.app import Door
 from services.ingress.credentials import Credentials, id_of
 from services.ingress.scope import EVERYTHING, MAX_GLOBS, Scope

@@ -14,10 +14,10 @@ from hookline.clock import SystemClock
 from hookline.errors import LogUnavailable, TopicsUnfit
 from hookline.log.cluster import Consumer
 from hookline.log.codec import encode_setting
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import PIPELINES, Draft
 from hookline.log.watch import CheckLog, LogState
 from hookline.settings import Settings
+from hookline.testing.memory import MemoryCluster
 from hookline.web.service import app_runner
 from services.ingress.service import Ingress
 from tests.unit.ingress.conftest import BEARER, LOG_ID, NOW, TOKEN, pipeline

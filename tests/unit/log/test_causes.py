@@ -4,12 +4,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from hookline.chain.events import CallbackReceived, Event, PushReceived, StepSealed, Verdict
-from hookline.clock import ManualClock
 from hookline.log.causes import SURE_S, LostCause, LostCauses
 from hookline.log.codec import encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.reader import PartitionReader, Wait
 from hookline.log.records import Place, Positions, Topic
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
 
 PUSH_ID = "00000001-0000-5000-8000-000000000001"
 PUSHES, COMMANDS, DELIVERIES = (Place(topic, 0) for topic in (Topic.PUSHES, Topic.COMMANDS, Topic.DELIVERIES))

@@ -2,11 +2,11 @@
 
 import pytest
 
-from hookline.log.faults import Faults
 from hookline.log.feed import Feed
-from hookline.log.memory import MemoryCluster
 from hookline.log.reader import HELD_LIMIT, PartitionReader
 from hookline.log.records import Draft, Place, Positions, RawRecord, Topic
+from hookline.testing.faults import Faults
+from hookline.testing.memory import MemoryCluster
 from tests.unit.chain.logs import PARTITION, Logs, plan
 
 CALLBACKS = Place(Topic.CALLBACKS, PARTITION)

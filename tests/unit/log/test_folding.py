@@ -3,12 +3,12 @@
 import pytest
 
 from hookline.chain.events import CallbackReceived, SkipRequested
-from hookline.cli.log import fold_fault, parse_spot
+from hookline.cli.operate.log import fold_fault, parse_spot
 from hookline.errors import ConfigError, Undecodable, Unfoldable
 from hookline.log.codec import encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.open_chains import read_open_chains
 from hookline.log.records import LOGS, Draft
+from hookline.testing.memory import MemoryCluster
 from tests.unit.chain.logs import PARTITION, START, Logs, plan
 from tests.unit.dispatcher.harness import LOG_ID
 from tests.unit.log.faulty_fold import fault_in_fold

@@ -24,7 +24,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator, NoGroupCoordin
 from aiokafka.consumer.subscription_state import Subscription, SubscriptionState
 
 ROOT = Path(__file__).parents[3]
-BEHIND_AIOKAFKA = "hookline/log/kafka_client.py"
+BEHIND_AIOKAFKA = "hookline/kafka/client.py"
 
 AIOKAFKA: dict[type, set[str]] = {
     AIOKafkaConsumer: {

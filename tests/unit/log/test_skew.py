@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from hookline.clock import ManualClock
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.skew import SKEW, ClockSkew, skew_ms
 from hookline.log.writer import Writer
+from hookline.testing.manual_clock import ManualClock
+from hookline.testing.memory import MemoryCluster
 from tests.metric_values import value_of
 
 

@@ -9,10 +9,10 @@ from hookline.chain.events import EVENTS, Fence, SkipRequested, Verdict
 from hookline.chain.fold import PartitionFold
 from hookline.errors import Undecodable
 from hookline.log.codec import encode
-from hookline.log.memory import MemoryCluster
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, damaged
 from hookline.log.skips import Skip, find_skip, skip_of
+from hookline.testing.memory import MemoryCluster
 from tests.unit.chain.logs import PARTITION, START, Logs, plan
 
 

@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from hookline.errors import SnapshotLost
-from hookline.log.memory import MemoryCluster
 from hookline.log.records import Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, read_checkpoint, write_snapshot
+from hookline.testing.memory import MemoryCluster
 
 LOG_ID = UUID("6f1c9c3e-0000-4000-8000-000000000001")
 WINDOWS = {f"0000000{n}-0000-4000-8000-000000000001": n for n in range(3)}

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from hookline.clock import ManualClock
 from hookline.errors import ForeignLog, LogUnavailable, Refused, TopicsUnfit
 from hookline.log.watch import LOOK_S, MENDING_S, LogState, LogWatch
+from hookline.testing.manual_clock import ManualClock
 
 LOG_ID = UUID(int=7)
 GOOD = LogState(LOG_ID)

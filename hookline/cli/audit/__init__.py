@@ -1,0 +1,1 @@
+"""`hookline audit`: shows, replays, verifies and exports a log."""

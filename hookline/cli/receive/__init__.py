@@ -1,0 +1,1 @@
+"""`hookline receive`: a receiver on this machine that answers a hook as it is told."""
