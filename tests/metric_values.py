@@ -2,7 +2,9 @@
 
 from prometheus_client.metrics import MetricWrapperBase
 
-__all__ = ["value_of"]
+from hookline.log.standing import READER_STATE, State
+
+__all__ = ["halted", "value_of"]
 
 
 def value_of(metric: MetricWrapperBase) -> float:
@@ -10,3 +12,9 @@ def value_of(metric: MetricWrapperBase) -> float:
     (family,) = metric.collect()
     (sample,) = (sample for sample in family.samples if not sample.name.endswith("_created"))
     return sample.value
+
+
+def halted(reader: str) -> int:
+    """In how many partitions that reader stands at a record that cannot be read, or whose cause is lost."""
+    (family,) = READER_STATE.collect()
+    return sum(s.labels["reader"] == reader and s.value in (State.STOPPED, State.LOST) for s in family.samples)

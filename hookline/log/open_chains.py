@@ -10,14 +10,15 @@ from uuid import UUID
 
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
-from hookline.errors import LogUnavailable, Undecodable
+from hookline.errors import LogUnavailable
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.feed import Feed
 from hookline.log.folding import fold_record
-from hookline.log.reader import PartitionReader
+from hookline.log.reader import PartitionReader, Read
+from hookline.log.reading import SnapshotReading
 from hookline.log.records import Positions, Topic, logs_of
 from hookline.log.skips import find_skip, skip_to
-from hookline.log.snapshots import committed, read_checkpoint
+from hookline.log.snapshots import Restored
 
 __all__ = ["OpenPartition", "read_open_chains"]
 
@@ -33,6 +34,30 @@ class OpenPartition:
     number: int
     chains: tuple[Chain, ...]
     unread: int
+
+
+class _Fold:
+    """`hookline.log.reading.Taker`."""
+
+    def __init__(self) -> None:
+        self.fold = PartitionFold()
+        self.restored_at = Positions()
+        self.taken = 0
+
+    def begin(self, restored: Restored, reader: PartitionReader) -> None:
+        self.fold = PartitionFold(restored.chains.values(), restored.repeats, keep_payload=False)
+        self.restored_at = restored.positions
+
+    def take(self, read: Read) -> None:
+        self.taken += 1
+        if read.valid:
+            fold_record(self.fold, read.record)
+
+    def moved(self) -> None:
+        """Nobody waits for a part of it."""
+
+    def lose(self) -> None:
+        """It is read once: what was lost ends that."""
 
 
 async def read_open_chains(
@@ -59,28 +84,22 @@ async def _read(
     number: int,
     progress: Callable[[int], None],
 ) -> OpenPartition:
-    checkpoint = await committed(offsets, number, log_id)
-    restored = await read_checkpoint(cluster, offsets, number, checkpoint, keep_payload=False)
+    part = _Fold()
+    reading = SnapshotReading(cluster, log_id, {number: part})
+    reader = await reading.begin(number, offsets, lambda records: None)
     ends = Positions.among(await offsets.ends(logs_of(number)), number)
-    reader = PartitionReader(number, restored.positions, restored.fence, deliveries_start=restored.positions.deliveries)
-    fold = PartitionFold(restored.chains.values(), restored.repeats, keep_payload=False)
     feed, idle = Feed(consumer), 0
     feed.assign([reader])
     while not reader.positions.reached(ends):
         idle = 0 if await feed.poll(POLL_S) else idle + 1
         if idle > IDLE_POLLS:
             raise LogUnavailable(f"partition {number} gave nothing to read from {reader.positions} to {ends}")
-        read = 0
-        try:
-            for record, valid in reader.read():
-                read += 1
-                if valid:
-                    fold_record(fold, record)
-        except Undecodable as stopped:
+        before = part.taken
+        for stopped in (await reading.take([number])).values():
             if (found := await find_skip(cluster, stopped)) is None:
-                raise
+                raise stopped
             reader.skip(skip_to(found))
         feed.settle(number)
-        progress(read)
-    unread = sum(max(0, end - at) for end, at in zip(ends, restored.positions, strict=True))
-    return OpenPartition(number, tuple(fold.chains.values()), unread)
+        progress(part.taken - before)
+    unread = sum(max(0, end - at) for end, at in zip(ends, part.restored_at, strict=True))
+    return OpenPartition(number, tuple(part.fold.chains.values()), unread)

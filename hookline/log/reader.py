@@ -143,9 +143,13 @@ class PartitionReader:
         """Pass over that record, if it cannot be decoded and is no Fence."""
         self._skips.add(skip)
 
-    def again_from(self, positions: Positions, fence: int | None) -> "PartitionReader":
-        """A reader of the same partition that begins at an earlier point; fence: the one in force there."""
-        return PartitionReader(self.partition, positions, fence, self._deliveries_start, self._skips)
+    def go_back(self, positions: Positions, fence: int | None) -> None:
+        """Hand out again from an earlier point on; fence: the one in force there. What is held is to be fetched anew."""
+        self.fence, self.rewind = fence, None
+        self._next = dict(zip(LOGS, positions, strict=True))
+        self._head.clear()
+        for queue in self._queues.values():
+            queue.clear()
 
     def rewound(self) -> None:
         """The consumer was sought to `rewind`."""

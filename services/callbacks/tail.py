@@ -1,22 +1,19 @@
-"""One partition as a replica of callbacks reads it: from the dispatcher's snapshot on, always behind the logs' ends by a little."""
+"""One partition as callbacks knows it: chains, and who waits until something was read (`hookline.log.reading.Taker`)."""
 
 import asyncio
 from collections.abc import Callable
 
 from hookline.chain.state import Chain
 from hookline.errors import Unavailable, Undecodable
-from hookline.log.causes import LostCause
 from hookline.log.losses import until_sure
-from hookline.log.reader import PartitionReader
+from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import Positions, Topic
-from hookline.log.skips import Skip
 from hookline.log.snapshots import Restored
+from hookline.log.standing import Standing
 from services.callbacks.memory import EndedChains, PartitionMemory
 
 __all__ = ["Tail"]
 
-RECORDS_A_TURN = 200
-"""Records folded before others get the event loop: a few ms."""
 STOPPED_RETRY_S = 30
 """Retry-After of a stopped partition: someone must act first."""
 
@@ -31,29 +28,30 @@ class _Wait:
 
 
 class Tail:
-    """Restoring (no reader, then not yet at `goal`), current, or stopped: at a record that cannot be read, or because one
-    waits for a cause that is lost (then it reads on, which is what brings the cause).
+    """Positions are those of what was folded, so whoever waits for one finds everything below it in `chain`."""
 
-    Positions are those of what was folded, so whoever waits for one finds everything below it in `chain`.
-    """
-
-    def __init__(self, partition: int, hurry: Callable[[], None], in_doubt: Callable[[], bool]) -> None:
+    def __init__(
+        self, standing: Standing, ended: EndedChains, hurry: Callable[[], None], in_doubt: Callable[[], bool]
+    ) -> None:
         """hurry: called when somebody begins to wait for what is not read. in_doubt: may a log have lost what was read of it?"""
-        self.partition = partition
-        self.reader: PartitionReader | None = None
-        self.stopped: Undecodable | None = None
-        self.lacks: LostCause | None = None
-        self.lost: str | None = None
-        """Why it has not begun: the snapshot that it should begin from is gone, and no newer one is committed yet."""
-        self.current = False
-        """Once True, True until a log loses records: behind or not, what it knows is a prefix that began at a snapshot."""
+        assert standing.partition is not None, "a tail is one partition's"
+        self.partition = standing.partition
+        self._standing = standing
+        self._ended = ended
+        self._reader: PartitionReader | None = None
         self._memory: PartitionMemory | None = None
-        self._snapshot_records = 0
-        self._began = Positions()
-        self._goal: Positions | None = None
         self._waits: set[_Wait] = set()
         self._hurry = hurry
         self._in_doubt = in_doubt
+
+    @property
+    def current(self) -> bool:
+        """Once True, True until a log loses records: behind or not, what it knows is a prefix that began at a snapshot."""
+        return self._standing.is_current
+
+    @property
+    def stopped(self) -> Undecodable | None:
+        return self._standing.stopped
 
     @property
     def awaited(self) -> bool:
@@ -61,106 +59,37 @@ class Tail:
         return bool(self._waits)
 
     @property
-    def stands(self) -> bool:
-        """Is it stopped, for whatever reason?"""
-        return self.stopped is not None or self.lacks is not None
-
-    @property
     def positions(self) -> Positions:
-        return self.reader.positions if self.reader is not None else Positions()
-
-    # Restoring
-
-    def snapshot_read(self, records: int) -> None:
-        """So many records of the snapshot were read by now."""
-        self._snapshot_records = records
-
-    def begin(self, restored: Restored, ended: EndedChains) -> None:
-        """Go on from a snapshot, or from the logs' beginning."""
-        self.lost = None
-        self._memory = PartitionMemory(restored, ended)
-        self._began = restored.positions
-        self.reader = PartitionReader(
-            self.partition, restored.positions, restored.fence, deliveries_start=restored.positions.deliveries
-        )
-
-    def aim(self, ends: Positions) -> None:
-        """It is current once it has read this far (a cause may lie past an end)."""
-        self._goal = ends
-        self._look()
+        return self._reader.positions if self._reader is not None else Positions()
 
     def progress(self) -> str:
         """How far it is, in words."""
-        if self.stopped is not None:
-            return f"stopped: {self.stopped}"
-        if self.lacks is not None:
-            return f"stopped: {self.lacks}"
-        if self.current:
-            return "current"
-        if self.lost is not None:
-            return f"waits for a newer snapshot: {self.lost}"
-        if self.reader is None:
-            return f"reading its snapshot, {self._snapshot_records} records so far"
-        if self._goal is None:
-            return "snapshot read"
-        done, total = (sum(p) - sum(self._began) for p in (self.positions, self._goal))
-        return f"{min(done, total)} of {total} events read"
+        return str(self._standing)
 
-    # Reading
+    # Taker
 
-    async def advance(self) -> None:
-        """Fold all that the reader may hand out, a little at a time. Returns early where a record cannot be read."""
-        assert self.reader is not None, "only a tail that has begun is fed"
-        assert self._memory is not None, "it begins with both"
-        count = 0
-        try:
-            for record, valid in self.reader.read():
-                if valid:
-                    self._memory.take(record)
-                count += 1
-                if count % RECORDS_A_TURN == 0:
-                    self._look()
-                    await asyncio.sleep(0)
-        except Undecodable as error:
-            self.stop(error)
-        self._look()
+    def begin(self, restored: Restored, reader: PartitionReader) -> None:
+        self._memory, self._reader = PartitionMemory(restored, self._ended), reader
 
-    def stop(self, error: Undecodable) -> None:
-        """This partition, and only this one, goes no further (design section 4, rule 7)."""
-        self.stopped = error
-        self._refuse_all()
+    def take(self, read: Read) -> None:
+        assert self._memory is not None, "it has begun"
+        if read.valid:
+            self._memory.take(read.record)
 
-    def go_on(self, skip: Skip) -> None:
-        """Past the record that it stopped at, which an operator skipped."""
-        assert self.reader is not None, "only a record of the logs can be skipped"
-        self.reader.skip(skip)
-        self.stopped = None
-
-    def lack(self, lost: LostCause | None) -> None:
-        """A record waits for that cause: stopped until it is there (None)."""
-        self.lacks = lost
-        if lost is not None:
-            self._refuse_all()
-
-    def lose(self) -> None:
-        """A log has lost what was read of it: to begin anew, from a snapshot."""
-        self.reader = self._memory = self._goal = None
-        self.current, self._snapshot_records = False, 0
-        self._refuse_all()
-
-    def _refuse_all(self) -> None:
-        for wait in self._waits:
-            if not wait.reached.done():
-                wait.reached.set_exception(self._refusal())
-
-    def _look(self) -> None:
-        """Wake those who waited for what is read now."""
-        if self._goal is not None and not self.current:
-            self.current = self.positions.reached(self._goal)
+    def moved(self) -> None:
+        """Answer those who waited for what is read now, or who would wait in vain."""
+        refusal = self._refusal() if self._standing.halt is not None or not self.current else None
         positions = self.positions
         for wait in self._waits:
-            if positions.of(wait.topic) >= wait.offset and not wait.reached.done():
+            if wait.reached.done():
+                continue
+            if refusal is not None:
+                wait.reached.set_exception(refusal)
+            elif positions.of(wait.topic) >= wait.offset:
                 wait.reached.set_result(None)
+
+    def lose(self) -> None:
+        self._memory = self._reader = None
 
     # What callbacks asks
 
@@ -169,7 +98,7 @@ class Tail:
 
     def check(self) -> None:
         """Raises Unavailable while it is restoring, and while it is stopped."""
-        if self.stands or not self.current:
+        if self._standing.halt is not None or not self.current:
             raise self._refusal()
 
     async def reach(self, topic: Topic, offset: int) -> None:
@@ -189,6 +118,6 @@ class Tail:
 
     def _refusal(self) -> Unavailable:
         # Not the words of progress(): they name topics and offsets, which are nothing to a receiver.
-        if self.stands:
+        if self._standing.halt is not None:
             return Unavailable("this part of the log cannot be read", retry_after_s=STOPPED_RETRY_S)
         return Unavailable("starting: the log is not read yet")

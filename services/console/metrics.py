@@ -4,23 +4,15 @@ from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "BATCH_SECONDS",
-    "LAG_RECORDS",
     "LAG_SECONDS",
     "LOGINS_WAITING",
     "LOGIN_FAILURES",
     "RECORDS",
     "SET_ASIDE",
-    "STOPPED",
 ]
 
 RECORDS = Counter("hookline_projection_records", "Records read into the database")
-LAG_RECORDS = Gauge("hookline_projection_lag_records", "Records in the logs that are not in the database yet")
 LAG_SECONDS = Gauge("hookline_projection_lag_seconds", "Age of the last record read while there are more; else 0")
-STOPPED = Gauge(
-    "hookline_projection_stopped",
-    "1 while a record that cannot be read, or whose cause is lost, stops the partition",
-    ["partition"],
-)
 SET_ASIDE = Gauge("hookline_projection_set_aside", "Records that the database did not take, while all others went on")
 BATCH_SECONDS = Histogram(
     "hookline_projection_batch_seconds",

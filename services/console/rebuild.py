@@ -61,13 +61,13 @@ async def rebuild(
     ends = await ends_now(cluster)
     await asyncio.to_thread(_ask, database)
     projector = Projector(cluster, check_log, database, clock)
-    projecting = asyncio.create_task(projector.run())
+    projecting = asyncio.create_task(projector.run(len(ends)))
     try:
         while (left := await asyncio.to_thread(_left, database, ends)) != 0:
             if projecting.done():
                 projecting.result()
-            if standing := projector.progress.standing:
-                raise Unavailable("; ".join(standing.values()))
+            if halted := projector.progress.halted:
+                raise Unavailable("; ".join(str(standing) for standing in halted.values()))
             say("waiting for the old database to be dropped" if left is None else f"{left:,} records to go")
             await clock.sleep(LOOK_S)
     finally:

@@ -4,18 +4,20 @@ import asyncio
 from collections.abc import Callable
 from uuid import uuid4
 
-import structlog
 from aiohttp import web
 
 from hookline.clock import Clock
-from hookline.errors import LogUnavailable, Unavailable
+from hookline.errors import LogUnavailable, OffsetOutOfRange, Unavailable
 from hookline.log.cluster import Cluster
 from hookline.log.table import PipelineTable
-from hookline.log.watch import CheckLog, LogWatch
+from hookline.log.topic_follower import TopicFollower
+from hookline.log.watch import CheckLog, LogState
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
 from hookline.web.hook_rules import HookRules
+from hookline.web.log_service import LogService
+from hookline.web.tasks import until_one_ends
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
 from services.console.hook_secrets import HookSecrets
@@ -31,14 +33,10 @@ from services.console.sessions import Sessions
 
 __all__ = ["Console"]
 
-log = structlog.get_logger()
-
 RETRY_S = 0.5
-DEAD_LOOP_S = 60.0
-"""Liveness: a projection that has not got round its loop for so long is stuck, whatever Kafka and the database do."""
 
 
-class Console:
+class Console(LogService):
     """`hookline.web.service.Service`."""
 
     name = "console"
@@ -53,18 +51,15 @@ class Console:
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         """Raises ConfigError."""
+        super().__init__(clock, cluster, check_log)
         keys = settings.key_ring()
         self._sessions = Sessions(settings, keys, clock, open_session_store(settings), new_id)
-        self._clock = clock
-        self._watch = LogWatch(check_log, clock)
-        self._writer = Writer(cluster, clock, self._watch.hurry)
+        self._writer = Writer(cluster, clock, self.watch.hurry)
         self._table = PipelineTable(cluster)
         self._database = open_database(settings)
-        self._projector = Projector(cluster, self._watch.look, self._database, clock)
+        self._pipelines = TopicFollower("pipelines", self._table, cluster, clock, _give_up)
+        self._projector = Projector(cluster, self.watch.look, self._database, clock, self.beat)
         self._pipelines_read = False
-        self._trouble = ""
-        """The last thing that kept the pipelines from being read."""
-        self._tasks: list[asyncio.Task[None]] = []
         history = History(self._database)
         pipelines = Pipelines(
             self._table,
@@ -88,20 +83,14 @@ class Console:
         self.app: web.Application = build_app(parts, settings)
         add_pages(self.app, parts, clock, new_id)
 
-    async def start(self) -> None:
-        """Kafka and the database may come later."""
+    async def work(self, state: LogState, partitions: int) -> None:
+        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange, DatabaseBroken."""
         self._writer.start()
-        work = (self._projector.run(), self._tail_pipelines(), self._catch_up_first(), self._watch.run())
-        self._tasks = [asyncio.create_task(one) for one in work]
+        await until_one_ends(
+            self._projector.run(partitions), self._pipelines.run(), self._catch_up_first(), self.watch.run()
+        )
 
-    async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange, DatabaseBroken, Undecodable (a setting that this version cannot read)."""
-        await asyncio.gather(*self._tasks)
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def close(self) -> None:
         await self._writer.close()
         self._database.close()
         self._sessions.close()
@@ -110,30 +99,22 @@ class Console:
         """Once the pipelines and the logs were read to their ends; later lag, and a right to write that is missing, are said,
         and are no reason to send users away: what there is can be read."""
         progress = self._projector.progress
-        trouble = "" if self._table.running else self._trouble
-        said = "; ".join(part for part in (self._watch.denied, trouble, progress.detail()) if part)
+        trouble = self._pipelines.stopped or ("" if self._table.running else self._pipelines.trouble)
+        said = "; ".join(part for part in (self.connecting, self.watch.denied, trouble, progress.detail()) if part)
         if not self._pipelines_read:
-            return Status(False, self._watch.noted(f"the pipelines are not read yet; {said}"), progress.troubles)
-        return Status(progress.current, self._watch.noted(said), progress.troubles)
-
-    def live(self) -> Status:
-        age = self._clock.monotonic() - self._projector.last_alive
-        return Status(age < DEAD_LOOP_S, f"the projection came round {age:.1f} s ago")
-
-    async def _tail_pipelines(self) -> None:
-        while True:
-            try:
-                await self._table.run()
-            except LogUnavailable as error:
-                if str(error) != self._trouble:
-                    log.warning("pipelines wait", reason=str(error))
-                self._trouble = str(error)
-                await self._clock.sleep(RETRY_S)
+            return Status(False, self.watch.noted(f"the pipelines are not read yet; {said}"), progress.troubles)
+        return Status(progress.current, self.watch.noted(said), progress.troubles)
 
     async def _catch_up_first(self) -> None:
         while not self._pipelines_read:
             try:
                 await self._table.caught_up(timeout_s=10)
                 self._pipelines_read = True
-            except (Unavailable, LogUnavailable):  # `_tail_pipelines` and the projection say why
-                await self._clock.sleep(RETRY_S)
+            except (Unavailable, LogUnavailable):  # `_pipelines` and the projection say why
+                await self.clock.sleep(RETRY_S)
+        await asyncio.Event().wait()
+
+
+def _give_up(error: OffsetOutOfRange) -> None:
+    """What it holds, in memory and in its database, is of records that are gone."""
+    raise error

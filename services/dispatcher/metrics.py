@@ -20,8 +20,6 @@ __all__ = [
     "RESTORE_SECONDS",
     "SET_ASIDE",
     "SLOW_HOOKS",
-    "STOPPED",
-    "UNREAD_EVENTS",
     "VOID",
     "WAITING",
 ]
@@ -43,15 +41,11 @@ DECISIONS = Counter("hookline_decisions", "Decisions appended", ["type"])
 ENDED = Counter("hookline_chains_ended", "Chains whose terminal event was read", ["reason"])
 VOID = Counter("hookline_void_decisions", "Decisions read whose writer was fenced off")
 OPEN_CHAINS = Gauge("hookline_open_chains", "Open chains in memory", ["partition"])
-UNREAD_EVENTS = Gauge("hookline_unread_events", "Events between position and end of the four logs", ["partition"])
 INCARNATIONS = Counter("hookline_incarnations_ended", "Restores begun because a worker could not go on", ["cause"])
 RESTORE_SECONDS = Histogram(
     "hookline_restore_seconds", "Time from Fence to RUNNING", buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 )
 CHECKPOINTS = Counter("hookline_checkpoints", "Snapshots committed")
 CHECKPOINT_TIME = Gauge("hookline_checkpoint_timestamp_seconds", "Unix time of the last commit", ["partition"])
-STOPPED = Gauge(
-    "hookline_stopped_partitions", "Partitions stopped at a record that cannot be read, or whose cause is lost"
-)
 NAME_TAKEN = Counter("hookline_group_name_taken", "Times that another process took our GROUP_INSTANCE_ID from us")
 POLL_AGE = Gauge("hookline_poll_age_seconds", "Age of the last completed poll")

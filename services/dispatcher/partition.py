@@ -11,20 +11,15 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from enum import StrEnum
-from functools import partial
 
 import structlog
 
 from hookline.chain.events import Fence
-from hookline.chain.fold import PartitionFold
-from hookline.chain.state import Chain
 from hookline.errors import (
     CommitRefused,
-    Fenced,
     ForeignLog,
     HooklineError,
     LogError,
-    LogTruncated,
     OffsetOutOfRange,
     Undecodable,
     Unfoldable,
@@ -32,17 +27,15 @@ from hookline.errors import (
 from hookline.log.causes import LostCause
 from hookline.log.codec import encode
 from hookline.log.losses import say_lost
-from hookline.log.reader import PartitionReader, Read
-from hookline.log.records import Positions, logs_of
+from hookline.log.reader import Read
 from hookline.log.skips import Skip, covering
-from hookline.log.snapshots import committed, read_checkpoint
+from hookline.log.standing import Standing, until_skipped
+from hookline.log.standing import State as Stands
 from services.dispatcher import metrics
 from services.dispatcher.brake import Brake
-from services.dispatcher.checkpoint import Checkpoints
-from services.dispatcher.stop import until_skipped
+from services.dispatcher.incarnation import UNKNOWN, Incarnation, ends_now, restored
 from services.dispatcher.surroundings import Surroundings
 from services.dispatcher.transport import Transport
-from services.dispatcher.troubles import Troubles
 from services.dispatcher.worker import Worker
 
 __all__ = ["Partition", "State"]
@@ -62,46 +55,66 @@ class Partition:
 
     def __init__(self, number: int, transport: Transport, around: Surroundings) -> None:
         self.number = number
-        self.state = State.RESTORING
-        self.detail = "waiting for its turn"
-        self.worker: Worker | None = None
+        self.standing = Standing("dispatcher", number)
+        self._is_parked = False
         self._transport = transport
         self._around = around
-        self._reader: PartitionReader | None = None
-        self._checkpoints: Checkpoints | None = None
-        self._ends: Positions | None = None
+        self._incarnation: Incarnation | None = None
         self._must_leave = False
-        self._lacks = False
-        """Is it stopped because a cause is lost?"""
         self._skips: set[Skip] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._began = 0.0
-        self._running_since: float | None = None
         self._brake = Brake(around.random)
         self._assigned = asyncio.Event()
         self._assigned.set()
         self._fencing = asyncio.Lock()
         self._draining = False
+        self.standing.restoring("waiting for its turn")
         self._task = asyncio.create_task(self._live())
+
+    @property
+    def state(self) -> State:
+        if self._is_parked:
+            return State.PARKED
+        match self.standing.state:
+            case Stands.RESTORING:
+                return State.RESTORING
+            case Stands.CURRENT:
+                return State.RUNNING
+            case _:
+                return State.STOPPED
+
+    @property
+    def worker(self) -> Worker | None:
+        return self._incarnation.worker if self._incarnation is not None else None
+
+    def words(self) -> str:
+        """Where it stands, and why."""
+        match self.state:
+            case State.PARKED:
+                return f"{State.PARKED}: the group is rebalancing"
+            case State.RESTORING:
+                return f"{State.RESTORING}: {self.standing}"
+            case State.RUNNING | State.STOPPED:
+                return str(self.standing)
 
     # ---- called by the poll loop and the group
 
     def on_data(self) -> None:
         """Hand out what may be read; what goes wrong here ends the incarnation."""
-        if self._reader is None or self.worker is None or self._failed.done():
+        if (now := self._incarnation) is None or self._failed.done():
             return
         try:
-            for read in self._reader.read():
-                self._take(self.worker, read)
+            for read in now.reader.read():
+                self._take(now.worker, read)
             self._transport.feed.settle(self.number)
-            self._advance()
+            self._advance(now)
         except Exception as error:  # noqa: BLE001 - crash only: `_live` restores from the log
             self._fail(error)
 
     def lose(self, error: OffsetOutOfRange) -> None:
         """A log has lost what was read of it: what is in memory is of no use."""
         say_lost(error, "that partition is restored from what there is")
-        if self._reader is not None:
+        if self._incarnation is not None:
             self._fail(error)
 
     def _take(self, worker: Worker, read: Read) -> None:
@@ -113,23 +126,24 @@ class Partition:
 
     def tick(self) -> None:
         """After every poll: what is due by time, and a checkpoint when one is due."""
-        if self.state is not State.RUNNING or self.worker is None or self._failed.done():
+        if (now := self._incarnation) is None or self.state is not State.RUNNING or self._failed.done():
             return
         try:
-            self.worker.turn()
-            if self._checkpoints is not None:
-                self._checkpoints.tick()
+            now.worker.turn()
+            now.checkpoints.tick()
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 
     def park(self) -> None:
         """Revoked, perhaps only for the length of a rebalance: keep memory and token, begin nothing."""
         self._assigned.clear()
-        self._stop_reading()
-        if self.worker is not None and (self.state is State.RUNNING or self._lacks):
-            self._lack_nothing()
-            self.worker.pause()
-            self.state, self.detail = State.PARKED, "the group is rebalancing"
+        if (now := self._incarnation) is None:
+            return
+        self._transport.feed.stop(now.reader)
+        if self.state is State.RUNNING or self.standing.halt is not None:
+            now.worker.pause()
+            self._is_parked = True
+            self.standing.restoring("parked")
 
     def unpark(self) -> None:
         """Assigned again. Goes on once `deliveries` was read to its end: a Fence above ours there ends the incarnation.
@@ -137,31 +151,22 @@ class Partition:
         Where a deposed leader hides one, this worker is a zombie until it reads it: what it decides is void.
         """
         self._assigned.set()
-        if self._reader is not None:
-            self._transport.feed.start(self._reader)
-            self._read_on("reading on after a rebalance")
+        if (now := self._incarnation) is not None:
+            self._transport.feed.start(now.reader)
+            self._read_on(now, "reading on after a rebalance")
 
     def lack(self, lost: LostCause | None) -> None:
         """A record waits for that cause: nothing is decided or POSTed until it is there. None: there is no such record.
 
         It keeps its token and reads on, since that is what brings the cause: another Fence would change nothing.
         """
-        if lost is None:
-            if self._lacks:
-                self._lack_nothing()
-                self._read_on("reading on: the cause is there")
+        if (now := self._incarnation) is None or self._is_parked or self._failed.done():
             return
-        if self.worker is not None and self.state in (State.RESTORING, State.RUNNING) and not self._failed.done():
-            self.worker.pause()
-            self.state, self._lacks = State.STOPPED, True
-            metrics.STOPPED.inc()
-        if self._lacks:
-            self.detail = str(lost)
-
-    def _lack_nothing(self) -> None:
-        if self._lacks:
-            self._lacks = False
-            metrics.STOPPED.dec()
+        if lost is not None:
+            now.worker.pause()
+            self.standing.lack(lost)
+        elif self.standing.lack(None):
+            self._read_on(now, "reading on: the cause is there")
 
     @property
     def next_due(self) -> int | None:
@@ -179,10 +184,9 @@ class Partition:
         """
         async with self._fencing:
             pass
-        if self.worker is not None:
-            await self.worker.settled()
-        if self._checkpoints is not None:
-            await self._checkpoints.settled()
+        if (now := self._incarnation) is not None:
+            await now.worker.settled()
+            await now.checkpoints.settled()
 
     def begin_drain(self) -> None:
         """SIGTERM: decide and begin nothing any more."""
@@ -193,14 +197,15 @@ class Partition:
     async def drained(self) -> None:
         """Settled, and a last checkpoint taken, so that the next owner has little to read."""
         await self.settled()
-        if self._checkpoints is not None and self.state is State.RUNNING:
-            await self._checkpoints.finish()
+        if (now := self._incarnation) is not None and self.state is State.RUNNING:
+            await now.checkpoints.finish()
 
     async def close(self) -> None:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         await self._drop()
+        self.standing.close()
 
     # ---- an incarnation
 
@@ -208,39 +213,36 @@ class Partition:
         while True:
             try:
                 await self._assigned.wait()
-                await self._incarnation()
+                await self._incarnate()
             except Undecodable as error:
-                self.state, self.detail = State.RESTORING, "looking whether the record was skipped"
+                self._restoring("looking whether the record was skipped")
                 await self._drop()
-                self._skips.add(
-                    await until_skipped(error, self._transport.cluster, self._around.clock, partial(self._stop, error))
-                )
+                transport, clock = self._transport, self._around.clock
+                self._skips.add(await until_skipped(self.standing, error, transport.cluster, clock))
                 continue
             except ForeignLog as error:
                 self._transport.end(error)
                 return
             except Exception as error:  # noqa: BLE001 - crash only (rule 5): whatever it was, the log has the truth
-                pause_s = self._brake.pause_s(error, self._ran_s())
+                now = self._incarnation
+                ran_s = 0.0 if now is None else now.ran_s(self._around.clock.monotonic())
+                pause_s = self._brake.pause_s(error, ran_s)
                 self._report(error, pause_s)
                 self._must_leave |= isinstance(error, CommitRefused)
-            self.state = State.RESTORING
             await self._drop()
             if self._must_leave:
                 self._must_leave = False
                 await self._transport.leave()
             await asyncio.sleep(pause_s)
 
-    def _stop(self, error: Undecodable) -> None:
-        self.state, self.detail = State.STOPPED, str(error)
-
-    def _ran_s(self) -> float:
-        """Seconds since the incarnation that has just ended got to RUNNING; 0 where it did not."""
-        return self._around.clock.monotonic() - self._running_since if self._running_since is not None else 0.0
+    def _restoring(self, detail: str) -> None:
+        self._is_parked = False
+        self.standing.restoring(detail)
 
     def _report(self, error: Exception, pause_s: float) -> None:
         cause = type(error).__name__
         metrics.INCARNATIONS.labels(cause if isinstance(error, HooklineError) else "bug").inc()
-        self.detail = f"restoring after {cause}" + (f": {error}" if isinstance(error, LogError) else "")
+        self._restoring(f"restoring after {cause}" + (f": {error}" if isinstance(error, LogError) else ""))
         if isinstance(error, HooklineError):
             log.warning("restoring", partition=self.number, cause=cause, reason=str(error), pause_s=round(pause_s, 2))
         else:
@@ -248,95 +250,59 @@ class Partition:
                 "restoring after an unexpected error", partition=self.number, pause_s=round(pause_s, 2), exc_info=error
             )
 
-    async def _incarnation(self) -> None:
+    async def _incarnate(self) -> None:
         """Restore, then run until something fails; never returns."""
         self._failed = asyncio.get_running_loop().create_future()
-        self._began, self._running_since = self._around.clock.monotonic(), None
         token = await self._fence()
-        checkpoint = await committed(self._transport.offsets, self.number, self._transport.log_id)
-        if checkpoint is not None and checkpoint.fence > token:
-            raise Fenced(f"partition {self.number}: the commit names fence {checkpoint.fence}, above our token {token}")
-        self.detail = "reading its snapshot"
-        restored = await read_checkpoint(
-            self._transport.cluster, self._transport.offsets, self.number, checkpoint, progress=self._progress
+        now = self._incarnation = await restored(
+            self.number, token, self._transport, self._around, self._skips, self.standing, self._fail
         )
-        reader = PartitionReader(
-            self.number, restored.positions, restored.fence, restored.positions.deliveries, self._skips
-        )
-        # A deposed leader may answer with old ends. `deliveries` is read to our own Fence all the same, and so is all that workers
-        # before us decided; what is missed of the others is read later, as what comes in is (docs/design.md section 4, rule 4).
-        self._ends, self._reader = await self._ends_now(reader, token), reader
-        troubles = Troubles(self.number)
-        fold = PartitionFold(restored.chains.values(), restored.repeats, on_end=_count_end, on_misfit=troubles.misfit)
-        self.worker = Worker(token, self._reader, fold, self._around, troubles, self._fail)
-        self._checkpoints = Checkpoints(
-            self.number, self._transport.writer, self._transport.offsets, self._transport.commit, self._transport.log_id,
-            self.worker, self._around.clock, self._fail, previous=restored.snapshot, min_events=self._transport.checkpoint_events,
-        )  # fmt: skip
         if self._assigned.is_set():
-            self._transport.feed.start(self._reader)
-        self._advance()
+            self._transport.feed.start(now.reader)
+        self._advance(now)
         await self._failed
 
     async def _fence(self) -> int:
-        self.state, self.detail = State.RESTORING, "taking the partition"
+        self._restoring("taking the partition")
         now = self._around.clock.now_ms()
         fence = Fence(owner=self._transport.owner, fenced_at=now)
         async with self._fencing:
             return await self._transport.writer.append(encode(fence, self.number, now_ms=now))
 
-    def _progress(self, records: int) -> None:
-        self.detail = f"reading its snapshot: {records} records"
-
-    def _advance(self) -> None:
+    def _advance(self, now: Incarnation) -> None:
         """To RUNNING when every cursor is at or past its end; then decide for what was touched."""
-        if self.worker is None or self._reader is None or self._draining or not self._assigned.is_set():
+        if self._draining or not self._assigned.is_set():
             return
         if self.state is State.RUNNING:
-            self.worker.settle()
-        elif self.state is State.RESTORING and self._ends is not None:
-            positions = self._reader.positions
-            if positions.reached(self._ends):
-                self.state, self.detail = State.RUNNING, ""
-                self._running_since = self._around.clock.monotonic()
-                self._report_running(self.worker)
-                self.worker.run()
+            now.worker.settle()
+        elif self.state is State.RESTORING and now.ends is not UNKNOWN:
+            if now.reader.positions.reached(now.ends):
+                self.standing.current()
+                now.running_since = self._around.clock.monotonic()
+                self._report_running(now)
+                now.worker.run()
             else:
-                left = sum(max(0, end - mine) for mine, end in zip(positions, self._ends, strict=True))
-                self.detail = f"{left} events to read"
+                self.standing.restoring(f"{now.left} events to read")
 
-    def _report_running(self, worker: Worker) -> None:
-        seconds = self._around.clock.monotonic() - self._began
+    def _report_running(self, now: Incarnation) -> None:
+        seconds = now.running_since - now.began_at
         metrics.RESTORE_SECONDS.observe(seconds)
-        log.info("running", partition=self.number, open_chains=len(worker.fold.chains), seconds=round(seconds, 3))
+        log.info("running", partition=self.number, open_chains=len(now.worker.fold.chains), seconds=round(seconds, 3))
 
-    async def _ends_now(self, reader: PartitionReader, token: int) -> Positions:
-        """That of `deliveries` past the Fence of that token, at least.
-
-        Raises LogTruncated where that reader has read further: it would count as there, and is in another log.
-        """
-        at = reader.positions
-        ends = Positions.among(await self._transport.offsets.ends(logs_of(self.number)), self.number)
-        if (topic := at.beyond(ends)) is not None:
-            raise LogTruncated(topic, self.number, at.of(topic), f"the log ends at {ends.of(topic)}")
-        return ends._replace(deliveries=max(ends.deliveries, token + 1))
-
-    def _read_on(self, detail: str) -> None:
+    def _read_on(self, now: Incarnation, detail: str) -> None:
         """Under the same token: RUNNING once all is read that is there by then."""
-        self.state, self.detail, self._ends = State.RESTORING, detail, None
-        self._began = self._around.clock.monotonic()
-        worker = self.worker
-        assert worker is not None, "it has a reader"
+        self._restoring(detail)
+        now.ends, now.began_at = UNKNOWN, self._around.clock.monotonic()
 
         async def ask() -> None:
             try:
-                ends = await self._ends_now(worker.reader, worker.token)
+                ends = await ends_now(self._transport, now.reader, now.worker.token)
             except Exception as error:  # noqa: BLE001 - crash only
-                if worker is self.worker:
+                if now is self._incarnation:
                     self._fail(error)
                 return
-            if worker is self.worker:
-                self._ends = ends
+            if now is self._incarnation:
+                now.ends = ends
                 self.on_data()
 
         self._ends_task = asyncio.create_task(ask())
@@ -348,23 +314,11 @@ class Partition:
         if self.worker is not None:
             self.worker.pause()
 
-    def _stop_reading(self) -> None:
-        if self._reader is not None:
-            self._transport.feed.stop(self._reader)
-
     async def _drop(self) -> None:
         """Forget worker, memory and token."""
-        self._stop_reading()
-        self._lack_nothing()
-        worker, self.worker, self._reader, self._ends = self.worker, None, None, None
-        checkpoints, self._checkpoints = self._checkpoints, None
-        if checkpoints is not None:
-            self._must_leave |= isinstance(await checkpoints.close(), CommitRefused)
-        if worker is not None:
-            await worker.close()
+        now, self._incarnation = self._incarnation, None
+        if now is not None:
+            self._transport.feed.stop(now.reader)
+            self._must_leave |= isinstance(await now.checkpoints.close(), CommitRefused)
+            await now.worker.close()
         metrics.OPEN_CHAINS.labels(self.number).set(0)
-
-
-def _count_end(chain: Chain) -> None:
-    assert chain.ending is not None
-    metrics.ENDED.labels(chain.ending.reason or "completed").inc()

@@ -20,10 +20,12 @@ from hookline.log.feed import Feed
 from hookline.log.records import LOGS, Draft, Place, logs_of
 from hookline.log.skew import ClockSkew
 from hookline.log.snapshots import DISPATCHER_GROUP, clock_probe
-from hookline.log.watch import CheckLog, LogWatch
+from hookline.log.standing import READER_UNREAD
+from hookline.log.watch import CheckLog, LogState
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
+from hookline.web.log_service import CONNECT_PAUSE_S, LogService
 from services.dispatcher import metrics
 from services.dispatcher.checkpoint import MIN_EVENTS
 from services.dispatcher.partition import Partition, State
@@ -37,15 +39,12 @@ log = structlog.get_logger()
 
 STALE_POLL_S = 10.0
 """Rule 6: no POST begins when the last completed poll is older; a process that was stopped may have lost its partitions."""
-DEAD_POLL_S = 60.0
-"""Liveness: a poll loop that has not come round for so long is stuck, whatever the broker does."""
 MAX_TIMEOUT_S = 60.0
 """The longest `timeout` that a pipeline may set."""
 DRAIN_EXTRA_S = 5.0
 OBSERVE_S = 2.0
 TWIN_S = 60.0
 """How long readiness says that another process has taken our name."""
-CONNECT_PAUSE_S = 0.5
 MEASURE_S = 10.0
 """Between two looks at a clock that was found wrong."""
 WRONG_CLOCK = "no step is closed for its deadline, and behind, no hook is called whose deadline is as near"
@@ -62,7 +61,7 @@ class Pace:
     """Least events read between two snapshots of a partition."""
 
 
-class Dispatcher:
+class Dispatcher(LogService):
     """`hookline.web.service.Service` without public HTTP."""
 
     name = "dispatcher"
@@ -78,11 +77,9 @@ class Dispatcher:
         make_sender: Callable[[], HookSender],
         pace: Pace = Pace(),
     ) -> None:
+        super().__init__(clock, cluster, check_log)
         self._settings = settings
-        self._clock = clock
-        self._cluster = cluster
         self._random = random
-        self._watch = LogWatch(check_log, clock)
         self._causes = LostCauses(clock)
         self._skew = ClockSkew(clock, settings.max_clock_skew, WRONG_CLOCK)
         self._measured_at = clock.monotonic()
@@ -93,16 +90,13 @@ class Dispatcher:
         self._partitions: dict[int, Partition] = {}
         self._owner = settings.group_instance_id or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._assigned_once = False
-        self._polled_at = clock.monotonic()
         self._observed_at = clock.monotonic()
         self._observing: asyncio.Task[None] | None = None
         self._twin, self._twin_at = "", 0.0
         """What was said of another process under our name, and when (monotonic seconds)."""
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._loop: asyncio.Task[None] | None = None
-        self._fatal: asyncio.Future[None]
-        self._detail = "connecting to Kafka"
+        self._detail = "joining the group"
 
     @property
     def partitions(self) -> Mapping[int, Partition]:
@@ -116,54 +110,38 @@ class Dispatcher:
 
     # ---- Service
 
-    async def start(self) -> None:
-        self._fatal = asyncio.get_running_loop().create_future()
-        self._loop = asyncio.create_task(self._run())
-
-    async def wait(self) -> None:
-        """Raises TopicsUnfit, ForeignLog."""
-        assert self._loop is not None
-        done, _ = await asyncio.wait({self._loop, self._fatal}, return_when=asyncio.FIRST_COMPLETED)
-        for ended in done:
-            ended.result()
-
     def ready(self) -> Status:
         if not self._assigned_once:
-            return Status(False, self._watch.noted(self._detail))
+            return Status(False, self.watch.noted(self.connecting or self._detail))
         waiting = [
-            f"{p.number}: {p.state}: {p.detail}" for p in self._partitions.values() if p.state is not State.RUNNING
+            f"partition {p.number}: {p.words()}" for p in self._partitions.values() if p.state is not State.RUNNING
         ]
-        missing = [said for said in (self._watch.denied, *waiting) if said]
+        missing = [said for said in (self.watch.denied, *waiting) if said]
         said = "; ".join(missing) or f"running {len(self._partitions)} partitions"
         if clock := self._skew.words():
             said = f"{said}; {clock}"
-        if self._twin and self._clock.monotonic() - self._twin_at < TWIN_S:
+        if self._twin and self.clock.monotonic() - self._twin_at < TWIN_S:
             said = f"{said}; {self._twin}"
         troubles = tuple(words for p in self._partitions.values() for words in p.troubles())
-        return Status(not missing, self._watch.noted(said), troubles)
+        return Status(not missing, self.watch.noted(said), troubles)
 
     def live(self) -> Status:
-        age = self._clock.monotonic() - self._polled_at
-        metrics.POLL_AGE.set(age)
-        return Status(age < DEAD_POLL_S, f"last completed poll {age:.1f} s ago")
+        metrics.POLL_AGE.set(self.beat_age_s)
+        return super().live()
 
     async def stop(self) -> None:
         """Begin nothing, let open POSTs end within the longest timeout, checkpoint, leave the group."""
         self._draining = True
         for partition in self._partitions.values():
             partition.begin_drain()
-        if self._loop is not None and not self._loop.done():
-            # Where the log is not the one that was read, a last checkpoint would keep the next start from reading this one.
-            is_foreign = self._fatal.done()
-            await self._in_time(p.settled() if is_foreign else p.drained() for p in self._partitions.values())
-            self._loop.cancel()
-            await asyncio.wait({self._loop})
+        # Where the log is not the one that was read, a last checkpoint would keep the next start from reading this one.
+        partitions = self._partitions.values() if not self.has_ended else ()
+        await self._in_time(p.settled() if self.is_ending else p.drained() for p in partitions)
+        await super().stop()
 
     async def abandon(self) -> None:
         """End at once, and finish nothing: for tests, as kill -9 does."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait({self._loop})
+        await super().stop()
 
     async def _in_time(self, ends: Iterable[Coroutine[None, None, None]]) -> None:
         """Wait for all, for a little longer than the longest timeout of a hook. What fails has ended, too."""
@@ -200,39 +178,39 @@ class Dispatcher:
 
     # ---- the poll loop
 
-    async def _run(self) -> None:
-        """Connect, then poll for ever. A consumer that gives up is made anew, and all partitions restored."""
+    async def work(self, state: LogState, partitions: int) -> None:
+        """Poll for ever. A consumer that gives up is made anew, and all partitions restored."""
         while True:
             try:
                 await self._session()
             except NameTaken as error:
                 metrics.NAME_TAKEN.inc()
                 self._detail = self._twin = str(error)
-                self._twin_at = self._clock.monotonic()
+                self._twin_at = self.clock.monotonic()
                 log.error("another dispatcher has our name", reason=str(error))
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))
             await asyncio.sleep(CONNECT_PAUSE_S)
-            self._polled_at = self._clock.monotonic()
+            self.beat()
 
     async def _session(self) -> None:
         """One life of consumer, producer and HTTP client; ends by raising."""
-        log_id = (await self._watch.look()).log_id
+        log_id = (await self.watch.look()).log_id
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(asyncio.create_task(self._keep_watch()).cancel)
-            offsets = await self._cluster.offsets()
+            offsets = await self.cluster.offsets()
             stack.push_async_callback(offsets.close)
-            writer = Writer(self._cluster, self._clock, self._watch.hurry, self._skew)
+            writer = Writer(self.cluster, self.clock, self.watch.hurry, self._skew)
             stack.push_async_callback(writer.close)
             sender = self._make_sender()
             stack.push_async_callback(sender.close)
             self._around = self._surroundings(sender, writer)
-            group = await self._cluster.group(DISPATCHER_GROUP, self)
+            group = await self.cluster.group(DISPATCHER_GROUP, self)
             stack.push_async_callback(group.close)
             feed = Feed(group)
             self._transport = Transport(
-                self._cluster,
+                self.cluster,
                 offsets,
                 writer,
                 feed,
@@ -240,7 +218,7 @@ class Dispatcher:
                 self._owner,
                 group.commit,
                 group.leave,
-                self._end,
+                self.end,
                 self._pace.checkpoint_events,
             )
             stack.push_async_callback(self._close_all)
@@ -248,14 +226,14 @@ class Dispatcher:
 
     async def _keep_watch(self) -> None:
         try:
-            await self._watch.run()
+            await self.watch.run()
         except HooklineError as error:
-            self._end(error)
+            self.end(error)
 
     async def _poll_for_ever(self, feed: Feed, offsets: Offsets) -> None:
         while True:
             changed = await self._poll(feed)
-            self._polled_at = self._clock.monotonic()
+            self.beat()
             for number in changed & self._partitions.keys():
                 self._partitions[number].on_data()
             for partition in self._partitions.values():
@@ -269,12 +247,12 @@ class Dispatcher:
         except OffsetOutOfRange as error:  # one partition's: it restores from what there is, all others go on
             if (partition := self._partitions.get(error.partition)) is not None:
                 partition.lose(error)
-                self._watch.hurry()  # was the topic made anew?
+                self.watch.hurry()  # was the topic made anew?
             return set()
 
     def _observe(self, offsets: Offsets) -> None:
         """Gauges, every few seconds: the ends cost a request, which nothing waits for."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         if now - self._observed_at < OBSERVE_S:
             return
         self._observed_at = now
@@ -308,14 +286,14 @@ class Dispatcher:
             partition.lack(lost.get(number))
             if (worker := partition.worker) is not None and Place(LOGS[0], number) in ends:
                 unread = sum(max(0, ends[Place(t, number)] - worker.reader.position(t)) for t in LOGS)
-                metrics.UNREAD_EVENTS.labels(number).set(unread)
+                READER_UNREAD.labels("dispatcher", number).set(unread)
                 metrics.OPEN_CHAINS.labels(number).set(len(worker.fold.chains))
 
     def poll_for_s(self) -> float:
         """Seconds that the next poll may wait for records before a timer is due."""
         due = min((d for p in self._partitions.values() if (d := p.next_due) is not None), default=None)
         return (
-            self._pace.poll_s if due is None else min(self._pace.poll_s, max(0.0, (due - self._clock.now_ms()) / 1000))
+            self._pace.poll_s if due is None else min(self._pace.poll_s, max(0.0, (due - self.clock.now_ms()) / 1000))
         )
 
     def _surroundings(self, sender: HookSender, writer: Writer) -> Surroundings:
@@ -323,21 +301,16 @@ class Dispatcher:
             await writer.append(draft)
 
         return Surroundings(
-            clock=self._clock,
+            clock=self.clock,
             skew=self._skew,
             random=self._random,
             keys=self._keys,
             sender=sender,
-            slots=Slots(self._settings.max_posts, self._settings.max_posts_per_host, self._clock.monotonic),
+            slots=Slots(self._settings.max_posts, self._settings.max_posts_per_host, self.clock.monotonic),
             callback_base_url=self._settings.callback_base_url(),
             append=append,
-            polled_lately=lambda: self._clock.monotonic() - self._polled_at < STALE_POLL_S,
+            polled_lately=lambda: self.beat_age_s < STALE_POLL_S,
         )
-
-    def _end(self, error: Exception) -> None:
-        """What a restart would not mend: end the process with its words."""
-        if not self._fatal.done():
-            self._fatal.set_exception(error)
 
     async def _close_all(self) -> None:
         partitions, self._partitions = list(self._partitions.values()), {}

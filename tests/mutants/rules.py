@@ -35,6 +35,7 @@ KAFKA_CONSUMER, KAFKA_SESSION = "hookline/kafka/consumer.py", "hookline/kafka/se
 FOLD, DECIDE, STATE = "hookline/chain/fold.py", "hookline/chain/decide.py", "hookline/chain/state.py"
 IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
 WORKER, PARTITION = "services/dispatcher/worker.py", "services/dispatcher/partition.py"
+INCARNATION, FOLLOWER = "services/dispatcher/incarnation.py", "hookline/log/follower.py"
 CHECKPOINT, DISPATCHER = "services/dispatcher/checkpoint.py", "services/dispatcher/service.py"
 GATE = "services/callbacks/gate.py"
 DECISIONS, POSTING, SENDER, SLOTS = (
@@ -76,34 +77,34 @@ RULES = (
         "a partition whose cause is lost is restored again and again, each time with a Fence",
         Edit(
             PARTITION,
-            "            self.worker.pause()\n            self.state, self._lacks = State.STOPPED, True\n",
-            "            self._fail(Fenced(str(lost)))\n            self.state, self._lacks = State.STOPPED, True\n",
+            "            now.worker.pause()\n            self.standing.lack(lost)\n",
+            "            self._fail(LogUnavailable(str(lost)))\n            self.standing.lack(lost)\n",
         ),
         tests=f"{LOST_CAUSES}::test_its_partition_stops_and_no_other_until_the_cause_is_there",
     ),
     rule(
         "a partition whose cause is lost POSTs on",
-        Edit(PARTITION, "self.state, self._lacks = State.STOPPED, True", "self._lacks = True"),
+        Edit(PARTITION, "            now.worker.pause()\n            self.standing.lack(lost)\n", "            pass\n"),
         tests=LOST_CAUSES,
     ),
     rule(
         "a partition stays stopped when its cause is there again",
-        Edit(PARTITION, 'self._read_on("reading on: the cause is there")', "pass"),
+        Edit(PARTITION, 'self._read_on(now, "reading on: the cause is there")', "pass"),
         tests=f"{LOST_CAUSES}::test_its_partition_stops_and_no_other_until_the_cause_is_there",
     ),
     rule(
         "a partition that was revoked while it asks for the ends runs on",
-        Edit(PARTITION, " or self._draining or not self._assigned.is_set():", " or self._draining:"),
+        Edit(PARTITION, "        if self._draining or not self._assigned.is_set():", "        if self._draining:"),
         tests=f"{LOST_CAUSES}::test_what_is_revoked_meanwhile_begins_nothing_until_it_is_assigned_again",
     ),
     rule(
         "callbacks goes on in a partition whose cause is lost",
-        Edit("services/callbacks/replica.py", "            _lack(tail, now)\n", "            _lack(tail, None)\n"),
+        Edit(FOLLOWER, "if standing.lack(lost.get(partition)):", "if standing.lack(None):"),
         tests="unit/callbacks/test_refusals.py",
     ),
     rule(
         "the console says nothing of a lost cause",
-        Edit("services/console/readmodel/projector.py", "self.progress.lack(lost)", "pass"),
+        Edit(FOLLOWER, "if standing.lack(lost.get(partition)):", "if standing.lack(None):"),
         tests="unit/console/test_service.py",
     ),
     rule(
@@ -125,15 +126,9 @@ RULES = (
         "a later Fence of one's own is ignored",
         Edit(WORKER, "if record.offset > self.token:", "if record.offset > self.token and event.owner != self.owner:"),
         Edit(
-            PARTITION,
-            "            self.number, self._transport.writer,",
-            "            self._own(), self._transport.writer,",
-        ),
-        Edit(
-            PARTITION,
-            "    def _progress(self, records: int)",
-            "    def _own(self) -> int:\n        self.worker.owner = self._transport.owner\n        return self.number\n\n"
-            "    def _progress(self, records: int)",
+            INCARNATION,
+            "around, troubles, fail)\n",
+            "around, troubles, fail)\n    worker.owner = transport.owner\n",
         ),
         tests=f"{INCARNATIONS}::test_a_fence_above_the_token_ends_the_incarnation_and_a_new_one_restores",
     ),
@@ -144,7 +139,7 @@ RULES = (
     ),
     rule(
         "a commit that names a Fence above the token does not stop a restore",
-        Edit(PARTITION, "if checkpoint is not None and checkpoint.fence > token:", "if False:"),
+        Edit(INCARNATION, "if checkpoint is not None and checkpoint.fence > token:", "if False:"),
         tests=f"{INCARNATIONS}::test_a_commit_whose_fence_is_above_the_token_stops_the_restore",
     ),
     rule(
@@ -192,20 +187,27 @@ RULES = (
         "the logs' ends are taken before the Fence",
         Edit(
             PARTITION,
-            "token = await self._fence()\n",
-            "early = await self._ends_now(PartitionReader(self.number, Positions()), -1)\n        token = await self._fence()\n",
+            "        token = await self._fence()\n        now = self._incarnation = await restored(\n",
+            "        before = PartitionReader(self.number, Positions())\n"
+            "        early = await ends_now(self._transport, before, -1)\n"
+            "        token = await self._fence()\n        now = self._incarnation = await restored(\n",
         ),
         Edit(
             PARTITION,
-            "        self._ends, self._reader = await self._ends_now(reader, token), reader\n",
-            "        ends = early._replace(deliveries=max(early.deliveries, token + 1))\n"
-            "        self._ends, self._reader = ends, reader\n",
+            "        if self._assigned.is_set():\n            self._transport.feed.start(now.reader)\n        self._advance(now)\n",
+            "        now.ends = early._replace(deliveries=max(early.deliveries, token + 1))\n"
+            "        if self._assigned.is_set():\n            self._transport.feed.start(now.reader)\n        self._advance(now)\n",
+        ),
+        Edit(
+            PARTITION,
+            "from hookline.log.reader import Read\n",
+            "from hookline.log.reader import PartitionReader, Read\nfrom hookline.log.records import Positions\n",
         ),
         tests=TIMING,
     ),
     rule(
         "a worker runs before it has read what is there",
-        Edit(PARTITION, "if positions.reached(self._ends):", "if True:"),
+        Edit(PARTITION, "if now.reader.positions.reached(now.ends):", "if True:"),
         tests=f"{TIMING} {INCARNATIONS}",
     ),
     # ---- memory is the fold of what was read (rule 2)
@@ -308,14 +310,14 @@ RULES = (
     rule(
         "an offset that is gone is taken for Kafka away",
         Edit(
-            "services/callbacks/replica.py",
-            "            except (LogUnavailable, SnapshotLost) as error:",
-            "            except (LogUnavailable, SnapshotLost, LogError) as error:",
+            FOLLOWER,
+            "        except OffsetOutOfRange as error:  # one partition's: all others read on\n",
+            "        except ZeroDivisionError as error:\n",
         ),
         Edit(
-            "services/callbacks/replica.py",
-            "from hookline.errors import LogUnavailable,",
-            "from hookline.errors import LogError, LogUnavailable,",
+            FOLLOWER,
+            "except (LogUnavailable, SnapshotLost, Unavailable) as error:",
+            "except (LogUnavailable, SnapshotLost, OffsetOutOfRange) as error:",
         ),
         tests="unit/callbacks/test_refusals.py",
     ),
@@ -326,7 +328,7 @@ RULES = (
     ),
     rule(
         "a last checkpoint is taken of a log that is another one",
-        Edit(DISPATCHER, "p.settled() if is_foreign else p.drained()", "p.drained()"),
+        Edit(DISPATCHER, "p.settled() if self.is_ending else p.drained()", "p.drained()"),
         tests="unit/dispatcher/test_topics_changed.py",
     ),
     # ---- the poll loop
@@ -377,7 +379,7 @@ RULES = (
     ),
     rule(
         "callbacks goes on with the memory of a log that is gone",
-        Edit("services/callbacks/replica.py", "            tail.lose()\n", ""),
+        Edit("hookline/log/reading.py", "        self._readers.pop(error.partition, None)\n", ""),
         tests="unit/callbacks/test_refusals.py",
     ),
     rule(
@@ -559,7 +561,7 @@ RULES = (
     ),
     rule(
         "a restore reads deliveries to where its end is told to be",
-        Edit(PARTITION, "max(ends.deliveries, token + 1)", "ends.deliveries"),
+        Edit(INCARNATION, "max(ends.deliveries, token + 1)", "ends.deliveries"),
         tests=f"{INCARNATIONS}::test_a_restore_reads_deliveries_to_its_own_fence_whatever_its_end_is_told_to_be",
     ),
     rule(

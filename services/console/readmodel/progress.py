@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hookline.chain.ids import partition_of
 from hookline.errors import Unavailable, Undecodable
-from hookline.log.causes import LostCause
 from hookline.log.ends import SharedEnds
+from hookline.log.follower import Follower
 from hookline.log.records import Place, Positions
-from services.console.metrics import LAG_RECORDS, LAG_SECONDS, SET_ASIDE, STOPPED
+from hookline.log.standing import Standing
+from services.console.metrics import LAG_SECONDS, SET_ASIDE
 from services.console.readmodel.rows import SetAside
 
 __all__ = ["Progress"]
@@ -27,37 +28,46 @@ class Progress:
         self._ends: dict[Place, int] = {}
         self._lag_s = 0.0
         self._ask: SharedEnds | None = None
-        self.stopped: dict[int, Undecodable] = {}
-        """By partition, the record that this version cannot read: it is read no further."""
-        self._lacking: Mapping[int, LostCause] = {}
+        self._follower: Follower | None = None
         self.troubles: tuple[str, ...] = ()
         """Records that the database does not take, and which hold up nothing; for `/readyz`."""
         self._moved = asyncio.Condition()
 
+    def follow(self, follower: Follower) -> None:
+        """By that one the logs are read."""
+        self._follower = follower
+
     @property
-    def standing(self) -> dict[int, str]:
-        """By partition that is stopped, why: a record cannot be read, or waits for a cause that is lost."""
-        return {p: str(why) for p, why in (*self._lacking.items(), *self.stopped.items())}
+    def halted(self) -> Mapping[int, Standing]:
+        """By partition, those that are stopped: at a record that cannot be read, or whose cause is lost."""
+        standings = {} if self._follower is None else self._follower.standings
+        return {partition: standing for partition, standing in standings.items() if standing.halt is not None}
+
+    @property
+    def stopped(self) -> Mapping[int, Undecodable]:
+        """By partition, the record that this version cannot read."""
+        return {p: stopped for p, standing in self.halted.items() if (stopped := standing.stopped) is not None}
 
     @property
     def behind(self) -> int:
         """Records between the positions and the ends as last asked, stopped partitions left out."""
-        standing = self.standing
+        halted = self.halted
         return sum(
             max(0, end - self.positions[place.partition].of(place.topic))
             for place, end in self._ends.items()
-            if place.partition in self.positions and place.partition not in standing
+            if place.partition in self.positions and place.partition not in halted
         )
 
     def detail(self) -> str:
         """In words, for `/readyz`."""
-        said = [self.doing] if self.doing else []
+        trouble = None if self._follower is None else self._follower.trouble
+        said = [f"waiting: {trouble}"] if trouble is not None else [self.doing] if self.doing else []
         if self.positions:
             done = sum(map(sum, self.positions.values()))
             said.append(
                 f"read {done:,} records, {self.behind:,} to go" if self.behind else f"read all {done:,} records"
             )
-        said += [f"stopped: {why}" for why in self.standing.values()]
+        said += [f"partition {partition}: {standing}" for partition, standing in self.halted.items()]
         return "; ".join(said)
 
     def asks(self, ends: SharedEnds | None) -> None:
@@ -83,13 +93,7 @@ class Progress:
     def _judge(self) -> None:
         behind = self.behind
         self.current = self.current or (bool(self._ends) and bool(self.positions) and not behind)
-        LAG_RECORDS.set(behind)
         LAG_SECONDS.set(self._lag_s if behind else 0)
-
-    def stop(self, error: Undecodable) -> None:
-        """That partition is read no further."""
-        self.stopped[error.partition] = error
-        self._tell({error.partition})
 
     def note_set_aside(self, count: int, first: Collection[SetAside]) -> None:
         """So many records are not in the database, though all was read."""
@@ -99,29 +103,6 @@ class Progress:
             *(f"{record.topic}[{record.partition}]@{record.offset} is set aside: {record.reason}" for record in first),
             *more,
         )
-
-    def go_on(self, partition: int) -> None:
-        """Past the record that it stopped at."""
-        del self.stopped[partition]
-        self._tell({partition})
-
-    def lack(self, lost: Mapping[int, LostCause]) -> None:
-        """A record of each of these partitions waits for such a cause; of no other."""
-        changed = self._lacking.keys() | lost.keys()
-        self._lacking = dict(lost)
-        self._tell(changed)
-
-    def _tell(self, partitions: Iterable[int]) -> None:
-        for partition in partitions:
-            STOPPED.labels(partition).set(partition in self.standing)
-
-    def restart(self, doing: str) -> None:
-        """The projection begins anew."""
-        self.doing = doing
-        changed = set(self.standing)
-        self.stopped.clear()
-        self._lacking = {}
-        self._tell(changed)
 
     def partition_of(self, push_id: str) -> int:
         """Where everything about that push lies. Raises Unavailable while the topics have not been seen."""
@@ -152,8 +133,8 @@ class Progress:
 
     def _reached(self, partitions: set[int], ends: Mapping[Place, int]) -> bool:
         for partition in partitions:
-            if (why := self.standing.get(partition)) is not None:
-                raise Unavailable(f"partition {partition} is read no further: {why}", 60)
+            if (standing := self.halted.get(partition)) is not None:
+                raise Unavailable(f"partition {partition} is {standing}", 60)
             at = self.positions.get(partition)
             if at is None or not at.reached(Positions.among(ends, partition)):
                 return False

@@ -168,7 +168,8 @@ class PartitionProjection:
         for record, _ in projected:
             at[record.topic.value] = record.offset + 1
             fence = record.offset if isinstance(record.event, Fence) else fence
-        self.reader, self.stopped = self.reader.again_from(Positions(**at), fence), error
+        self.reader.go_back(Positions(**at), fence)
+        self.stopped = error
 
     def let_go(self) -> None:
         """After a commit: forget the chains that were used longest ago, down to the limit."""

@@ -15,8 +15,8 @@ from hookline.log import snapshots
 from hookline.log.cluster import Consumer
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
+from hookline.log.standing import READER_STOPPED
 from hookline.log.watch import LogState
-from services.callbacks.metrics import STOPPED
 from services.callbacks.service import CallbacksService
 from tests.unit.callbacks.checkpoints import beside, snapshot
 from tests.unit.callbacks.world import KEYS, LOG_ID, HandClock, World, serving, until
@@ -177,7 +177,7 @@ async def test_a_record_whose_cause_is_lost_stops_its_partition_and_no_other_unt
             await until(lambda: it.service.ready().ok)  # the others are read and answered
             assert (await it.post(chain))[:2] == (503, "30")
             assert (await it.post(other))[0] == 200
-            label = f'hookline_callbacks_stopped_offset{{partition="{partition}",topic="callbacks"}}'
+            label = f'hookline_reader_stopped_offset{{partition="{partition}",reader="callbacks",topic="callbacks"}}'
             assert f"{label} 0.0" in generate_latest().decode()
             world.push(push_id=beside(chain, world))
             await until(lambda: says(f"ends at {lost.offset}"))
@@ -206,7 +206,7 @@ async def test_who_waits_for_an_answer_in_a_partition_that_stops_is_answered_503
 
         await until(is_answered)
         assert asked.result()[:2] == (503, "30")
-    STOPPED.clear()  # it lacks its cause for good
+    READER_STOPPED.clear()  # it lacks its cause for good
 
 
 async def test_a_commit_beyond_the_end_of_a_log_is_folded_anew_where_nothing_was_ever_deleted(

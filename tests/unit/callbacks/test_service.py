@@ -15,7 +15,8 @@ from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint
 from hookline.log.watch import LogState
 from hookline.testing.manual_clock import ManualClock
 from hookline.testing.memory import MemoryCluster
-from services.callbacks.service import DEAD_POLL_S, CallbacksService
+from hookline.web.log_service import DEAD_LOOP_S
+from services.callbacks.service import CallbacksService
 from tests.unit.callbacks.world import HOUR_MS, KEYS, LOG_ID, World, serving, until, until_async
 
 
@@ -71,7 +72,7 @@ async def test_a_stopped_partition_is_said_and_does_not_make_the_replica_unready
         await until(lambda: service.ready().ok)
         assert f"partition 1: stopped: commands[1]@{bad}" in service.ready().detail
     metrics = generate_latest().decode()
-    assert f'hookline_callbacks_stopped_offset{{partition="1",topic="commands"}} {bad:.1f}' in metrics
+    assert f'hookline_reader_stopped_offset{{partition="1",reader="callbacks",topic="commands"}} {bad:.1f}' in metrics
 
 
 async def test_a_replica_of_which_every_partition_has_stopped_is_not_ready() -> None:
@@ -162,7 +163,7 @@ async def test_liveness_is_the_age_of_the_last_poll_and_not_whether_kafka_answer
     service = CallbacksService(KEYS, world.clock, world.cluster, never)
     async with started(service):
         assert service.live().ok
-        world.clock.ms += round(DEAD_POLL_S * 1000)
+        world.clock.ms += round(DEAD_LOOP_S * 1000)
         assert not service.live().ok
 
     async def away() -> LogState:
@@ -170,14 +171,14 @@ async def test_liveness_is_the_age_of_the_last_poll_and_not_whether_kafka_answer
 
     service = CallbacksService(KEYS, world.clock, world.cluster, away)
     async with started(service):
-        world.clock.ms += round(DEAD_POLL_S * 1000)
+        world.clock.ms += round(DEAD_LOOP_S * 1000)
         await until(lambda: service.live().ok)
 
     service = made(world)
     async with started(service):
         await until(lambda: service.ready().ok)
         world.cluster.down = True
-        world.clock.ms += round(DEAD_POLL_S * 1000)
+        world.clock.ms += round(DEAD_LOOP_S * 1000)
         await until(lambda: service.live().ok)
 
 

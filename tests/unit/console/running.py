@@ -178,7 +178,7 @@ async def running(
     parts = Parts(sessions, LoginLimit(clock), HookSecrets(pipelines, keys), pipelines, history, commands)
     app = build_app(parts, made)
     add_pages(app, parts, clock, new_id)
-    tasks = [asyncio.create_task(table.run()), asyncio.create_task(projector.run())]
+    tasks = [asyncio.create_task(table.run()), asyncio.create_task(projector.run(PARTITIONS))]
     runner = app_runner(app, drain_s=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

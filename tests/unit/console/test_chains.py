@@ -418,7 +418,7 @@ async def test_a_stopped_partition_is_said_and_refused(console: Running) -> None
 
 
 async def test_a_skipped_record_is_passed_over(console: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.console.readmodel.projector.SKIPS_S", 0.05)
+    monkeypatch.setattr("hookline.log.standing.LOOK_S", 0.05)
     chain = started(console)
     await console.projected()
     place = console.writing.place(chain.push_id)

@@ -31,7 +31,7 @@ from hookline.testing.memory import MemoryCluster
 from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.sender import HookPost, Outcome
-from tests.metric_values import value_of
+from tests.metric_values import halted, value_of
 from tests.unit.dispatcher.harness import (
     DELIVERED,
     World,
@@ -209,7 +209,7 @@ async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_star
         bad = world.cluster.append(Draft(Place(Topic.PUSHES, 0), None, b"{}", {"ce_type": b"hookline.Broken"}))
         world.push(plan(1))
         await until(lambda: dispatcher.partitions[0].state is State.STOPPED)
-        assert value_of(metrics.STOPPED) == 1
+        assert halted("dispatcher") == 1
         assert not world.receivers.posts
         said = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
         world.append(said)
@@ -219,7 +219,7 @@ async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_star
             return bool(world.receivers.posts)
 
         await until(goes_on)
-        assert value_of(metrics.STOPPED) == 0
+        assert halted("dispatcher") == 0
     world.push(plan(1))
     async with world.running("b"):
         await until(lambda: len(set(world.receivers.ids)) == 2)

@@ -11,10 +11,9 @@ from hookline.log.causes import LostCause
 from hookline.log.reader import Wait
 from hookline.log.records import Place, Topic
 from hookline.testing.memory import MemoryCluster
-from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.service import Dispatcher
-from tests.metric_values import value_of
+from tests.metric_values import halted
 from tests.unit.dispatcher.harness import World, kill, until
 
 
@@ -57,7 +56,7 @@ async def test_its_partition_stops_and_no_other_until_the_cause_is_there(world: 
         await as_time_goes_by(world, dispatcher, State.STOPPED)
         assert not dispatcher.ready().ok
         assert "0: stopped: callbacks[0]@0 rests on pushes[0]@1, and pushes[0] ends at 0" in dispatcher.ready().detail
-        assert value_of(metrics.STOPPED) == 1
+        assert halted("dispatcher") == 1
         here, there = world.push(partition=0), world.push(partition=1)
         await until(lambda: world.decisions(HookDelivered, 1))
         for _ in range(60):  # a minute and more: it neither begins anew nor says it again
@@ -70,7 +69,7 @@ async def test_its_partition_stops_and_no_other_until_the_cause_is_there(world: 
         await as_time_goes_by(world, dispatcher, State.RUNNING)
         await until(lambda: len(world.decisions(HookDelivered)) == 2)
     assert dispatcher.ready().ok
-    assert value_of(metrics.STOPPED) == 0
+    assert halted("dispatcher") == 0
     assert sum("the cause of a record is lost" in line["event"] for line in lines) == 1
     assert (fences(world, 0), fences(world, 1)) == (1, 1), "it kept its token"
     world.verdict(f"{here.push_id}-0-0-0")
@@ -88,7 +87,7 @@ async def test_what_is_revoked_meanwhile_begins_nothing_until_it_is_assigned_aga
     async with world.running() as dispatcher:
         partition = dispatcher.partitions[0]
         partition.lack(lost())
-        assert (partition.state, value_of(metrics.STOPPED)) == (State.STOPPED, 1)
+        assert (partition.state, halted("dispatcher")) == (State.STOPPED, 1)
         partition.lack(None)
         partition.park()
         world.push(partition=1)
@@ -105,7 +104,7 @@ async def test_one_that_is_revoked_while_it_is_stopped_is_parked_and_reads_on_af
         partition = dispatcher.partitions[0]
         partition.lack(lost())
         partition.park()
-        assert (partition.state, value_of(metrics.STOPPED)) == (State.PARKED, 0)
+        assert (partition.state, halted("dispatcher")) == (State.PARKED, 0)
         partition.unpark()
         await until(lambda: dispatcher.ready().ok)
 
@@ -116,5 +115,5 @@ async def test_an_incarnation_that_ends_while_it_is_stopped_takes_that_with_it(w
         partition.lack(lost())
         world.append(Fence(owner="another", fenced_at=1), 0)
         await until(lambda: dispatcher.ready().ok)
-        assert (fences(world, 0), value_of(metrics.STOPPED)) == (3, 0)
+        assert (fences(world, 0), halted("dispatcher")) == (3, 0)
         assert world.cluster.end(Place(Topic.DELIVERIES, 0)) == 3
