@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
-from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S, JITTER, MAX_RETRY_AFTER_S
+from hookline.chain.pipeline import Pipeline
+from hookline.chain.pipeline_settings import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_RETRY_DELAYS_S, DEFAULT_TIMEOUT_S
+from hookline.chain.retries import JITTER, MAX_RETRY_AFTER_S
 from hookline.errors import ConfigError
 from hookline.log.records import LOGS, Topic
 

@@ -5,7 +5,7 @@ from pydantic_core import to_json
 
 from hookline.chain.artifacts import ArtifactType
 from hookline.chain.pipeline import Hook, Pipeline, plans_for
-from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
+from hookline.chain.pipeline_settings import DEFAULT_RETRY_DELAYS_S
 
 
 def pipeline(

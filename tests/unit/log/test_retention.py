@@ -3,6 +3,7 @@
 import pytest
 
 from hookline.chain.pipeline import Hook, Pipeline
+from hookline.chain.pipeline_settings import MAX_DEADLINE_S
 from hookline.errors import ConfigError
 from hookline.log.records import LOGS, Topic
 from hookline.log.retention import (
@@ -15,7 +16,6 @@ from hookline.log.retention import (
     retention_ms,
 )
 from hookline.settings import Settings
-from services.console.forms import MAX_DEADLINE_S
 from services.ingress.source import WINDOW_WITH_ID_S
 from services.ingress.sources import discover
 
