@@ -24,6 +24,7 @@ from hookline.audit.bundle import (
 )
 from hookline.audit.source import Extent, Origin, PartitionSource
 from hookline.errors import BundleBroken, ConfigError
+from hookline.explain import dotted, faults_of
 from hookline.log.records import LOGS, RawRecord, Topic
 
 __all__ = ["BundleSource", "BundleWriter"]
@@ -230,8 +231,7 @@ class _Lines:
         try:
             return load(line)
         except ValidationError as error:
-            where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "JSON"
-            self.broken(f"it is not a line of a bundle ({where})")
+            self.broken(f"it is not a line of a bundle ({dotted(faults_of(error)[0].where) or 'JSON'})")
         except ValueError:
             self.broken("it is not a line of a bundle")
 

@@ -12,6 +12,7 @@ from hookline.chain.pipeline import Pipeline
 from hookline.chain.pipeline_settings import SETTINGS, PipelineSettings
 from hookline.chain.registry_names import repository_of_page
 from hookline.errors import Invalid
+from hookline.explain import Fault, faults_of
 
 __all__ = [
     "PIPELINE_FORM",
@@ -97,9 +98,9 @@ def _parsed(form: type[F], body: Mapping[str, object]) -> F:
         return form.model_validate(body)
     except ValidationError as error:
         errors: dict[str, list[str]] = {}
-        for said in error.errors(include_url=False, include_input=False):
-            field, *inner = said["loc"]
-            errors.setdefault(str(field), []).append(_place(inner) + _words(said["type"], said["msg"]))
+        for fault in faults_of(error):
+            field, *inner = fault.where
+            errors.setdefault(str(field), []).append(_place(inner) + _words(fault))
         raise Invalid(errors) from None
 
 
@@ -148,7 +149,5 @@ def _place(inner: list[int | str]) -> str:
             return ""
 
 
-def _words(error_type: str, message: str) -> str:
-    if error_type in _WORDS:
-        return _WORDS[error_type]
-    return message.removeprefix("Value error, ").rstrip(".") + "."
+def _words(fault: Fault) -> str:
+    return _WORDS.get(fault.kind) or fault.said.removeprefix("Value error, ").rstrip(".") + "."
