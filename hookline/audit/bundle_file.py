@@ -108,11 +108,6 @@ class BundleSource:
     async def close(self) -> None:
         self._file.close()
 
-    @property
-    def bytes_read(self) -> int:
-        """Of the file, compressed."""
-        return self._file.tell()
-
     async def partitions(self, only: Collection[int] | None = None) -> AsyncIterator[PartitionSource]:
         """Raises BundleBroken; the last of it is checked when the last partition was read."""
         for number, extent in enumerate(self.origin.extents):

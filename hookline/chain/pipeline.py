@@ -11,7 +11,7 @@ from hookline.chain.matching import matches_repository, matches_tag
 from hookline.chain.pipeline_settings import Dedupe, PipelineSettings, PlanSettings
 from hookline.chain.registry_names import registry_name
 
-__all__ = ["LOG_ID_KEY", "Dedupe", "Hook", "LogId", "Pipeline", "matching", "plans_for"]
+__all__ = ["LOG_ID_KEY", "Dedupe", "Hook", "LogId", "Pipeline", "matching"]
 
 LOG_ID_KEY = b"log_id"
 """Key of the record that holds the log's id; every other key is a pipeline_id."""
@@ -107,15 +107,3 @@ def matching(
     """Every pipeline that a push is for, in the order of their creation."""
     found = (p for p in pipelines if p.matches(repository, registry, tag, told_registry, artifact_type))
     return sorted(found, key=lambda p: (p.created_at, p.pipeline_id))
-
-
-def plans_for(
-    pipelines: Iterable[Pipeline],
-    repository: str,
-    registry: str | None,
-    tag: str | None = None,
-    artifact_type: ArtifactType | None = None,
-) -> tuple[Plan, ...]:
-    """The plan of every pipeline that matches, numbered from 0 in the order of their creation."""
-    found = matching(pipelines, repository, registry, tag, artifact_type=artifact_type)
-    return tuple(p.plan(n) for n, p in enumerate(found))
