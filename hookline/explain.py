@@ -1,22 +1,21 @@
 """What a model found wrong with its input, in words that never quote the input: it may hold a secret (I11)."""
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
-__all__ = ["Fault", "Where", "dotted", "explain", "faults_of"]
-
-Where: TypeAlias = tuple[int | str, ...]
-"""The way to a value: fields, and places in lists."""
+__all__ = ["Fault", "explain", "faults_of"]
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong. `kind`: pydantic's word for it, such as `missing`."""
+    """One thing that is wrong. `where`: the way to it, by fields and places in lists; `kind`: pydantic's word for it."""
 
-    where: Where
+    where: tuple[int | str, ...]
     kind: str
     said: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.where))}: {self.said}"
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
@@ -25,11 +24,6 @@ def faults_of(error: ValidationError) -> list[Fault]:
     return [Fault(one["loc"], one["type"], one["msg"]) for one in found]
 
 
-def dotted(where: Where) -> str:
-    """`plans.0.name`; "" for the whole."""
-    return ".".join(map(str, where))
-
-
-def explain(error: ValidationError, *, most: int | None = None, name: Callable[[Where], str] = dotted) -> str:
-    """The first `most` of them in one line: `plans.0.name: Field required; ...`."""
-    return "; ".join(f"{name(fault.where)}: {fault.said}" for fault in faults_of(error)[:most])
+def explain(error: ValidationError, most: int = 3) -> str:
+    """The first of them in one line: `plans.0.name: Field required; ...`."""
+    return "; ".join(map(str, faults_of(error)[:most]))

@@ -24,7 +24,7 @@ from hookline.audit.bundle import (
 )
 from hookline.audit.source import Extent, Origin, PartitionSource
 from hookline.errors import BundleBroken, ConfigError
-from hookline.explain import dotted, faults_of
+from hookline.explain import faults_of
 from hookline.log.records import LOGS, RawRecord, Topic
 
 __all__ = ["BundleSource", "BundleWriter"]
@@ -226,7 +226,8 @@ class _Lines:
         try:
             return load(line)
         except ValidationError as error:
-            self.broken(f"it is not a line of a bundle ({dotted(faults_of(error)[0].where) or 'JSON'})")
+            where = ".".join(map(str, faults_of(error)[0].where)) or "JSON"
+            self.broken(f"it is not a line of a bundle ({where})")
         except ValueError:
             self.broken("it is not a line of a bundle")
 

@@ -17,9 +17,7 @@ from hookline.chain.matching import MAX_TAG, range_fault
 from hookline.chain.registry_names import registry_name
 
 __all__ = [
-    "DEFAULT_CALLBACK_DEADLINE_S",
     "DEFAULT_RETRY_DELAYS_S",
-    "DEFAULT_TIMEOUT_S",
     "SETTINGS",
     "Dedupe",
     "PipelineSettings",
@@ -27,8 +25,6 @@ __all__ = [
     "Setting",
 ]
 
-DEFAULT_CALLBACK_DEADLINE_S = 86_400
-DEFAULT_TIMEOUT_S = 15
 DEFAULT_RETRY_DELAYS_S = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Ten attempts; each the wait after the attempt before it."""
 MAX_DEADLINE_S = 30 * 86_400
@@ -105,10 +101,8 @@ class PlanSettings(BaseModel):
     expect_final_callback: Annotated[bool, Setting("Final callback")] = True
     callback_deadline_s: Annotated[
         int, Setting("Callback deadline", name="callback_deadline", form=Annotated[int, Field(ge=1, le=MAX_DEADLINE_S)])
-    ] = DEFAULT_CALLBACK_DEADLINE_S
-    timeout_s: Annotated[int, Setting(None, name="timeout", form=Annotated[int, Field(ge=1, le=60)])] = (
-        DEFAULT_TIMEOUT_S
-    )
+    ] = 86_400
+    timeout_s: Annotated[int, Setting(None, name="timeout", form=Annotated[int, Field(ge=1, le=60)])] = 15
     retry_delays_s: Annotated[
         tuple[int, ...],
         Setting("Attempts", name="retry_delays", form=Annotated[list[_Wait], Field(max_length=20)]),

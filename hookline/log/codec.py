@@ -192,7 +192,7 @@ def _why(error: Exception, raw: RawRecord) -> str:
     if isinstance(error, KeyError):
         return f"unknown or missing {error} (ce_type {raw.headers.get('ce_type', b'').decode(errors='replace')!r})"
     if isinstance(error, ValidationError):
-        return explain(error, most=3)
+        return explain(error)
     return str(error)
 
 

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from hookline.chain.hook_secrets import DEFAULT_GRACE_S, MAX_GRACE_S
 from hookline.chain.matching import is_glob
-from hookline.chain.pipeline import Pipeline
 from hookline.chain.pipeline_settings import SETTINGS, PipelineSettings
 from hookline.chain.registry_names import repository_of_page
 from hookline.errors import Invalid
@@ -19,7 +18,6 @@ __all__ = [
     "HookForm",
     "PipelineForm",
     "RotationForm",
-    "form_of",
     "parse_form",
     "parse_pattern",
     "parse_repository",
@@ -102,15 +100,6 @@ def _parsed(form: type[F], body: Mapping[str, object]) -> F:
             field, *inner = fault.where
             errors.setdefault(str(field), []).append(_place(inner) + _words(fault))
         raise Invalid(errors) from None
-
-
-def form_of(pipeline: Pipeline) -> dict[str, object]:
-    """An existing pipeline as its client would send it: what a PATCH is laid over."""
-    return {
-        "name": pipeline.name,
-        **pipeline.sent(),
-        "webhooks": [{"id": hook.id, "name": hook.name, "hook_url": hook.url} for hook in pipeline.hooks],
-    }
 
 
 def parse_repository(text: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from hookline.explain import Fault, dotted, explain, faults_of
+from hookline.explain import Fault, explain, faults_of
 
 
 class Inner(BaseModel):
@@ -26,8 +26,6 @@ def test_each_fault_with_its_place() -> None:
         Fault(("inner", 1, "count"), "missing", "Field required"),
         Fault(("secret",), "missing", "Field required"),
     ]
-    assert dotted(("inner", 1, "count")) == "inner.1.count"
-    assert dotted(()) == ""
 
 
 def test_what_was_given_is_never_said() -> None:
@@ -37,4 +35,3 @@ def test_what_was_given_is_never_said() -> None:
     assert said.startswith("inner.0.count: Input should be a valid integer")
     assert said.count(";") == 2
     assert explain(error, most=1) == said.split("; ")[0]
-    assert explain(error, most=1, name=lambda where: f"<{where[0]}>").startswith("<inner>: ")

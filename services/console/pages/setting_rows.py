@@ -1,19 +1,13 @@
 """A pipeline's settings as its pages list them: a label and words for each."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from hookline.chain.pipeline import Dedupe, Pipeline
 from hookline.chain.pipeline_settings import SETTINGS
 from services.console.artifact_words import wanted_words
 from services.console.pages.words import duration, tags
 
-__all__ = ["SettingRow", "setting_rows"]
-
-
-class SettingRow(NamedTuple):
-    label: str
-    said: str
+__all__ = ["setting_rows"]
 
 
 def _attempts(pipeline: Pipeline) -> str:
@@ -48,10 +42,10 @@ _WORDS: Mapping[str, Callable[[Pipeline], str]] = {
 """Those that have words of their own, in the order of the page; all others follow."""
 
 
-def setting_rows(pipeline: Pipeline) -> list[SettingRow]:
-    """Of every setting that has a label."""
+def setting_rows(pipeline: Pipeline) -> list[tuple[str, str]]:
+    """Label and words of every setting that has a label."""
     labels = {field: SETTINGS[field].label for field in dict.fromkeys((*_WORDS, *SETTINGS))}
-    return [SettingRow(label, _said(pipeline, field)) for field, label in labels.items() if label is not None]
+    return [(label, _said(pipeline, field)) for field, label in labels.items() if label is not None]
 
 
 def _said(pipeline: Pipeline, field: str) -> str:
