@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PlainValidator
 from pydantic.fields import FieldInfo
@@ -90,7 +90,7 @@ class Setting:
 
     label: str | None
     name: str = ""
-    form: Any = None
+    form: object = None
 
 
 class PlanSettings(BaseModel):

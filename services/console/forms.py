@@ -62,7 +62,7 @@ class PipelineForm(_Form):
     name: Name
     webhooks: list[HookForm] = Field(min_length=1, max_length=20)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """By their fields of a Pipeline."""
         return {field: getattr(self, setting.name) for field, setting in SETTINGS.items()}
 

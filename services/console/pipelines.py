@@ -190,14 +190,14 @@ class Pipelines:
     def _made(self, before: Pipeline | None, repository: str, form: PipelineForm) -> Pipeline:
         """What the form says, with the ids of `before`. Raises Invalid."""
         said = form.settings()
-        if said["registry"] is not None:
-            said["registry"] = self._names.of(said["registry"])
+        registry = self._names.of(given) if isinstance(given := said["registry"], str) else None
         if before is None and not is_glob(repository):
-            repository = repository_name(repository, said["registry"])
+            repository = repository_name(repository, registry)
         now, others = self._clock.now_ms(), [p for p in self._table.of_repository(repository) if p != before]
         if any(other.name == form.name for other in others):
             raise Invalid({"name": [_taken(form.name, repository)]})
         said |= {
+            "registry": registry,
             "name": form.name,
             "slug": _free_slug(form.name, {other.slug for other in others}),
             "hooks": self._hooks(() if before is None else before.hooks, form.webhooks, now),

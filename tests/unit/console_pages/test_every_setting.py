@@ -6,9 +6,10 @@ from enum import StrEnum
 import pytest
 
 from hookline.chain.pipeline import Pipeline
-from hookline.chain.pipeline_settings import SETTINGS, PipelineSettings, PlanSettings
+from hookline.chain.pipeline_settings import SETTINGS, PipelineSettings, PlanSettings, Setting
 from hookline.log.codec import decode_setting
 from hookline.log.records import Topic
+from services.console.pages import setting_rows
 from tests.unit.console.contract import document
 from tests.unit.console.running import Running
 from tests.unit.console_pages.visiting import Visitor
@@ -56,3 +57,27 @@ def test_the_description_of_the_api_has_it(field: str) -> None:
     shapes = document()["components"]["schemas"]
     assert SETTINGS[field].name in shapes["PipelineForm"]["properties"]
     assert SETTINGS[field].name in shapes["PipelineFields"]["required"]
+
+
+class _Wider(Pipeline):
+    """With settings for which the page has no words of its own."""
+
+    quiet_s: int = 90
+    loud: bool = False
+    times: int = 3
+    names: tuple[str, ...] = ("a", "b")
+    note: str | None = None
+
+
+def test_a_setting_without_words_of_its_own_is_shown_by_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = _Wider.model_fields.keys() - Pipeline.model_fields.keys()
+    added = {field: Setting(field.title()) for field in _Wider.model_fields if field in own}
+    monkeypatch.setattr(setting_rows, "SETTINGS", {**SETTINGS, **added, "hidden": Setting(None)})
+    made = _Wider(pipeline_id="p", repository="a/b", name="ci", slug="ci", hooks=(), created_at=1, updated_at=1)
+    assert setting_rows.setting_rows(made)[-5:] == [
+        ("Quiet_S", "1 min 30 s"),
+        ("Loud", "no"),
+        ("Times", "3"),
+        ("Names", "a, b"),
+        ("Note", "none"),
+    ]
