@@ -28,7 +28,7 @@ from pydantic_core import from_json, to_json
 from bench.program import IN_FLIGHT, SECRET, Program, ended, listen, run
 from hookline.chain.events import ChainCompleted, HookDelivered, HookPlan, Plan, PushReceived, ReadTo
 from hookline.chain.ids import ChainId, partition_of, push_id, webhook_id
-from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
+from hookline.chain.pipeline_settings import DEFAULT_RETRY_DELAYS_S
 from hookline.kafka.consumer import KafkaConsumer
 from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Consumer

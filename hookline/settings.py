@@ -12,6 +12,7 @@ from hookline.broker_login import KAFKA_PASSWORD, MECHANISM, PROTOCOL, SECRETS_F
 from hookline.chain.keys import KeyRing
 from hookline.chain.registry_names import RegistryNames
 from hookline.errors import ConfigError
+from hookline.explain import faults_of
 from hookline.web.hook_proxy import HookProxy, parse_hook_proxy
 
 __all__ = ["MAX_CLOCK_SKEW_S", "IPNetwork", "Settings", "load_settings", "settings_of_environment"]
@@ -189,8 +190,8 @@ def settings_of_environment(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
-        said = "; ".join(f"HOOKLINE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
-        raise ConfigError(said) from None
+        said = (f"HOOKLINE_{str(fault.where[0]).upper()}: {fault.said}" for fault in faults_of(error))
+        raise ConfigError("; ".join(said)) from None
 
 
 def _let_in(settings: Settings) -> Settings:

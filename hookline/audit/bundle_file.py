@@ -24,6 +24,7 @@ from hookline.audit.bundle import (
 )
 from hookline.audit.source import Extent, Origin, PartitionSource
 from hookline.errors import BundleBroken, ConfigError
+from hookline.explain import faults_of
 from hookline.log.records import LOGS, RawRecord, Topic
 
 __all__ = ["BundleSource", "BundleWriter"]
@@ -106,11 +107,6 @@ class BundleSource:
 
     async def close(self) -> None:
         self._file.close()
-
-    @property
-    def bytes_read(self) -> int:
-        """Of the file, compressed."""
-        return self._file.tell()
 
     async def partitions(self, only: Collection[int] | None = None) -> AsyncIterator[PartitionSource]:
         """Raises BundleBroken; the last of it is checked when the last partition was read."""
@@ -230,7 +226,7 @@ class _Lines:
         try:
             return load(line)
         except ValidationError as error:
-            where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "JSON"
+            where = ".".join(map(str, faults_of(error)[0].where)) or "JSON"
             self.broken(f"it is not a line of a bundle ({where})")
         except ValueError:
             self.broken("it is not a line of a bundle")

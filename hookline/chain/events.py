@@ -5,11 +5,12 @@ JSON Schemas in `schemas/` are generated from these classes (`scripts/schemas`).
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from hookline.chain.artifacts import ArtifactType
+from hookline.chain.pipeline_settings import PlanSettings
 
 __all__ = [
     "EVENTS",
@@ -102,17 +103,27 @@ class HookPlan(_Model):
     before: SecretBefore | None = None
 
 
-class Plan(_Model):
-    """A pipeline as it was when the push came; never secrets."""
-
+class _PlanOf(_Model):
     n: int
     pipeline_id: str
     name: str
     slug: str
-    expect_final_callback: bool
-    callback_deadline_s: int
-    timeout_s: int
-    retry_delays_s: tuple[int, ...]
+
+
+def _as_v1(schema: dict[str, Any]) -> None:
+    """Every plan has these settings, so v1 requires them and says no default; those that came later are optional."""
+    properties = schema["properties"]
+    for name in ("expect_final_callback", "callback_deadline_s", "timeout_s", "retry_delays_s"):
+        del properties[name]["default"]
+    schema["required"] = [name for name, shape in properties.items() if "default" not in shape]
+
+
+class Plan(PlanSettings, _PlanOf):
+    """A pipeline as it was when the push came; never secrets."""
+
+    # As pydantic orders fields: those of `_PlanOf`, the settings, then the hooks. Records lie so.
+    model_config = ConfigDict(json_schema_extra=_as_v1)
+
     hooks: tuple[HookPlan, ...]
 
 

@@ -1,41 +1,20 @@
 """A pipeline's settings as they lie in the `pipelines` topic, and the plan that a push gets from them."""
 
 from collections.abc import Iterable
-from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from hookline.chain.artifacts import DEFAULT_ARTIFACTS, ArtifactType, Wanted, matches_artifact
+from hookline.chain.artifacts import ArtifactType, matches_artifact
 from hookline.chain.events import HookPlan, Plan, SecretBefore
 from hookline.chain.matching import matches_repository, matches_tag
+from hookline.chain.pipeline_settings import Dedupe, PipelineSettings, PlanSettings
 from hookline.chain.registry_names import registry_name
-from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
 
-__all__ = [
-    "DEFAULT_CALLBACK_DEADLINE_S",
-    "DEFAULT_TIMEOUT_S",
-    "LOG_ID_KEY",
-    "Dedupe",
-    "Hook",
-    "LogId",
-    "Pipeline",
-    "matching",
-    "plans_for",
-]
+__all__ = ["LOG_ID_KEY", "Dedupe", "Hook", "LogId", "Pipeline", "matching"]
 
 LOG_ID_KEY = b"log_id"
 """Key of the record that holds the log's id; every other key is a pipeline_id."""
-
-DEFAULT_CALLBACK_DEADLINE_S = 86_400
-DEFAULT_TIMEOUT_S = 15
-
-
-class Dedupe(StrEnum):
-    """Which pushes start a pipeline: each event of its own, or only one that gives the tag another digest than it had."""
-
-    EVENT = "event"
-    DIGEST = "digest"
 
 
 class _Setting(BaseModel):
@@ -63,7 +42,7 @@ class Hook(_Setting):
     updated_at: int
 
 
-class Pipeline(_Setting):
+class Pipeline(PipelineSettings):
     """Ordered hooks for one repository, or for a glob of repositories. Deleting it writes a tombstone.
 
     `registry` null matches any, and so does `tags`; else that is a list of globs, or a text: a range of versions
@@ -72,17 +51,8 @@ class Pipeline(_Setting):
 
     pipeline_id: str
     repository: str
-    registry: str | None = None
-    tags: tuple[str, ...] | str | None = None
-    artifacts: Wanted = DEFAULT_ARTIFACTS
-    dedupe: Dedupe = Dedupe.EVENT
     name: str
     slug: str
-    expect_final_callback: bool = True
-    active: bool = True
-    callback_deadline_s: int = DEFAULT_CALLBACK_DEADLINE_S
-    timeout_s: int = DEFAULT_TIMEOUT_S
-    retry_delays_s: tuple[int, ...] = DEFAULT_RETRY_DELAYS_S
     hooks: tuple[Hook, ...]
     created_at: int
     updated_at: int
@@ -118,10 +88,7 @@ class Pipeline(_Setting):
             pipeline_id=self.pipeline_id,
             name=self.name,
             slug=self.slug,
-            expect_final_callback=self.expect_final_callback,
-            callback_deadline_s=self.callback_deadline_s,
-            timeout_s=self.timeout_s,
-            retry_delays_s=self.retry_delays_s,
+            **{field: getattr(self, field) for field in PlanSettings.model_fields},
             hooks=tuple(
                 HookPlan(id=h.id, version=h.version, key=h.key, name=h.name, url=h.url, before=h.before)
                 for h in self.hooks
@@ -140,15 +107,3 @@ def matching(
     """Every pipeline that a push is for, in the order of their creation."""
     found = (p for p in pipelines if p.matches(repository, registry, tag, told_registry, artifact_type))
     return sorted(found, key=lambda p: (p.created_at, p.pipeline_id))
-
-
-def plans_for(
-    pipelines: Iterable[Pipeline],
-    repository: str,
-    registry: str | None,
-    tag: str | None = None,
-    artifact_type: ArtifactType | None = None,
-) -> tuple[Plan, ...]:
-    """The plan of every pipeline that matches, numbered from 0 in the order of their creation."""
-    found = matching(pipelines, repository, registry, tag, artifact_type=artifact_type)
-    return tuple(p.plan(n) for n, p in enumerate(found))

@@ -6,16 +6,12 @@ from hookline.chain.events import AttemptError
 
 __all__ = [
     "BLOCKED_RETRY_S",
-    "DEFAULT_RETRY_DELAYS_S",
     "JITTER",
     "MAX_RETRY_AFTER_S",
     "is_delivered",
     "is_elsewhere",
     "next_attempt_at",
 ]
-
-DEFAULT_RETRY_DELAYS_S = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-"""Ten attempts; each the wait after the attempt before it."""
 
 MAX_RETRY_AFTER_S = 86_400
 """A receiver may lengthen a wait by Retry-After, up to this."""

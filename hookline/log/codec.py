@@ -26,6 +26,7 @@ from hookline.chain.events import (
 from hookline.chain.ids import ChainId, decision_id, push_of
 from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Undecodable
+from hookline.explain import explain
 from hookline.log.records import PIPELINES, QUARANTINE, DamagedBatch, Draft, Place, RawRecord, Topic
 
 __all__ = [
@@ -191,8 +192,7 @@ def _why(error: Exception, raw: RawRecord) -> str:
     if isinstance(error, KeyError):
         return f"unknown or missing {error} (ce_type {raw.headers.get('ce_type', b'').decode(errors='replace')!r})"
     if isinstance(error, ValidationError):
-        # Without its input: a record may hold what must not be in a log line (I11).
-        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:3])
+        return explain(error)
     return str(error)
 
 

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
-from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S, JITTER, MAX_RETRY_AFTER_S
+from hookline.chain.pipeline import Pipeline
+from hookline.chain.pipeline_settings import PlanSettings
+from hookline.chain.retries import JITTER, MAX_RETRY_AFTER_S
 from hookline.errors import ConfigError
 from hookline.log.records import LOGS, Topic
 
@@ -63,29 +64,23 @@ def keep_of(retention_days: int, quarantine_days: int, quarantine_bytes: int, pi
     return Keep(retention_ms(retention_days, pipelines), days_ms, str(quarantine_bytes or -1))
 
 
-def longest_step_s(
-    callback_deadline_s: int = DEFAULT_CALLBACK_DEADLINE_S,
-    timeout_s: int = DEFAULT_TIMEOUT_S,
-    retry_delays_s: Iterable[int] = DEFAULT_RETRY_DELAYS_S,
-) -> float:
+def longest_step_s(settings: PlanSettings) -> float:
     """Seconds that one step may take: every attempt times out, every wait is as long as a Retry-After or its jitter may
     make it, the last attempt is delivered, and the verdict comes at its deadline."""
-    waits = [max(delay_s * (1 + JITTER), MAX_RETRY_AFTER_S) for delay_s in retry_delays_s]
-    return sum(waits) + (len(waits) + 1) * timeout_s + callback_deadline_s
+    waits = [max(delay_s * (1 + JITTER), MAX_RETRY_AFTER_S) for delay_s in settings.retry_delays_s]
+    return sum(waits) + (len(waits) + 1) * settings.timeout_s + settings.callback_deadline_s
 
 
 def longest_chain_s(pipeline: Pipeline) -> float:
     """Seconds that a chain of that pipeline may be open."""
-    return len(pipeline.hooks) * longest_step_s(
-        pipeline.callback_deadline_s, pipeline.timeout_s, pipeline.retry_delays_s
-    )
+    return len(pipeline.hooks) * longest_step_s(pipeline)
 
 
 def needed_days(pipelines: Iterable[Pipeline]) -> tuple[int, str]:
     """The fewest days for these pipelines, and why in words. Without any: for one of one hook with every default."""
     longest = max(pipelines, key=longest_chain_s, default=None)
     if longest is None:
-        chain_s, whose = longest_step_s(), "a chain of one hook with the default settings"
+        chain_s, whose = longest_step_s(PlanSettings()), "a chain of one hook with the default settings"
     else:
         chain_s, whose = longest_chain_s(longest), f"a chain of the pipeline {longest.name} of {longest.repository}"
     days = math.ceil((chain_s + LONGEST_WINDOW_S) / DAY_S)

@@ -17,10 +17,7 @@ KEEP_ENDED_S = 3600.0
 MAX_ENDED = 100_000
 """Ended chains kept in one process, about 60 MB; beyond it the one that ended first is forgotten."""
 
-_NO_PLAN = Plan(
-    n=0, pipeline_id="", name="", slug="", expect_final_callback=True, callback_deadline_s=0, timeout_s=0,
-    retry_delays_s=(), hooks=(),
-)  # fmt: skip
+_NO_PLAN = Plan(n=0, pipeline_id="", name="", slug="", hooks=())
 """Stands in for every plan: nothing here looks into one."""
 
 

@@ -2,23 +2,22 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from hookline.chain.artifacts import ALL, DEFAULT_ARTIFACTS, ArtifactType, Wanted
 from hookline.chain.hook_secrets import DEFAULT_GRACE_S, MAX_GRACE_S
-from hookline.chain.matching import MAX_TAG, is_glob, range_fault
-from hookline.chain.pipeline import DEFAULT_CALLBACK_DEADLINE_S, DEFAULT_TIMEOUT_S, Pipeline
-from hookline.chain.registry_names import registry_name, repository_of_page
-from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
+from hookline.chain.matching import is_glob
+from hookline.chain.pipeline_settings import SETTINGS, PipelineSettings
+from hookline.chain.registry_names import repository_of_page
 from hookline.errors import Invalid
+from hookline.explain import Fault, faults_of
 
 __all__ = [
+    "PIPELINE_FORM",
     "HookForm",
     "PipelineForm",
     "RotationForm",
-    "form_of",
     "parse_form",
     "parse_pattern",
     "parse_repository",
@@ -26,13 +25,9 @@ __all__ = [
     "slug_of",
 ]
 
-MAX_DEADLINE_S = 30 * 86_400
 MAX_REPOSITORY = 255
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
 _PATTERN = re.compile(r"[a-z0-9._*?!\[\]-]+(/[a-z0-9._*?!\[\]-]+)*")
-MAX_TAG_GLOBS = 50
-MAX_RANGE = 255
-_REGISTRY = re.compile(r"[a-z0-9.:_\[\]-]{1,255}")
 _WORDS = {"missing": "This field is required.", "model_type": "Must be an object."}
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
@@ -41,43 +36,6 @@ def _printable(text: str) -> str:
     if not text.isprintable() or text != text.strip():
         raise ValueError("Must not have control characters, or spaces around it.")
     return text
-
-
-def _registry(text: str) -> str:
-    if not _REGISTRY.fullmatch(text.lower()):
-        raise ValueError("Must be a registry's host, such as registry.example.com:5000, or null for any.")
-    return registry_name(text)
-
-
-def _tags(given: object) -> tuple[str, ...] | str | None:
-    """Null for any tag; a list of globs, an empty one being null; a text: a range of versions."""
-    if given is None or given == []:
-        return None
-    if isinstance(given, str):
-        fault = range_fault(given) if len(given) <= MAX_RANGE else f"it is longer than {MAX_RANGE} characters"
-        if fault is not None:
-            raise ValueError(f"Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: {fault}.")
-        return given
-    if not isinstance(given, list) or len(given) > MAX_TAG_GLOBS:
-        raise ValueError(f"Must be null, a range of versions such as ^1.4, or a list of up to {MAX_TAG_GLOBS} globs.")
-    globs = tuple(glob for glob in given if isinstance(glob, str) and 0 < len(glob) <= MAX_TAG and _is_word(glob))
-    if len(globs) < len(given):
-        raise ValueError(f"A glob of tags such as v* must be 1 to {MAX_TAG} characters, without spaces.")
-    return globs
-
-
-def _artifacts(given: object) -> Wanted:
-    """`all`; a list of kinds, or the only one as a text."""
-    if given == ALL:
-        return ALL
-    kinds = given if isinstance(given, list) else [given]
-    if not kinds or any(kind not in list(ArtifactType) for kind in kinds):
-        raise ValueError(f"Must be all, or a list of these: {', '.join(ArtifactType)}.")
-    return tuple(kind for kind in ArtifactType if kind in kinds)
-
-
-def _is_word(text: str) -> bool:
-    return text.isprintable() and " " not in text
 
 
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
@@ -99,21 +57,20 @@ class HookForm(_Form):
 
 
 class PipelineForm(_Form):
-    """A pipeline as clients send it."""
+    """A pipeline as clients send it; `PIPELINE_FORM` has its settings, too."""
 
     name: Name
-    registry: Annotated[str, AfterValidator(_registry)] | None = None
-    tags: Annotated[tuple[str, ...] | str | None, PlainValidator(_tags)] = None
-    artifacts: Annotated[Wanted, PlainValidator(_artifacts)] = DEFAULT_ARTIFACTS
-    dedupe: Literal["event", "digest"] = "event"
-    expect_final_callback: bool = True
-    active: bool = True
-    callback_deadline: int = Field(default=DEFAULT_CALLBACK_DEADLINE_S, ge=1, le=MAX_DEADLINE_S)
-    timeout: int = Field(default=DEFAULT_TIMEOUT_S, ge=1, le=60)
-    retry_delays: list[Annotated[int, Field(ge=0, le=MAX_DEADLINE_S)]] = Field(
-        default_factory=lambda: list(DEFAULT_RETRY_DELAYS_S), max_length=20
-    )
     webhooks: list[HookForm] = Field(min_length=1, max_length=20)
+
+    def settings(self) -> dict[str, object]:
+        """By their fields of a Pipeline."""
+        return {field: getattr(self, setting.name) for field, setting in SETTINGS.items()}
+
+
+_FIELDS: dict[str, Any] = {
+    setting.name: (setting.form, PipelineSettings.model_fields[field].default) for field, setting in SETTINGS.items()
+}
+PIPELINE_FORM = create_model("PipelineForm", __base__=PipelineForm, **_FIELDS)
 
 
 class RotationForm(_Form):
@@ -126,7 +83,7 @@ class RotationForm(_Form):
 
 def parse_form(body: Mapping[str, object]) -> PipelineForm:
     """Raises Invalid, with a field's name and what is wrong with it."""
-    return _parsed(PipelineForm, body)
+    return _parsed(PIPELINE_FORM, body)
 
 
 def parse_rotation(body: Mapping[str, object]) -> RotationForm:
@@ -139,27 +96,10 @@ def _parsed(form: type[F], body: Mapping[str, object]) -> F:
         return form.model_validate(body)
     except ValidationError as error:
         errors: dict[str, list[str]] = {}
-        for said in error.errors(include_url=False, include_input=False):
-            field, *inner = said["loc"]
-            errors.setdefault(str(field), []).append(_place(inner) + _words(said["type"], said["msg"]))
+        for fault in faults_of(error):
+            field, *inner = fault.where
+            errors.setdefault(str(field), []).append(_place(inner) + _words(fault))
         raise Invalid(errors) from None
-
-
-def form_of(pipeline: Pipeline) -> dict[str, object]:
-    """An existing pipeline as its client would send it: what a PATCH is laid over."""
-    return {
-        "name": pipeline.name,
-        "registry": pipeline.registry,
-        "tags": list(pipeline.tags) if isinstance(pipeline.tags, tuple) else pipeline.tags,
-        "artifacts": list(pipeline.artifacts) if isinstance(pipeline.artifacts, tuple) else pipeline.artifacts,
-        "dedupe": pipeline.dedupe.value,
-        "expect_final_callback": pipeline.expect_final_callback,
-        "active": pipeline.active,
-        "callback_deadline": pipeline.callback_deadline_s,
-        "timeout": pipeline.timeout_s,
-        "retry_delays": list(pipeline.retry_delays_s),
-        "webhooks": [{"id": hook.id, "name": hook.name, "hook_url": hook.url} for hook in pipeline.hooks],
-    }
 
 
 def parse_repository(text: str) -> str:
@@ -198,7 +138,5 @@ def _place(inner: list[int | str]) -> str:
             return ""
 
 
-def _words(error_type: str, message: str) -> str:
-    if error_type in _WORDS:
-        return _WORDS[error_type]
-    return message.removeprefix("Value error, ").rstrip(".") + "."
+def _words(fault: Fault) -> str:
+    return _WORDS.get(fault.kind) or fault.said.removeprefix("Value error, ").rstrip(".") + "."

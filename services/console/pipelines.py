@@ -13,7 +13,7 @@ import structlog
 from hookline.chain.events import Plan
 from hookline.chain.hook_secrets import rotated, signing, with_secrets_of
 from hookline.chain.matching import is_glob
-from hookline.chain.pipeline import Dedupe, Hook, Pipeline
+from hookline.chain.pipeline import Hook, Pipeline
 from hookline.chain.registry_names import RegistryNames, repository_name
 from hookline.clock import Clock
 from hookline.errors import Invalid, Unavailable
@@ -189,32 +189,27 @@ class Pipelines:
 
     def _made(self, before: Pipeline | None, repository: str, form: PipelineForm) -> Pipeline:
         """What the form says, with the ids of `before`. Raises Invalid."""
-        registry = None if form.registry is None else self._names.of(form.registry)
+        said = form.settings()
+        registry = self._names.of(given) if isinstance(given := said["registry"], str) else None
         if before is None and not is_glob(repository):
             repository = repository_name(repository, registry)
         now, others = self._clock.now_ms(), [p for p in self._table.of_repository(repository) if p != before]
         if any(other.name == form.name for other in others):
             raise Invalid({"name": [_taken(form.name, repository)]})
-        said = {
+        said |= {
             "registry": registry,
-            "tags": form.tags,
-            "artifacts": form.artifacts,
-            "dedupe": Dedupe(form.dedupe),
             "name": form.name,
             "slug": _free_slug(form.name, {other.slug for other in others}),
-            "expect_final_callback": form.expect_final_callback,
-            "active": form.active,
-            "callback_deadline_s": form.callback_deadline,
-            "timeout_s": form.timeout,
-            "retry_delays_s": tuple(form.retry_delays),
             "hooks": self._hooks(() if before is None else before.hooks, form.webhooks, now),
             "updated_at": now,
         }
-        if before is not None:
-            made = before.model_copy(update=said)  # what the form does not know stays
-        else:
-            own = {"pipeline_id": self._new_id(), "repository": repository, "created_at": now}
-            made = Pipeline.model_validate({**said, **own})
+        # A pipeline that was there keeps its id, its repository, and when it was made.
+        kept = (
+            {"pipeline_id": self._new_id(), "repository": repository, "created_at": now}
+            if before is None
+            else dict(before)
+        )
+        made = Pipeline.model_validate({**kept, **said})
         everywhere = (other for other in self._table.pipelines.values() if other != before)
         if (fault := plans_fault(everywhere, before, made)) is not None:
             raise Invalid({"webhooks": [fault]})

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import NamedTuple
 
 import structlog
 from aiohttp import web
@@ -66,13 +65,6 @@ class Door:
     async def opened_by_signature(self, sent: Delivery) -> CredentialId | None:
         """What the body is signed with. Raises Unavailable."""
         return await self.source.verify_body(sent, self.credentials)
-
-
-class _Proven(NamedTuple):
-    """A body, and the credential that it came with."""
-
-    body: bytes
-    credential: CredentialId
 
 
 class _Handler:
@@ -167,23 +159,23 @@ class _Handler:
         proven = await self._prove(door, request)
         if proven is None:
             return _unauthorized(door)
-        body, credential = proven
+        sent, credential = proven
         intake, source = self._connected(), door.source
-        sent = Delivery(body, request.headers, request.query)
         try:
-            plain = inflate(body, request.headers.get(ENCODING, ""), MAX_BODY)
+            plain = inflate(sent.body, request.headers.get(ENCODING, ""), MAX_BODY)
         except Unreadable as error:
             kept = frozenset({ENCODING.lower()})
             return _accepted(await intake.quarantine(Receipt(source, sent, received_at), str(error), keep=kept))
-        self._allowance.charge(source.name, credential, max(0, len(plain) - len(body)))
+        self._allowance.charge(source.name, credential, max(0, len(plain) - len(sent.body)))
         receipt = Receipt(source, replace(sent, body=plain), received_at)
         if (answer := source.answer_to_handshake(receipt.delivery)) is not None:
             log.info("answered a handshake", source=source.name)
             return web.json_response(answer)
         return _accepted(await intake.take(receipt, door.credentials.scope_of(credential)))
 
-    async def _prove(self, door: Door, request: web.Request) -> _Proven | None:
-        """Nothing of the body is read before the credential is good, where the head has it; None where it is not.
+    async def _prove(self, door: Door, request: web.Request) -> tuple[Delivery, CredentialId] | None:
+        """The delivery as it was sent, and its credential; None where that is not good. Nothing of the body is read before the
+        credential is good, where the head has it.
 
         Raises Unavailable, TooMany, and as `read_body`.
         """
@@ -194,22 +186,24 @@ class _Handler:
             self._allowance.admit(door.source.name, credential, known)
             body = await read_body(request, MAX_BODY)
             self._allowance.charge(door.source.name, credential, len(body) - known)
-            return _Proven(body, credential)
-        if not door.may_be_signed(head) or (proven := await self._signed(door, request)) is None:
+            return replace(head, body=body), credential
+        if not door.may_be_signed(head) or (proven := await self._signed(door, head, request)) is None:
             return None
-        self._allowance.admit(door.source.name, proven.credential, len(proven.body))
+        sent, credential = proven
+        self._allowance.admit(door.source.name, credential, len(sent.body))
         return proven
 
-    async def _signed(self, door: Door, request: web.Request) -> _Proven | None:
-        """The body and what it is signed with, if that is good. Raises Unavailable, and as `read_body`."""
+    async def _signed(self, door: Door, head: Delivery, request: web.Request) -> tuple[Delivery, CredentialId] | None:
+        """The delivery and what it is signed with, if that is good. Raises Unavailable, and as `read_body`."""
         with self._unproven.room() as room:
             try:
                 body = await read_body(request, MAX_BODY, room=room)
             except Unavailable:
                 metrics.REFUSED.labels(door.source.name, "in_flight").inc()
                 raise
-            credential = await door.opened_by_signature(Delivery(body, request.headers, request.query))
-            return None if credential is None else _Proven(body, credential)
+            sent = replace(head, body=body)
+            credential = await door.opened_by_signature(sent)
+            return None if credential is None else (sent, credential)
 
     def _connected(self) -> Intake:
         """Raises Unavailable."""

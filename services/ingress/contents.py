@@ -36,9 +36,9 @@ class Unread(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """All of a delivery, sorted."""
+    """All of a delivery, sorted: pushes with what was delivered of each (`Part.raw`)."""
 
-    pushes: list[tuple[Part, Push]] = field(default_factory=list)
+    pushes: list[tuple[bytes, Push]] = field(default_factory=list)
     ignored: list[IgnoredReason] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
 
@@ -60,7 +60,7 @@ def contents_of(source: Source, delivery: Delivery, names: RegistryNames) -> Con
         if isinstance(outcome, Ignored):
             contents.ignored.append(outcome.reason)
         else:
-            contents.pushes.append((part, outcome))
+            contents.pushes.append((part.raw, outcome))
     return contents
 
 

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 import structlog
 
@@ -18,7 +19,7 @@ from hookline.log.records import MAX_RECORD_BYTES, Draft
 from hookline.log.table import PipelineTable
 from services.ingress import metrics
 from services.ingress.contents import Contents, Unread, contents_of
-from services.ingress.delivery import IgnoredReason, Part, Push
+from services.ingress.delivery import IgnoredReason, Push
 from services.ingress.digests import DigestTail, Tag, goes_by_digest, tag_of
 from services.ingress.kept_once import BodyKey, KeptOnce
 from services.ingress.records import Receipt, push_received, quarantined
@@ -69,18 +70,8 @@ class _Appended(NamedTuple):
     reason: str = ""
 
 
-class _Record(NamedTuple):
-    """A record to append; `push_id` is None for a quarantined one. `raw`: what was delivered of that push."""
-
-    draft: Draft
-    push_id: str | None = None
-    window_s: int = 0
-    raw: bytes = b""
-    key: BodyKey | None = None
-    reason: str = ""
-    """Both of a quarantined one."""
-    too_large: bool = False
-    """Is it a push that starts nothing because its record would be too large?"""
+_Append: TypeAlias = Callable[[], Coroutine[None, None, _Appended]]
+"""One record's way into the log, which begins when it is called."""
 
 
 class Intake:
@@ -123,8 +114,8 @@ class Intake:
 
     async def quarantine(self, receipt: Receipt, reason: str, *, keep: frozenset[str]) -> Tally:
         """Keep a body that its source cannot even be asked about, with the headers `keep` too. Raises as `take`."""
-        record = _quarantine(receipt, Unread(receipt.delivery.body, reason), keep=keep)
-        return self._tally(receipt, await self._in_time(self._append(receipt, iter((record,)))))
+        append = partial(self._quarantine, receipt, Unread(receipt.delivery.body, reason), keep)
+        return self._tally(receipt, await self._in_time(self._append(iter((append,)))))
 
     async def _in_time(self, work: Coroutine[None, None, T]) -> T:
         """What the work gives. Raises Unavailable when it takes longer than `answer_s`."""
@@ -139,31 +130,31 @@ class Intake:
         if contents.pushes:
             # After the request began: a 201 of the console is good for every push that begins after it.
             await self._table.at_the_end()
-        in_turn: list[tuple[Part, Push]] = []
-        appended = await self._append(receipt, self._records(receipt, contents, in_turn))
+        in_turn: list[tuple[bytes, Push]] = []
+        appended = await self._append(self._appends(receipt, contents, in_turn))
         for at in range(0, len(in_turn), AT_ONCE):
             appended += await self._append_in_turn(receipt, in_turn[at : at + AT_ONCE])
         return self._tally(receipt, appended)
 
-    def _records(self, receipt: Receipt, contents: Contents, in_turn: list[tuple[Part, Push]]) -> Iterator[_Record]:
+    def _appends(self, receipt: Receipt, contents: Contents, in_turn: list[tuple[bytes, Push]]) -> Iterator[_Append]:
         """What can be appended at once; pushes that cannot, because a pipeline goes by their digest, are put into `in_turn`."""
         for unread in contents.unread:
-            yield _quarantine(receipt, unread)
-        for part, push in contents.pushes:
+            yield partial(self._quarantine, receipt, unread)
+        for raw, push in contents.pushes:
             pipelines = self._pipelines(push)
             if goes_by_digest(pipelines, push):
-                in_turn.append((part, push))
+                in_turn.append((raw, push))
             else:
-                yield self._planned(receipt, part, push, pipelines)
+                yield partial(self._take_push, receipt, raw, push, pipelines, self._table.position)
 
-    async def _append_in_turn(self, receipt: Receipt, pushes: Sequence[tuple[Part, Push]]) -> list[_Appended]:
+    async def _append_in_turn(self, receipt: Receipt, pushes: Sequence[tuple[bytes, Push]]) -> list[_Appended]:
         """Append in waves: one that is left out because of another of its tag only when that is acked."""
         async with self._digests.turn({tag_of(push) for _, push in pushes}) as turn:
-            waves: defaultdict[int, list[_Record]] = defaultdict(list)
+            waves: defaultdict[int, list[_Append]] = defaultdict(list)
             wave_of: defaultdict[Tag, int] = defaultdict(int)
             starting: set[Tag] = set()
             """Tags whose wave has a push that starts something."""
-            for part, push in pushes:
+            for raw, push in pushes:
                 tag, pipelines = tag_of(push), self._pipelines(push)
                 same = turn.same(pipelines, push)
                 others = [pipeline for pipeline in pipelines if pipeline.pipeline_id not in same]
@@ -172,74 +163,75 @@ class Intake:
                     starting.remove(tag)
                 if others:
                     starting.add(tag)
-                waves[wave_of[tag]].append(self._planned(receipt, part, push, others, same))
-            return [one for wave in sorted(waves) for one in await self._append(receipt, iter(waves[wave]))]
+                waves[wave_of[tag]].append(
+                    partial(self._take_push, receipt, raw, push, others, self._table.position, same)
+                )
+            return [one for wave in sorted(waves) for one in await self._append(iter(waves[wave]))]
 
     def _pipelines(self, push: Push) -> list[Pipeline]:
         known = self._table.for_push(push.repository)
         return matching(known, push.repository, push.registry, push.tag, push.told_registry, push.artifact_type)
 
-    def _planned(
+    async def _append(self, appends: Iterator[_Append]) -> list[_Appended]:
+        """Append all, some at once."""
+        began = time.perf_counter()
+        appended: list[_Appended] = []
+        while some := list(islice(appends, AT_ONCE)):
+            appended += await _all([append() for append in some])
+        if appended:
+            metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
+        return appended
+
+    async def _take_push(
         self,
         receipt: Receipt,
-        part: Part,
+        raw: bytes,
         push: Push,
         pipelines: Sequence[Pipeline],
+        settings_offset: int,
         same_digest: tuple[str, ...] = (),
-    ) -> _Record:
-        """`pipelines`: those that it starts, as the table has them at this moment."""
+    ) -> _Appended:
+        """Append a push, or what was delivered of it to quarantine where its record is too large, or Kafka refuses it for what it is.
+
+        `pipelines`: those that it starts, as the table had them at `settings_offset`.
+        """
         if self._table.log_id is None:
             raise Unavailable("the topics hold no log_id: make them with `hookline topics create`", retry_after_s=5)
+        name = receipt.source.name
         event = push_received(
             receipt,
-            part,
+            raw,
             push,
             log_id=self._table.log_id,
-            settings_offset=self._table.position,
+            settings_offset=settings_offset,
             plans=tuple(pipeline.plan(n) for n, pipeline in enumerate(pipelines)),
             same_digest=same_digest,
         )
         draft = encode(event, partition_of(event.push_id, self._partitions), now_ms=receipt.received_at)
         if len(draft.value or b"") > MAX_RECORD:
-            unread = Unread(part.raw, "too large for one record, with its payload and plans")
-            return _quarantine(receipt, unread)._replace(too_large=True)
-        return _Record(draft, event.push_id, event.dedupe_window_s, part.raw)
-
-    async def _append(self, receipt: Receipt, records: Iterator[_Record]) -> list[_Appended]:
-        """Append all, some at once."""
-        began = time.perf_counter()
-        appended: list[_Appended] = []
-        while some := list(islice(records, AT_ONCE)):
-            appended += await _all([self._append_one(receipt, record) for record in some])
-        if appended:
-            metrics.APPEND_SECONDS.observe(time.perf_counter() - began)
-        return appended
-
-    async def _append_one(self, receipt: Receipt, record: _Record) -> _Appended:
-        """Append a push, or what was delivered of it to quarantine where Kafka refuses the push for what it is."""
-        if record.key is not None:
-            return await self._keep(receipt, record, record.key)
+            kept = await self._quarantine(receipt, Unread(raw, "too large for one record, with its payload and plans"))
+            log.error("a push starts nothing: it is too large for one record", source=name)
+            metrics.TOO_LARGE.labels(name).inc()
+            return kept
         try:
-            await self._appender.append(record.draft)
+            await self._appender.append(draft)
         except NotAuthorised:
             raise  # an operator mends it: then it is taken
         except RecordRefused as refused:
-            log.error("a push goes to quarantine: Kafka refuses its record", source=receipt.source.name)
-            unread = Unread(record.raw, f"Kafka refused the record of this push: {refused}")
+            log.error("a push goes to quarantine: Kafka refuses its record", source=name)
             if isinstance(refused, RecordTooLarge):
-                metrics.TOO_LARGE.labels(receipt.source.name).inc()
-            return await self._append_one(receipt, _quarantine(receipt, unread))
-        return _Appended(record.push_id, record.window_s)
+                metrics.TOO_LARGE.labels(name).inc()
+            return await self._quarantine(receipt, Unread(raw, f"Kafka refused the record of this push: {refused}"))
+        return _Appended(event.push_id, event.dedupe_window_s)
 
-    async def _keep(self, receipt: Receipt, record: _Record, key: BodyKey) -> _Appended:
+    async def _quarantine(self, receipt: Receipt, unread: Unread, keep: frozenset[str] = frozenset()) -> _Appended:
         """Append to quarantine what is not there since lately."""
-        name, draft = receipt.source.name, record.draft
+        event = quarantined(receipt, unread, keep=keep)
+        draft = encode_quarantined(event, unread.raw, now_ms=receipt.received_at)
+        key = BodyKey.of(event, draft.key or b"")
         is_new = await self._kept.keep(key, receipt.received_at, lambda: self._appender.append(draft))
-        (metrics.QUARANTINED if is_new else metrics.QUARANTINE_REPEATS).labels(name).inc()
-        if record.too_large:
-            log.error("a push starts nothing: it is too large for one record", source=name)
-            metrics.TOO_LARGE.labels(name).inc()
-        return _Appended(None, reason=record.reason)
+        (metrics.QUARANTINED if is_new else metrics.QUARANTINE_REPEATS).labels(receipt.source.name).inc()
+        return _Appended(None, reason=event.reason)
 
     def _tally(self, receipt: Receipt, appended: Sequence[_Appended]) -> Tally:
         """How many pushes are new, how many this process has appended before, and what went to quarantine."""
@@ -252,12 +244,6 @@ class Intake:
             counts[repeat] += 1
         reasons = [one.reason for one in appended if one.push_id is None]
         return Tally(counts[False], counts[True], quarantined=len(reasons), reason=reasons[0] if reasons else "")
-
-
-def _quarantine(receipt: Receipt, unread: Unread, *, keep: frozenset[str] = frozenset()) -> _Record:
-    event = quarantined(receipt, unread, keep=keep)
-    draft = encode_quarantined(event, unread.raw, now_ms=receipt.received_at)
-    return _Record(draft, key=BodyKey.of(event, draft.key or b""), reason=event.reason)
 
 
 async def _all(appends: Sequence[Coroutine[None, None, T]]) -> list[T]:

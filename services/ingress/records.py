@@ -8,7 +8,7 @@ from uuid import UUID
 from hookline.chain.events import Plan, PushReceived, Quarantined
 from hookline.chain.ids import push_id
 from services.ingress.contents import Unread
-from services.ingress.delivery import Delivery, Part, Push
+from services.ingress.delivery import Delivery, Push
 from services.ingress.payload import docker_hub_payload
 from services.ingress.reading import clean
 from services.ingress.registry_given import REGISTRY_HEADER, given_registry
@@ -36,7 +36,7 @@ class Receipt(NamedTuple):
 
 def push_received(
     receipt: Receipt,
-    part: Part,
+    raw: bytes,
     push: Push,
     *,
     log_id: UUID,
@@ -44,11 +44,11 @@ def push_received(
     plans: tuple[Plan, ...],
     same_digest: tuple[str, ...] = (),
 ) -> PushReceived:
-    """`settings_offset`: the position of the table that the plans were made from."""
+    """`raw`: what was delivered of the push. `settings_offset`: the position of the table that the plans were made from."""
     source, delivery, received_at = receipt
     pushed_at = push.pushed_at if push.pushed_at is not None else received_at
     return PushReceived(
-        push_id=push_id(log_id, source.name, push.producer_id, part.raw),
+        push_id=push_id(log_id, source.name, push.producer_id, raw),
         source=source.name,
         producer_id=push.producer_id,
         received_at=received_at,
@@ -64,7 +64,7 @@ def push_received(
         artifact_type=push.artifact_type,
         pusher=push.pusher,
         payload=push.payload if push.payload is not None else docker_hub_payload(push, pushed_at),
-        raw=part.raw.decode(),
+        raw=raw.decode(),
         headers=kept_headers(delivery, source.kept_headers),
         upstream_callback_url=push.upstream_callback_url,
         settings_offset=settings_offset,

@@ -11,7 +11,7 @@ from hookline.chain.registry_names import RegistryNames
 from hookline.errors import Unreadable
 from services.ingress.cloud_event import STRUCTURED
 from services.ingress.contents import contents_of
-from services.ingress.delivery import Delivery, Part, Push
+from services.ingress.delivery import Delivery, Push
 from services.ingress.records import Receipt, push_received
 from services.ingress.source import Source
 from services.ingress.sources import discover
@@ -38,10 +38,10 @@ class Rereader:
         delivery = Delivery(body, CIMultiDict(event.headers), MultiDict())
         found = [
             push_received(
-                Receipt(source, delivery, event.received_at), part, push,
+                Receipt(source, delivery, event.received_at), raw, push,
                 log_id=log_id, settings_offset=event.settings_offset, plans=event.plans, same_digest=event.same_digest,
             )
-            for part, push in _pushes(source, delivery, event)
+            for raw, push in _pushes(source, delivery, event)
         ]  # fmt: skip
         if not found:
             raise Unreadable("it has none")
@@ -53,10 +53,10 @@ class Rereader:
         return parent.below(name) if parent is not None else None
 
 
-def _pushes(source: Source, delivery: Delivery, event: PushReceived) -> Iterator[tuple[Part, Push]]:
+def _pushes(source: Source, delivery: Delivery, event: PushReceived) -> Iterator[tuple[bytes, Push]]:
     """Every way in which it can be read. A part of an event that came in headers is kept as an event of its own."""
     if source.by_settings:
-        yield Part(None, delivery.body), _as_it_stands(event)
+        yield delivery.body, _as_it_stands(event)
         return
     ways = [delivery]
     if "ce-specversion" in delivery.headers:

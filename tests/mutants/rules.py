@@ -272,9 +272,8 @@ RULES = (
         "a push's send is not awaited",
         Edit(
             "services/ingress/intake.py",
-            "            appended += await _all([self._append_one(receipt, record) for record in some])",
-            "            list(map(asyncio.ensure_future, [self._append_one(receipt, record) for record in some]))\n"
-            "            appended += [(record.push_id, record.window_s) for record in some]",
+            "            await self._appender.append(draft)\n        except NotAuthorised",
+            "            asyncio.ensure_future(self._appender.append(draft))\n        except NotAuthorised",
         ),
         tests="unit/ingress/test_http.py",
     ),

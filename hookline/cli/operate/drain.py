@@ -88,8 +88,8 @@ def show_drain(console: Console, drain: Drain, prefix: str) -> None:
 
 def _over_by(chain: Chain, now: int) -> int:
     """Each step that is left takes as long as it may; the current one began no later than now."""
-    plan, left = chain.plan, len(chain.steps) - chain.current + 1
-    return now + round(left * longest_step_s(plan.callback_deadline_s, plan.timeout_s, plan.retry_delays_s) * 1000)
+    left = len(chain.steps) - chain.current + 1
+    return now + round(left * longest_step_s(chain.plan) * 1000)
 
 
 def _time(at: int | None) -> str | None:

@@ -54,17 +54,7 @@ def pipeline_json(pipeline: Pipeline) -> Json:
         "name": pipeline.name,
         "slug": pipeline.slug,
         "repository": pipeline.repository,
-        "registry": pipeline.registry,
-        "tags": list(pipeline.tags) if isinstance(pipeline.tags, tuple) else pipeline.tags,
-        "artifacts": [kind.value for kind in pipeline.artifacts]
-        if isinstance(pipeline.artifacts, tuple)
-        else pipeline.artifacts,
-        "dedupe": pipeline.dedupe.value,
-        "expect_final_callback": pipeline.expect_final_callback,
-        "active": pipeline.active,
-        "callback_deadline": pipeline.callback_deadline_s,
-        "timeout": pipeline.timeout_s,
-        "retry_delays": list(pipeline.retry_delays_s),
+        **pipeline.sent(),
         "webhooks": [hook_json(hook) for hook in pipeline.hooks],
         "created": rfc3339(pipeline.created_at),
         "last_updated": rfc3339(pipeline.updated_at),

@@ -10,7 +10,7 @@ from services.console.api.answers import Json, history_json, pipeline_json
 from services.console.api.bodies import query_flag, read_object
 from services.console.api.paging import envelope, link_of, page_asked
 from services.console.commands import Commands
-from services.console.forms import form_of, parse_form, parse_pattern
+from services.console.forms import parse_form, parse_pattern
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import History
 from services.console.trail import USER, note
@@ -53,7 +53,9 @@ class PipelineApi:
         """PATCH: fields that are not sent stay. A hook without `id` is the one that had its URL, else a new one."""
         body, found = await read_object(request), await self._find(request)
         note(request, pipeline=found.pipeline_id, repository=found.repository)
-        pipeline = await self._pipelines.change(found.pipeline_id, lambda before: parse_form(form_of(before) | body))
+        pipeline = await self._pipelines.change(
+            found.pipeline_id, lambda before: parse_form(pipeline_json(before) | body)
+        )
         if pipeline is None:
             raise web.HTTPNotFound
         note(request, changed=_changed(found, pipeline))

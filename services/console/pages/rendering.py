@@ -13,10 +13,11 @@ from markupsafe import Markup
 from hookline.clock import Clock
 from hookline.web.masking import mask_tokens, mask_url
 from services.console.api.answers import rfc3339
-from services.console.artifact_words import kind_words, wanted_words
+from services.console.artifact_words import kind_words
 from services.console.attempt_words import attempt_words
-from services.console.pages import words
 from services.console.pages.addresses import is_link, local_path, repository_path
+from services.console.pages.setting_rows import setting_rows
+from services.console.pages.words import relative
 from services.console.trail import USER
 
 __all__ = ["FORM_TOKEN", "STATIC_FOLDER", "Renderer", "static_file"]
@@ -48,14 +49,12 @@ class Renderer:
             is_link=is_link,
             repository_path=repository_path,
             rfc3339=rfc3339,
-            words=words,
+            setting_rows=setting_rows,
         )
         self._environment.filters.update(
             attempt_words=attempt_words,
-            duration=words.duration,
             kind_words=kind_words,
             masked=mask_url,
-            wanted_words=wanted_words,
         )
 
     def page(
@@ -88,7 +87,7 @@ class Renderer:
         return answer
 
     def _ago(self, at: int) -> str:
-        return words.relative(at, self._clock.now_ms())
+        return relative(at, self._clock.now_ms())
 
 
 def _shown(value: object) -> object:

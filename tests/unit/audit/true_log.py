@@ -69,13 +69,13 @@ class TrueLog(Script):
         contents = contents_of(receipt.source, delivery, RegistryNames())
         assert not contents.unread, contents
         made = []
-        for part, push in contents.pushes:
+        for raw, push in contents.pushes:
             found = matching(
                 self._table().values(), push.repository, push.registry, push.tag, push.told_registry, push.artifact_type
             )
             same = tuple(p.pipeline_id for p in found if p.dedupe is Dedupe.DIGEST and push.digest and push.tag)
             event = push_received(
-                receipt, part, push, log_id=LOG_ID, settings_offset=self.records.pipelines[-1].offset + 1, same_digest=same,
+                receipt, raw, push, log_id=LOG_ID, settings_offset=self.records.pipelines[-1].offset + 1, same_digest=same,
                 plans=tuple(p.plan(n) for n, p in enumerate(p for p in found if p.pipeline_id not in same)),
             )  # fmt: skip
             offset = self.records.append(event)

@@ -4,8 +4,8 @@ import pytest
 from pydantic_core import to_json
 
 from hookline.chain.artifacts import ArtifactType
-from hookline.chain.pipeline import Hook, Pipeline, plans_for
-from hookline.chain.retries import DEFAULT_RETRY_DELAYS_S
+from hookline.chain.pipeline import Hook, Pipeline, matching
+from hookline.chain.pipeline_settings import DEFAULT_RETRY_DELAYS_S
 
 
 def pipeline(
@@ -59,7 +59,7 @@ def test_globs_and_tags(
 ) -> None:
     given = pipeline("a", repository=repository).model_copy(update={"tags": tags})
     assert given.matches(pushed, "docker.io", tag) is matches
-    assert bool(plans_for([given], pushed, "docker.io", tag)) is matches
+    assert bool(matching([given], pushed, "docker.io", tag)) is matches
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,8 @@ def test_artifacts(artifacts: tuple[str, ...] | str | None, started: list[str | 
     read = Pipeline.model_validate_json(to_json(record))
     kinds = [kind for kind in (*ArtifactType, None) if read.matches("acme/app", "docker.io", "v1", artifact_type=kind)]
     assert kinds == started
-    assert [kind for kind in (*ArtifactType, None) if plans_for([read], "acme/app", None, "v1", kind)] == started
+    found = (k for k in (*ArtifactType, None) if matching([read], "acme/app", None, "v1", artifact_type=k))
+    assert list(found) == started
     assert Pipeline.model_validate_json(read.model_dump_json()) == read
 
 
@@ -91,10 +92,9 @@ def test_what_a_record_may_hold_of_tags() -> None:
         assert Pipeline.model_validate_json(given.model_dump_json()).tags == tags
 
 
-def test_plans_are_numbered_in_the_order_of_creation() -> None:
+def test_a_push_gets_its_pipelines_in_the_order_of_creation() -> None:
     late, early, other = pipeline("late", at=2), pipeline("early", at=1), pipeline("other", repository="x", at=0)
-    plans = plans_for((late, other, early), "acme/app", None)
-    assert [(p.n, p.name) for p in plans] == [(0, "early"), (1, "late")]
+    assert [p.name for p in matching((late, other, early), "acme/app", None)] == ["early", "late"]
 
 
 def test_a_plan_is_the_settings_as_they_are_and_no_secret() -> None:

@@ -14,7 +14,7 @@ import services.console
 from hookline.settings import Settings
 from hookline.testing.manual_clock import ManualClock
 from hookline.web.door import READ_HEADERS
-from services.console.forms import HookForm, PipelineForm
+from services.console.forms import PIPELINE_FORM, HookForm
 from services.console.metrics import LOGINS_WAITING
 from tests.metric_values import value_of
 from tests.unit.console.running import Running, running
@@ -43,7 +43,7 @@ def plan(console: Running, world: World | None) -> Attack:
         },
         signed_in(console) if world else {},
         b"token=" + hmac.digest(console.token.encode(), b"hookline form", sha256).hex().encode() + b"&",
-        [*PipelineForm.model_fields, *HookForm.model_fields],
+        [*PIPELINE_FORM.model_fields, *HookForm.model_fields],
     )
 
 

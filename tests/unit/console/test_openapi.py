@@ -14,7 +14,7 @@ from hookline.log.watch import LogState
 from hookline.settings import Settings
 from hookline.testing.memory import MemoryCluster
 from services.console.api.login import API
-from services.console.forms import HookForm, PipelineForm
+from services.console.forms import PIPELINE_FORM, HookForm
 from services.console.readmodel.standing import Status
 from services.console.service import Console
 from services.console.why import WhyCode
@@ -46,7 +46,7 @@ def test_parameters_are_those_of_the_paths() -> None:
 
 def test_forms() -> None:
     schemas = document()["components"]["schemas"]
-    for model, name in ((PipelineForm, "PipelineForm"), (HookForm, "HookForm")):
+    for model, name in ((PIPELINE_FORM, "PipelineForm"), (HookForm, "HookForm")):
         made, said = model.model_json_schema(), schemas[name]
         assert made["required"] == said["required"]
         assert made["properties"].keys() == said["properties"].keys()

@@ -79,12 +79,12 @@ def check(name: str, contents: Contents, delivery: Delivery) -> list[PushReceive
         assert "bug" not in unread.reason
         assert unread.raw
     source, events = SOURCES[FILES[name]["source"]], []
-    for part, push in contents.pushes:
+    for raw, push in contents.pushes:
         assert is_repository(push.repository)
         assert is_tag(push.tag or "")
         assert push.registry is None or is_registry(push.registry)
         assert push.digest is None or is_digest(push.digest)
-        event = push_received(Receipt(source, delivery, NOW), part, push, log_id=LOG_ID, settings_offset=0, plans=())
+        event = push_received(Receipt(source, delivery, NOW), raw, push, log_id=LOG_ID, settings_offset=0, plans=())
         assert READER.read_again(event, LOG_ID) == event
         events.append(event)
     return events

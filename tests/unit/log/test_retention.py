@@ -3,6 +3,7 @@
 import pytest
 
 from hookline.chain.pipeline import Hook, Pipeline
+from hookline.chain.pipeline_settings import MAX_DEADLINE_S
 from hookline.errors import ConfigError
 from hookline.log.records import LOGS, Topic
 from hookline.log.retention import (
@@ -15,7 +16,6 @@ from hookline.log.retention import (
     retention_ms,
 )
 from hookline.settings import Settings
-from services.console.forms import MAX_DEADLINE_S
 from services.ingress.source import WINDOW_WITH_ID_S
 from services.ingress.sources import discover
 
@@ -33,9 +33,11 @@ def pipeline(hooks: int, *, deadline_s: int = DAY, delays: tuple[int, ...] = (),
 
 
 def test_a_step_may_take_its_retries_each_as_long_as_a_receiver_may_ask_for_and_then_its_deadline() -> None:
-    assert longest_step_s(DAY, 10, ()) == 10 + DAY
-    assert longest_step_s(100, 10, (5,)) == DAY + 20 + 100  # Retry-After: up to a day
-    assert longest_step_s(100, 10, (10 * DAY,)) == pytest.approx(11 * DAY + 20 + 100)  # jitter
+    assert longest_step_s(pipeline(1)) == 10 + DAY
+    assert longest_step_s(pipeline(1, deadline_s=100, delays=(5,))) == DAY + 20 + 100  # Retry-After: up to a day
+    assert longest_step_s(pipeline(1, deadline_s=100, delays=(10 * DAY,))) == pytest.approx(
+        11 * DAY + 20 + 100
+    )  # jitter
 
 
 def test_a_chain_may_take_all_its_steps() -> None:

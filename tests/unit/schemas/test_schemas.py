@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from hookline.chain.events import EVENTS, CallbackReceived, Fence, PushReceived, Quarantined, Verdict
-from hookline.chain.pipeline import Hook, Pipeline, plans_for
+from hookline.chain.pipeline import Hook, Pipeline
 from hookline.log.codec import encode, encode_quarantined, encode_setting
 from hookline.log.records import Draft
 from hookline.schemas.folder import check
@@ -42,7 +42,7 @@ def drafts() -> list[Draft]:
         payload={"callback_url": "", "push_data": {"images": [], "tag": None}},
         raw="{}",
         settings_offset=1,
-        plans=plans_for((PIPELINE,), "acme/app", None),
+        plans=(PIPELINE.plan(0),),
     )
     callback = CallbackReceived(
         cause=0, chain_id=f"{PUSH}-0-0-0", step=1, state=Verdict.SUCCESS, received_at=1, remote_ip="127.0.0.1"
