@@ -1,6 +1,6 @@
 """A member of a consumer group over aiokafka: the four logs, range-assigned, so that partition p of all four is one member's.
 
-A life as a member is one aiokafka consumer, which reads nothing: all it has is paused, and read by a `PlaceReader`.
+A life as a member is one aiokafka consumer, which reads nothing: all it has is paused, and read by a `MemberReader`.
 Leaving ends it; the next poll joins anew, with a new member id.
 """
 
@@ -29,7 +29,7 @@ from hookline.kafka.start import started
 from hookline.log.cluster import Commit, Consumer, GroupListener
 from hookline.log.records import LOGS, Place, RawRecord, Topic
 
-__all__ = ["KafkaGroup", "MakeReader", "PlaceReader"]
+__all__ = ["KafkaGroup", "MakeReader", "MemberReader"]
 
 SETTLE_S = 68.0
 """How long a rebalance waits for its listener at most; above what the dispatcher gives itself."""
@@ -43,7 +43,7 @@ GATHER_MS = 25
 a fetch costs a broker something for each place that it names."""
 
 
-class PlaceReader(Consumer, Protocol):
+class MemberReader(Consumer, Protocol):
     """What reads the places of a member."""
 
     async def start(self) -> None:
@@ -54,7 +54,7 @@ class PlaceReader(Consumer, Protocol):
 
 
 class MakeReader(Protocol):
-    def __call__(self, connection: Connection, gather_ms: int = 0, at_once: Iterable[Topic] = ()) -> PlaceReader: ...
+    def __call__(self, connection: Connection, gather_ms: int = 0, at_once: Iterable[Topic] = ()) -> MemberReader: ...
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -142,9 +142,6 @@ class KafkaGroup:
             await asyncio.sleep(pause_s)
             return None
 
-    def assign(self, positions: Mapping[Place, int]) -> None:
-        raise TypeError("the places of a group's member come from the group")
-
     def seek(self, place: Place, offset: int) -> None:
         self._reader.seek(place, offset)
 
@@ -153,12 +150,6 @@ class KafkaGroup:
 
     def resume(self, place: Place) -> None:
         self._reader.resume(place)
-
-    def in_doubt(self, place: Place) -> bool:
-        return self._reader.in_doubt(place)
-
-    def hurry(self) -> None:
-        self._reader.hurry()
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable, and what the listener raised."""
