@@ -2,8 +2,9 @@
 holds up no other's verdict."""
 
 import math
-from collections import OrderedDict
 from typing import NamedTuple
+
+from cachetools import FIFOCache
 
 from hookline.chain.tokens import CallbackToken
 from hookline.clock import Clock
@@ -28,8 +29,7 @@ class CallbackLimit:
 
     def __init__(self, clock: Clock, capacity: int = CAPACITY) -> None:
         self._clock = clock
-        self._capacity = capacity
-        self._buckets: OrderedDict[tuple[str, int], _Bucket] = OrderedDict()
+        self._buckets: FIFOCache[tuple[str, int], _Bucket] = FIFOCache(capacity)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -38,11 +38,9 @@ class CallbackLimit:
         """Count one. Raises TooMany, with the seconds until there is room again; that one is not counted."""
         key, now = (str(token.chain_id), token.step), self._clock.monotonic()
         left = float(PER_S)
-        if (bucket := self._buckets.pop(key, None)) is not None:
+        if (bucket := self._buckets.get(key)) is not None:
             left = min(left, bucket.left + (now - bucket.at) * PER_S)
         allowed = left >= 1
         self._buckets[key] = _Bucket(left - 1 if allowed else left, now)
-        if len(self._buckets) > self._capacity:
-            self._buckets.popitem(last=False)
         if not allowed:
             raise TooMany(f"more than {PER_S} callbacks a second", math.ceil((1 - left) / PER_S))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
+from cachetools import FIFOCache
+
 from hookline.clock import Clock
 from hookline.errors import TooMany
 from services.console.metrics import LOGIN_FAILURES, LOGINS_WAITING
@@ -76,9 +78,8 @@ class LoginLimit:
     def __init__(self, clock: Clock, *, addresses: int = ADDRESSES) -> None:
         """`addresses`: remembered at most."""
         self._clock = clock
-        self._addresses = addresses
         self._in_all = _Wrong(IN_ALL, at=clock.monotonic())
-        self._by_address: OrderedDict[str, _Wrong] = OrderedDict()
+        self._by_address: FIFOCache[str, _Wrong] = FIFOCache(addresses)
         self._waiting: dict[str, OrderedDict[asyncio.Task[None], None]] = {}
         self._waiting_count = 0
 
@@ -111,12 +112,10 @@ class LoginLimit:
 
     def _count(self, network: str) -> None:
         now = self._clock.monotonic()
-        wrong = self._by_address.pop(network, None) or _Wrong(OF_AN_ADDRESS, at=now)
+        wrong = self._by_address.get(network) or _Wrong(OF_AN_ADDRESS, at=now)
         self._by_address[network] = wrong
         wrong.add()
         self._in_all.add()
-        if len(self._by_address) > self._addresses:
-            self._by_address.popitem(last=False)
 
     async def _wait(self, network: str, seconds: float) -> None:
         task = asyncio.create_task(_slept(self._clock, seconds))
