@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qsl
 
@@ -16,6 +15,7 @@ from hookline.cli.operate.sources import DEFAULT_DATA, DataOption, listed_source
 from hookline.cli.terminal import make_console, plain, print_json
 from hookline.errors import ConfigError, Unreadable
 from hookline.settings import Settings
+from hookline.times import moment
 from hookline.web.body import inflate
 
 if TYPE_CHECKING:
@@ -126,4 +126,4 @@ def _show(console: Console, contents: "Contents") -> None:
 
 def _time(millis: object) -> str:
     assert isinstance(millis, int)
-    return datetime.fromtimestamp(millis / 1000, UTC).isoformat(" ", timespec="milliseconds")
+    return moment(millis).isoformat(" ", timespec="milliseconds")

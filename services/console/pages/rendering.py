@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hookline.clock import Clock
+from hookline.times import duration, relative, rfc3339
 from hookline.web.masking import mask_tokens, mask_url
-from services.console.api.answers import rfc3339
 from services.console.artifact_words import kind_words, wanted_words
 from services.console.attempt_words import attempt_words
 from services.console.pages import words
@@ -52,7 +52,7 @@ class Renderer:
         )
         self._environment.filters.update(
             attempt_words=attempt_words,
-            duration=words.duration,
+            duration=duration,
             kind_words=kind_words,
             masked=mask_url,
             wanted_words=wanted_words,
@@ -88,7 +88,7 @@ class Renderer:
         return answer
 
     def _ago(self, at: int) -> str:
-        return words.relative(at, self._clock.now_ms())
+        return relative(at, self._clock.now_ms())
 
 
 def _shown(value: object) -> object:
