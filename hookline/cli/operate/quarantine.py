@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hookline.chain.events import Quarantined
+from hookline.cli.installed import Listed, listed_sources
 from hookline.cli.local.local_secrets import local_settings
-from hookline.cli.operate.sources import DEFAULT_DATA, DataOption, Listed, listed_sources
+from hookline.cli.operate.sources import DEFAULT_DATA, DataOption
 from hookline.cli.operate.topics import unreachable
 from hookline.cli.terminal import make_console, plain, plain_lines, print_json
 from hookline.errors import ConfigError, LogUnavailable, Undecodable
