@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     kafka_ca_file: str = ""
     kafka_cert_file: str = ""
     kafka_key_file: str = ""
+    kafka_fetcher: Literal["own", "aiokafka"] = "own"
+    """What reads records (`hookline.kafka.fallback_consumer` says what the second one cannot do)."""
     topic_prefix: str = "hookline."
     partitions: int = Field(default=12, ge=1, le=1000)
     replication: int | None = Field(default=None, ge=1)

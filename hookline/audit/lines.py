@@ -4,7 +4,6 @@ from pydantic import JsonValue
 
 from hookline.audit.standing import standing
 from hookline.audit.story import Entry
-from hookline.audit.times import show_time
 from hookline.chain.events import (
     CallbackReceived,
     CancelRequested,
@@ -21,6 +20,7 @@ from hookline.chain.events import (
     StepSealed,
     written_at,
 )
+from hookline.times import show_time
 from hookline.web.masking import mask_json, mask_tokens, mask_url
 
 __all__ = ["as_fields", "hooks_of", "what"]

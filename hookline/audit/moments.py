@@ -6,7 +6,6 @@ each other, a worker's times with each other, an irrevocable decision with its o
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from hookline.audit.findings import BACK_MS, Invariant, Wrong
 from hookline.audit.history import Facts
@@ -24,6 +23,7 @@ from hookline.chain.events import (
 from hookline.log.codec import Record
 from hookline.log.reader import Read
 from hookline.log.records import Topic
+from hookline.times import parse_rfc3339
 
 __all__ = ["WRONG_MS", "MomentsJudge", "judge_order"]
 
@@ -114,7 +114,7 @@ def judge_order(record: Record, facts: Facts) -> Iterator[Wrong]:
 def _is_ce_time(record: Record, own: int) -> bool:
     """Is its ce_time near when its event says it was (`own`), or near its stamp?"""
     try:
-        at = datetime.fromisoformat(record.raw.headers["ce_time"].decode()).timestamp() * 1000
+        at = parse_rfc3339(record.raw.headers["ce_time"].decode())
     except (KeyError, ValueError, OverflowError):
         return False
     return abs(at - own) <= WRONG_MS or abs(at - record.timestamp) <= WRONG_MS

@@ -2,8 +2,8 @@
 
 from typing import TypedDict
 
-from hookline.audit.times import show_time
 from hookline.chain.state import Chain, StepState
+from hookline.times import show_time
 
 __all__ = ["Standing", "StepStanding", "standing", "status", "words"]
 

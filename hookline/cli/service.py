@@ -1,21 +1,13 @@
-"""`hookline ingress / dispatcher / callbacks / console`: one service in the foreground, as a container runs it.
-
-The only place that knows the services by their modules; `runpy` keeps them out of every other command.
-"""
+"""`hookline ingress / dispatcher / callbacks / console`: one service in the foreground, as a container runs it."""
 
 import os
-import runpy
-import sys
 from typing import Annotated
 
 import typer
 
+from hookline.cli.installed import run_service
+
 __all__ = ["callbacks", "console", "dispatcher", "ingress"]
-
-
-def _run(name: str, *arguments: str) -> None:
-    sys.argv[1:] = arguments
-    runpy.run_module(f"services.{name}", run_name="__main__", alter_sys=True)
 
 
 def ingress(
@@ -38,7 +30,7 @@ def ingress(
     """
     if insecure_ingress:
         os.environ["HOOKLINE_INSECURE_INGRESS"] = "true"
-    _run("ingress")
+    run_service("ingress")
 
 
 def dispatcher() -> None:
@@ -51,7 +43,7 @@ def dispatcher() -> None:
         export HOOKLINE_MASTER_KEYS=k1:...
         hookline dispatcher
     """
-    _run("dispatcher")
+    run_service("dispatcher")
 
 
 def callbacks() -> None:
@@ -64,7 +56,7 @@ def callbacks() -> None:
         export HOOKLINE_MASTER_KEYS=k1:...
         hookline callbacks
     """
-    _run("callbacks")
+    run_service("callbacks")
 
 
 def console(
@@ -82,4 +74,4 @@ def console(
         hookline console
         hookline console --rebuild           # nothing is lost: it is all in Kafka
     """
-    _run("console", *(["--rebuild"] if rebuild else []))
+    run_service("console", *(["--rebuild"] if rebuild else []))

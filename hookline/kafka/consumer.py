@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
@@ -52,13 +52,22 @@ class KafkaConsumer:
     not by the broker (`min_bytes`): that looks at all places of a waiting fetch again at each append to one of them.
     """
 
-    def __init__(self, connection: Connection, gather_ms: int = 0, at_once: Iterable[Topic] = ()) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        gather_ms: int = 0,
+        at_once: Iterable[Topic] = (),
+        make_client: Callable[..., AIOKafkaClient] = AIOKafkaClient,
+    ) -> None:
+        """make_client: for tests, of what answers in place of brokers."""
         self._connection = connection
-        self._client = AIOKafkaClient(**connection.options())
+        self._client = make_client(**connection.options())
         self._gathered = Pace(ConnectionGroup.DEFAULT, gather_ms)
         self._paces = dict.fromkeys(at_once, Pace(ConnectionGroup.COORDINATION, 0, BUSY_MS))
         self._cursors: dict[TopicPartition, Cursor] = {}
         self.lanes: dict[tuple[int, Pace], _Lane] = {}
+        self._throttled_until: dict[int, float] = {}
+        """By broker, monotonic seconds: a quota of its is used up, and it asked to be left alone so long (KIP-219)."""
         self._ready: dict[TopicPartition, Cursor] = {}
         """Those that have something fetched, or an error."""
         self._news = asyncio.Event()
@@ -195,7 +204,7 @@ class KafkaConsumer:
     def _fetch(self) -> float:
         """Ask each broker that has nothing to answer, unless what it brought is not handed out yet.
 
-        When a pace lets the next begin: monotonic seconds, infinite where none is waited for.
+        When a pace, or its broker, lets the next begin: monotonic seconds, infinite where none is waited for.
         Raises Refused where there is a place that Kafka does not let us see.
         """
         if lost := [tp.topic for tp, cursor in self._cursors.items() if cursor.leader is None]:
@@ -207,8 +216,8 @@ class KafkaConsumer:
         for lane in self.lanes.values():
             if lane.fetching is not None or lane.pace in unread:
                 continue
-            if lane.pace.next_at > now:
-                again_at = min(again_at, lane.pace.next_at)
+            if (next_at := max(lane.pace.next_at, self._throttled_until.get(lane.node, 0))) > now:
+                again_at = min(again_at, next_at)
             elif (fetch := lane.session.next_fetch()) is not None:
                 lane.fetching = asyncio.create_task(self._run(lane, fetch))
         return again_at
@@ -233,6 +242,8 @@ class KafkaConsumer:
 
     def _take_answer(self, lane: _Lane, answer: FetchResponse_v11) -> bool:
         """True where something is wrong that time mends."""
+        if answer.throttle_time_ms:
+            self._throttled_until[lane.node] = time.monotonic() + answer.throttle_time_ms / 1000
         topics = answer.topics if not answer.error_code else ()
         size = sum(len(partition[-1] or b"") for _, partitions in topics for partition in partitions)
         mends = False

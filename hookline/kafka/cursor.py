@@ -19,6 +19,8 @@ FEW_RECORDS = 3
 
 SURE_S = 5.0
 """How long brokers must say that something is wrong with a place: above what it takes to hear of another leader."""
+OUT_OF_RANGE = "not in the log: records were lost or deleted, or the topic was made anew"
+"""Why an offset cannot be read, once that is sure."""
 HURRY_S = 0.008
 """How long after what it brought a fetch follows that somebody waits for: there may be many who wait, each for another."""
 
@@ -140,9 +142,7 @@ class Cursor:
             self._is_last_gone = is_out_of_range and not self._is_last_gone
             return False
         if is_out_of_range:
-            return self._lost(
-                OffsetOutOfRange, "not in the log: records were lost or deleted, or the topic was made anew"
-            )
+            return self._lost(OffsetOutOfRange, OUT_OF_RANGE)
         return self._damaged(f"its broker says {error.message}")
 
     def _sure(self) -> bool:

@@ -1,12 +1,13 @@
 """A member of a consumer group over aiokafka: the four logs, range-assigned, so that partition p of all four is one member's.
 
-A life as a member is one aiokafka consumer, which reads nothing: all it has is paused, and read by a `KafkaConsumer`.
+A life as a member is one aiokafka consumer, which reads nothing: all it has is paused, and read by a `MemberReader`.
 Leaving ends it; the next poll joins anew, with a new member id.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -24,12 +25,11 @@ from hookline.kafka.client import (
     membership,
     polling,
 )
-from hookline.kafka.consumer import KafkaConsumer
 from hookline.kafka.start import started
-from hookline.log.cluster import Commit, GroupListener
+from hookline.log.cluster import Commit, Consumer, GroupListener
 from hookline.log.records import LOGS, Place, RawRecord, Topic
 
-__all__ = ["KafkaGroup"]
+__all__ = ["KafkaGroup", "MakeReader", "MemberReader"]
 
 SETTLE_S = 68.0
 """How long a rebalance waits for its listener at most; above what the dispatcher gives itself."""
@@ -41,6 +41,20 @@ COMMIT_S = 5.0
 GATHER_MS = 25
 """Pushes and verdicts are read at once: hooks wait for them. Nothing waits for a read-back or a command by milliseconds, and
 a fetch costs a broker something for each place that it names."""
+
+
+class MemberReader(Consumer, Protocol):
+    """What reads the places of a member."""
+
+    async def start(self) -> None:
+        """Raises LogUnavailable."""
+
+    def hold(self, places: Iterable[Place]) -> None:
+        """Have exactly these, all paused, until each is sought and resumed."""
+
+
+class MakeReader(Protocol):
+    def __call__(self, connection: Connection, gather_ms: int = 0, at_once: Iterable[Topic] = ()) -> MemberReader: ...
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -61,14 +75,20 @@ class KafkaGroup:
     """`hookline.log.cluster.Group`. A life as a member is one aiokafka consumer; leaving ends it, the next poll joins anew."""
 
     def __init__(
-        self, connection: Connection, group: str, listener: GroupListener, instance_id: str, session_timeout_ms: int
+        self,
+        connection: Connection,
+        group: str,
+        listener: GroupListener,
+        instance_id: str,
+        session_timeout_ms: int,
+        make_reader: MakeReader,
     ) -> None:
         self._connection = connection
         self._group = group
         self._listener = listener
         self._instance_id = instance_id
         self._session_timeout_ms = session_timeout_ms
-        self._reader = KafkaConsumer(connection, GATHER_MS, at_once=(Topic.PUSHES, Topic.CALLBACKS))
+        self._reader = make_reader(connection, GATHER_MS, at_once=(Topic.PUSHES, Topic.CALLBACKS))
         self.consumer: AIOKafkaConsumer | None = None
         self._under: Membership | None = None
         """What commits are sent under; None while nothing is assigned."""
@@ -122,9 +142,6 @@ class KafkaGroup:
             await asyncio.sleep(pause_s)
             return None
 
-    def assign(self, positions: Mapping[Place, int]) -> None:
-        raise TypeError("the places of a group's member come from the group")
-
     def seek(self, place: Place, offset: int) -> None:
         self._reader.seek(place, offset)
 
@@ -133,12 +150,6 @@ class KafkaGroup:
 
     def resume(self, place: Place) -> None:
         self._reader.resume(place)
-
-    def in_doubt(self, place: Place) -> bool:
-        return self._reader.in_doubt(place)
-
-    def hurry(self) -> None:
-        self._reader.hurry()
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable, and what the listener raised."""

@@ -19,7 +19,12 @@ WAIT_MS = 100
 MAX_PLACE_BYTES, MAX_BYTES = 2 * MAX_RECORD_BYTES, 4 * MAX_RECORD_BYTES
 """Most that one answer holds, of a place and in all."""
 CONSUMER, ANY_EPOCH, UNKNOWN_START, READ_UNCOMMITTED = -1, -1, -1, 0
-"""What a consumer says for: replica id, leader epoch, log start offset, isolation level."""
+"""What a consumer says for: replica id, leader epoch, log start offset, isolation level.
+
+ANY_EPOCH: no broker is asked whether it leads in the epoch that we know of (KIP-320), for aiokafka's Metadata of version 5 tells
+none. It costs nothing: a leader that was deposed and does not know it gives what it has below its high watermark, which each
+later leader has, too; and whether a log is still the one that was read, `Cursor` asks of its records.
+"""
 NO_SESSION, FIRST_EPOCH, LAST_EPOCH = 0, 0, 2**31 - 1
 SESSION_ERRORS = frozenset({70, 71, 106})
 """FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR: it begins anew."""

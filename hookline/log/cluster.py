@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from hookline.log.records import Draft, Place, RawRecord, Topic
 
-__all__ = ["Ack", "Cluster", "Commit", "Consumer", "Group", "GroupListener", "Offsets", "Producer"]
+__all__ = ["Ack", "Cluster", "Commit", "Consumer", "Group", "GroupListener", "Offsets", "PlaceReader", "Producer"]
 
 
 class Ack(NamedTuple):
@@ -48,16 +48,11 @@ class Producer(Protocol):
         """Give up what is not acked, at once; never raises, never waits for a broker that is away."""
 
 
-class Consumer(Protocol):
-    """Reads places that it is told to, from offsets that it is told.
+class PlaceReader(Protocol):
+    """Reads the places that are assigned to it, from offsets that it is told.
 
     `seek`, `pause` and `resume` of a place that is not assigned do nothing: the group may just have taken it away.
     """
-
-    def assign(self, positions: Mapping[Place, int]) -> None:
-        """Read exactly these places, each from that offset (replaces what was assigned)."""
-
-    # seek, pause and resume do nothing for a place that is not assigned: a rebalance may have come between.
 
     def seek(self, place: Place, offset: int) -> None:
         """Read this place from that offset on; what was fetched of it is dropped."""
@@ -65,9 +60,6 @@ class Consumer(Protocol):
     def pause(self, place: Place) -> None: ...
 
     def resume(self, place: Place) -> None: ...
-
-    def hurry(self) -> None:
-        """Somebody waits for what comes next: gather less, until something comes."""
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Records of assigned places that are not paused, in order by place; empty after `timeout_s` without any.
@@ -80,10 +72,20 @@ class Consumer(Protocol):
         sought, or assigned.
         """
 
+    async def close(self) -> None: ...
+
+
+class Consumer(PlaceReader, Protocol):
+    """A reader of exactly the places that its user assigns."""
+
+    def assign(self, positions: Mapping[Place, int]) -> None:
+        """Read exactly these places, each from that offset (replaces what was assigned)."""
+
+    def hurry(self) -> None:
+        """Somebody waits for what comes next: gather less, until something comes."""
+
     def in_doubt(self, place: Place) -> bool:
         """May that place have lost what was read of it? Its broker was away, or another leads it, and nothing came since."""
-
-    async def close(self) -> None: ...
 
 
 class GroupListener(Protocol):
@@ -102,8 +104,8 @@ class GroupListener(Protocol):
     def assigned(self, partitions: frozenset[int]) -> None: ...
 
 
-class Group(Consumer, Protocol):
-    """A consumer whose places come from a consumer group over the four logs, range-assigned: partition p of all four is one member's.
+class Group(PlaceReader, Protocol):
+    """A member of a consumer group: a reader whose places come from the group, over the four logs, range-assigned: partition p of all four is one member's.
 
     Newly assigned places are paused until `seek` and `resume`: nothing is read from a committed offset by itself.
     """

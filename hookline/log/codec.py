@@ -1,7 +1,6 @@
 """Events to records and back: CloudEvents 1.0, Kafka protocol binding, binary mode (headers `ce_*`, value plain JSON)."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final, NamedTuple, TypeVar
 from uuid import uuid4
@@ -28,6 +27,7 @@ from hookline.chain.pipeline import LOG_ID_KEY, LogId, Pipeline
 from hookline.errors import Undecodable
 from hookline.explain import explain
 from hookline.log.records import PIPELINES, QUARANTINE, DamagedBatch, Draft, Place, RawRecord, Topic
+from hookline.times import moment
 
 __all__ = [
     "CONTENT_TYPE",
@@ -169,7 +169,7 @@ def encode_quarantined(event: Quarantined, body: bytes, *, now_ms: int) -> Draft
 
 def ce_time_of(now_ms: int) -> bytes:
     """RFC 3339, to the millisecond."""
-    return datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").encode()
+    return moment(now_ms).isoformat(timespec="milliseconds").encode()
 
 
 def _source(service: str) -> str:

@@ -11,7 +11,7 @@ from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, RawRecord
 from hookline.testing.faults import AppendFate
 from hookline.testing.memory_broker import MemoryBroker, turns
 
-__all__ = ["MemoryConsumer", "MemoryOffsets", "MemoryProducer"]
+__all__ = ["MemoryConsumer", "MemoryOffsets", "MemoryPlaceReader", "MemoryProducer"]
 
 Answer = TypeVar("Answer")
 
@@ -111,8 +111,8 @@ class MemoryProducer:
             del line[kept:]
 
 
-class MemoryConsumer:
-    """Reads what it is told to, from where it is told."""
+class MemoryPlaceReader:
+    """Reads the places that are assigned to it, from where it is told."""
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
@@ -126,14 +126,6 @@ class MemoryConsumer:
         self._closed = False
         self._stalled = False
         broker.watch(self._changed.set)
-
-    def assign(self, positions: Mapping[Place, int]) -> None:
-        self._remember()
-        for place, offset in positions.items():
-            self._begin(place, offset)
-        self._positions = dict(positions)
-        self._paused.clear()
-        self._changed.set()
 
     def seek(self, place: Place, offset: int) -> None:
         if place in self._positions:
@@ -159,12 +151,6 @@ class MemoryConsumer:
         for place, offset in self._positions.items():
             if place in self._cuts:
                 self._broker.known_cuts[place, offset] = self._cuts[place]
-
-    def in_doubt(self, place: Place) -> bool:
-        return place in self._positions and self._broker.cuts(place) != self._cuts.get(place, 0)
-
-    def hurry(self) -> None:
-        """It never gathers."""
 
     async def poll(self, timeout_s: float) -> Mapping[Place, Sequence[RawRecord]]:
         """Raises LogUnavailable, OffsetOutOfRange."""
@@ -225,6 +211,24 @@ class MemoryConsumer:
     def _is_read(self, place: Place) -> bool:
         is_sought = self._positions[place] >= 0
         return is_sought and place not in self._paused and place not in self._failed and not self._broker.down
+
+
+class MemoryConsumer(MemoryPlaceReader):
+    """Reads what it is told to."""
+
+    def assign(self, positions: Mapping[Place, int]) -> None:
+        self._remember()
+        for place, offset in positions.items():
+            self._begin(place, offset)
+        self._positions = dict(positions)
+        self._paused.clear()
+        self._changed.set()
+
+    def in_doubt(self, place: Place) -> bool:
+        return place in self._positions and self._broker.cuts(place) != self._cuts.get(place, 0)
+
+    def hurry(self) -> None:
+        """It never gathers."""
 
 
 class MemoryOffsets:

@@ -6,7 +6,7 @@ from hookline.errors import CommitRefused
 from hookline.log.cluster import Commit, GroupListener
 from hookline.log.records import LOGS, Place, RawRecord
 from hookline.testing.memory_broker import Membership, MemoryBroker, turns
-from hookline.testing.memory_clients import MemoryConsumer
+from hookline.testing.memory_clients import MemoryPlaceReader
 
 __all__ = ["MemoryGroup"]
 
@@ -14,7 +14,7 @@ NOWHERE = -1
 """The position of a place that was assigned and not sought."""
 
 
-class MemoryGroup(MemoryConsumer):
+class MemoryGroup(MemoryPlaceReader):
     """Its places come from the group, paused; rebalances are told from within `poll`.
 
     No barrier: another member may be told of what was ours before our next poll. A group in Kafka allows that too,
@@ -30,9 +30,6 @@ class MemoryGroup(MemoryConsumer):
         self._generation = 0
         """The one we were last told of."""
         self._gone = False
-
-    def assign(self, positions: Mapping[Place, int]) -> None:
-        raise TypeError("the places of a group's member come from the group")
 
     async def commit(self, commits: Mapping[Place, Commit]) -> None:
         """Raises CommitRefused."""

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from hookline.times import moment
+
 __all__ = ["parse_http_date"]
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -39,11 +41,11 @@ def _seconds(said: dict[str, str | None], now_ms: int) -> float | None:
         )
         month = _MONTHS.index((said["month"] or "").lower()) + 1
         if len(said["year"] or "") == 2:
-            year = _with_century(year, datetime.fromtimestamp(now_ms / 1000, UTC).year)
+            year = _with_century(year, moment(now_ms).year)
         # A leap second is the second after it: datetime has none.
-        moment = datetime(year, month, day, hour, minute, 0, tzinfo=UTC) + timedelta(seconds=min(second, 60))
+        read = datetime(year, month, day, hour, minute, 0, tzinfo=UTC) + timedelta(seconds=min(second, 60))
         ahead = timedelta(hours=int(said.get("zone_hours") or 0), minutes=int(said.get("zone_minutes") or 0))
-        return moment.timestamp() + (1 if said.get("sign") == "-" else -1) * ahead.total_seconds()
+        return read.timestamp() + (1 if said.get("sign") == "-" else -1) * ahead.total_seconds()
     except (ValueError, OverflowError):
         return None
 

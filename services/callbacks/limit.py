@@ -2,12 +2,13 @@
 holds up no other's verdict."""
 
 import math
-from collections import OrderedDict
-from typing import NamedTuple
+
+from cachetools import FIFOCache
 
 from hookline.chain.tokens import CallbackToken
 from hookline.clock import Clock
 from hookline.errors import TooMany
+from hookline.web.token_bucket import TokenBucket
 
 __all__ = ["CAPACITY", "PER_S", "CallbackLimit"]
 
@@ -17,19 +18,12 @@ CAPACITY = 20_000
 """Steps remembered, about 5 MB; beyond it the one that called longest ago is forgotten, and its bucket is full again."""
 
 
-class _Bucket(NamedTuple):
-    left: float
-    at: float
-    """Seconds of the monotonic clock."""
-
-
 class CallbackLimit:
     """Of one process. Tokens of later attempts of a step share its bucket: a receiver gets a new one with each."""
 
     def __init__(self, clock: Clock, capacity: int = CAPACITY) -> None:
         self._clock = clock
-        self._capacity = capacity
-        self._buckets: OrderedDict[tuple[str, int], _Bucket] = OrderedDict()
+        self._buckets: FIFOCache[tuple[str, int], TokenBucket] = FIFOCache(capacity)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -37,12 +31,7 @@ class CallbackLimit:
     def take(self, token: CallbackToken) -> None:
         """Count one. Raises TooMany, with the seconds until there is room again; that one is not counted."""
         key, now = (str(token.chain_id), token.step), self._clock.monotonic()
-        left = float(PER_S)
-        if (bucket := self._buckets.pop(key, None)) is not None:
-            left = min(left, bucket.left + (now - bucket.at) * PER_S)
-        allowed = left >= 1
-        self._buckets[key] = _Bucket(left - 1 if allowed else left, now)
-        if len(self._buckets) > self._capacity:
-            self._buckets.popitem(last=False)
-        if not allowed:
-            raise TooMany(f"more than {PER_S} callbacks a second", math.ceil((1 - left) / PER_S))
+        bucket = self._buckets[key] = self._buckets.get(key) or TokenBucket.full(PER_S, PER_S, now)
+        if bucket.fill(now) < 1:
+            raise TooMany(f"more than {PER_S} callbacks a second", math.ceil(bucket.wait_s()))
+        bucket.take()

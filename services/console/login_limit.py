@@ -7,12 +7,14 @@ right password waits just as a wrong one would, for else the wait would tell whi
 import asyncio
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
+from cachetools import FIFOCache
+
 from hookline.clock import Clock
 from hookline.errors import TooMany
+from hookline.web.token_bucket import TokenBucket
 from services.console.metrics import LOGIN_FAILURES, LOGINS_WAITING
 from services.console.sessions import Begun, Sessions
 
@@ -35,7 +37,12 @@ class Pace(NamedTuple):
     step: int
     forget_s: float
 
-    def delay_s(self, wrong: float) -> float:
+    def bucket(self, now: float) -> TokenBucket:
+        """What is taken out of it are tries that were wrong, or are not judged yet."""
+        return TokenBucket.full(self.most, 1 / self.forget_s, now)
+
+    def delay_s(self, bucket: TokenBucket, now: float) -> float:
+        wrong = self.most - bucket.fill(now)
         if wrong < self.free:
             return 0.0
         return min(MAX_DELAY_S, math.exp2((wrong - self.free) / self.step))
@@ -50,35 +57,14 @@ OF_AN_ADDRESS = Pace(free=3, step=1, forget_s=30.0)
 IN_ALL = Pace(free=100, step=100, forget_s=0.5)
 
 
-@dataclass
-class _Wrong:
-    """Tries that were wrong, or are not judged yet."""
-
-    pace: Pace
-    count: float = 0.0
-    at: float = 0.0
-    """Monotonic seconds."""
-
-    def now(self, at: float) -> float:
-        self.count, self.at = max(0.0, self.count - (at - self.at) / self.pace.forget_s), at
-        return self.count
-
-    def add(self) -> None:
-        self.count = min(self.pace.most, self.count + 1)
-
-    def take_back(self) -> None:
-        self.count = max(0.0, self.count - 1)
-
-
 class LoginLimit:
     """Of all tries of one process: by client address (each /64 of IPv6), and in all."""
 
     def __init__(self, clock: Clock, *, addresses: int = ADDRESSES) -> None:
         """`addresses`: remembered at most."""
         self._clock = clock
-        self._addresses = addresses
-        self._in_all = _Wrong(IN_ALL, at=clock.monotonic())
-        self._by_address: OrderedDict[str, _Wrong] = OrderedDict()
+        self._in_all = IN_ALL.bucket(clock.monotonic())
+        self._by_address: FIFOCache[str, TokenBucket] = FIFOCache(addresses)
         self._waiting: dict[str, OrderedDict[asyncio.Task[None], None]] = {}
         self._waiting_count = 0
 
@@ -91,8 +77,8 @@ class LoginLimit:
         """Seconds that the next try from that address waits."""
         now = self._clock.monotonic()
         known = self._by_address.get(_network(address))
-        of_address = OF_AN_ADDRESS.delay_s(known.now(now)) if known is not None else 0.0
-        return max(of_address, IN_ALL.delay_s(self._in_all.now(now)))
+        of_address = OF_AN_ADDRESS.delay_s(known, now) if known is not None else 0.0
+        return max(of_address, IN_ALL.delay_s(self._in_all, now))
 
     async def turn(self, address: str) -> None:
         """Wait for a try's turn; it counts as a wrong one until `right` is called.
@@ -107,16 +93,13 @@ class LoginLimit:
     def right(self, address: str) -> None:
         """The last try from that address was right: what was wrong before it was a slip."""
         self._by_address.pop(_network(address), None)
-        self._in_all.take_back()
+        self._in_all.put_back()
 
     def _count(self, network: str) -> None:
-        now = self._clock.monotonic()
-        wrong = self._by_address.pop(network, None) or _Wrong(OF_AN_ADDRESS, at=now)
-        self._by_address[network] = wrong
-        wrong.add()
-        self._in_all.add()
-        if len(self._by_address) > self._addresses:
-            self._by_address.popitem(last=False)
+        known = self._by_address.get(network) or OF_AN_ADDRESS.bucket(self._clock.monotonic())
+        self._by_address[network] = known
+        for bucket in (known, self._in_all):
+            bucket.take(least=0)
 
     async def _wait(self, network: str, seconds: float) -> None:
         task = asyncio.create_task(_slept(self._clock, seconds))

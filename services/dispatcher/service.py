@@ -16,7 +16,7 @@ from hookline.clock import Clock
 from hookline.errors import AppendFailed, HooklineError, LogUnavailable, NameTaken, OffsetOutOfRange
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
-from hookline.log.feed import Feed
+from hookline.log.feed import PlaceFeed
 from hookline.log.records import LOGS, Draft, Place, logs_of
 from hookline.log.skew import ClockSkew
 from hookline.log.snapshots import DISPATCHER_GROUP, clock_probe
@@ -208,7 +208,7 @@ class Dispatcher(LogService):
             self._around = self._surroundings(sender, writer)
             group = await self.cluster.group(DISPATCHER_GROUP, self)
             stack.push_async_callback(group.close)
-            feed = Feed(group)
+            feed = PlaceFeed(group)
             self._transport = Transport(
                 self.cluster,
                 offsets,
@@ -230,7 +230,7 @@ class Dispatcher(LogService):
         except HooklineError as error:
             self.end(error)
 
-    async def _poll_for_ever(self, feed: Feed, offsets: Offsets) -> None:
+    async def _poll_for_ever(self, feed: PlaceFeed, offsets: Offsets) -> None:
         while True:
             changed = await self._poll(feed)
             self.beat()
@@ -240,7 +240,7 @@ class Dispatcher(LogService):
                 partition.tick()
             self._observe(offsets)
 
-    async def _poll(self, feed: Feed) -> set[int]:
+    async def _poll(self, feed: PlaceFeed) -> set[int]:
         """The partitions that have something new to read."""
         try:
             return await feed.poll(self.poll_for_s())

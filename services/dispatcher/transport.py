@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hookline.log.cluster import Cluster, Offsets
-from hookline.log.feed import Feed
+from hookline.log.feed import PlaceFeed
 from hookline.log.writer import Writer
 from services.dispatcher.checkpoint import CommitRequest
 
@@ -19,7 +19,7 @@ class Transport:
     cluster: Cluster
     offsets: Offsets
     writer: Writer
-    feed: Feed
+    feed: PlaceFeed
     log_id: UUID
     owner: str
     """Who we are, in Fences."""

@@ -1,11 +1,11 @@
 """How much may be delivered with one credential to one source: deliveries and bytes a second, in one process."""
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from hookline.clock import Clock
 from hookline.errors import TooMany
+from hookline.web.token_bucket import TokenBucket
 from services.ingress import metrics
 from services.ingress.credentials import CredentialId
 
@@ -23,17 +23,6 @@ class Rates(NamedTuple):
     """Bytes, of bodies as they were sent or inflated, whichever is more."""
 
 
-@dataclass(slots=True)
-class _Bucket:
-    left: float
-    at: float
-    """Seconds of the monotonic clock."""
-
-    def fill(self, rate: int, now: float) -> None:
-        self.left = min(float(rate * BURST_S), self.left + (now - self.at) * rate)
-        self.at = now
-
-
 class Allowance:
     """Two buckets for each source and credential: there are never more of these than an operator has set.
 
@@ -44,7 +33,7 @@ class Allowance:
     def __init__(self, rates: Rates, clock: Clock) -> None:
         self._rates = rates
         self._clock = clock
-        self._buckets: dict[tuple[str, CredentialId], tuple[_Bucket, _Bucket]] = {}
+        self._buckets: dict[tuple[str, CredentialId], tuple[TokenBucket, TokenBucket]] = {}
 
     def admit(self, source: str, credential: CredentialId, size: int) -> None:
         """Count a delivery, of that size as far as it is known. Raises TooMany; then it is not counted."""
@@ -52,29 +41,29 @@ class Allowance:
         if deliveries.left < 1:
             metrics.REFUSED.labels(source, "rate").inc()
             said = f"more than {self._rates.deliveries} deliveries a second with this credential"
-            raise TooMany(said, _seconds(1 - deliveries.left, self._rates.deliveries))
+            raise TooMany(said, _seconds(deliveries))
         if sizes.left <= 0:
             metrics.REFUSED.labels(source, "bytes").inc()
             said = f"more than {self._rates.size} bytes a second with this credential"
-            raise TooMany(said, _seconds(1 - sizes.left, self._rates.size))
-        deliveries.left -= 1
-        sizes.left -= size
+            raise TooMany(said, _seconds(sizes))
+        deliveries.take()
+        sizes.take(size)
 
     def charge(self, source: str, credential: CredentialId, size: int) -> None:
         """So many bytes more than were known of a delivery that was let in."""
         _, sizes = self._filled(source, credential)
-        sizes.left -= size
+        sizes.take(size)
 
-    def _filled(self, source: str, credential: CredentialId) -> tuple[_Bucket, _Bucket]:
+    def _filled(self, source: str, credential: CredentialId) -> tuple[TokenBucket, TokenBucket]:
         now = self._clock.monotonic()
         found = self._buckets.get((source, credential))
         if found is None:
-            full = (_Bucket(float(rate * BURST_S), now) for rate in self._rates)
+            full = (TokenBucket.full(rate * BURST_S, rate, now) for rate in self._rates)
             found = self._buckets[source, credential] = (next(full), next(full))
-        for bucket, rate in zip(found, self._rates, strict=True):
-            bucket.fill(rate, now)
+        for bucket in found:
+            bucket.fill(now)
         return found
 
 
-def _seconds(missing: float, rate: int) -> int:
-    return max(1, math.ceil(missing / rate))
+def _seconds(bucket: TokenBucket) -> int:
+    return max(1, math.ceil(bucket.wait_s()))

@@ -4,9 +4,10 @@ Some registries send what they get no other answer for again and again, and whoe
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
+
+from cachetools import FIFOCache
 
 from hookline.chain.events import Quarantined
 from hookline.errors import Unavailable
@@ -40,8 +41,7 @@ class KeptOnce:
     """Of one process. `remembered`: bodies at most, the one kept longest ago is forgotten first."""
 
     def __init__(self, *, remembered: int = REMEMBERED) -> None:
-        self._most = remembered
-        self._kept: OrderedDict[BodyKey, int] = OrderedDict()
+        self._kept: FIFOCache[BodyKey, int] = FIFOCache(remembered)
         """When (Unix ms)."""
         self._under_way: dict[BodyKey, asyncio.Future[bool]] = {}
 
@@ -60,16 +60,10 @@ class KeptOnce:
         done = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
             await append()
-            self._remember(key, now)
+            self._kept[key] = now
             done.set_result(True)
         finally:
             del self._under_way[key]
             if not done.done():
                 done.set_result(False)
         return True
-
-    def _remember(self, key: BodyKey, now: int) -> None:
-        self._kept.pop(key, None)
-        self._kept[key] = now
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)

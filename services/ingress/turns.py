@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from hookline.clock import Clock
+from hookline.web.token_bucket import TokenBucket
 
 __all__ = ["AT_ONCE", "A_SECOND", "LONGEST_S", "Turns"]
 
@@ -18,8 +19,7 @@ class Turns:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last = clock.monotonic() - AT_ONCE / A_SECOND
-        """Seconds of the monotonic clock: when the last turn is, as far back as turns are kept."""
+        self._turns = TokenBucket.full(AT_ONCE, A_SECOND, clock.monotonic())
 
     async def turn(self, request: web.Request) -> None:
         """Return when this one may be refused.
@@ -27,8 +27,7 @@ class Turns:
         At once where more of its body is coming: what is not read meanwhile would lie in the kernel's buffers, megabytes for
         each, and count as ours (an ingress of 256 MiB was killed).
         """
-        now = self._clock.monotonic()
-        turn = max(self._last, now - AT_ONCE / A_SECOND) + 1 / A_SECOND
-        self._last = min(turn, now + LONGEST_S)
-        if turn > now and request.content.is_eof():
-            await self._clock.sleep(self._last - now)
+        self._turns.fill(self._clock.monotonic())
+        self._turns.take(least=-LONGEST_S * A_SECOND)
+        if self._turns.left < 0 and request.content.is_eof():
+            await self._clock.sleep(self._turns.wait_s(0))

@@ -20,6 +20,8 @@ KINDS = [
     "kafka",
     pytest.param("kafka_in_docker", marks=pytest.mark.docker),
 ]
+KINDS_AND_FALLBACK = [*KINDS, "fallback"]
+"""For what is about reading: over real Kafka, by aiokafka's consumer, too."""
 
 
 @pytest.fixture(params=KINDS)
@@ -28,6 +30,9 @@ async def cluster(request: pytest.FixtureRequest, topic_prefix: str) -> AsyncIte
     kind, _, seed = request.param.partition("-")
     if kind in ("kafka", "kafka_in_docker"):
         yield await kafka_with_topics(request.getfixturevalue(kind), topic_prefix)
+        return
+    if kind == "fallback":
+        yield await kafka_with_topics(request.getfixturevalue("kafka"), topic_prefix, fetcher="aiokafka")
         return
     memory = MemoryCluster(PARTITIONS, faults=Faults(int(seed)) if seed else None)
     memory.append(encode_setting(LogId(log_id=LOG_ID), now_ms=START))

@@ -9,8 +9,11 @@ from hookline.errors import LogUnavailable, OffsetOutOfRange
 from hookline.log.cluster import Cluster, Consumer
 from hookline.log.records import Place, Topic
 from hookline.log.writer import Writer
+from tests.contract.conftest import KINDS_AND_FALLBACK
 from tests.contract.helpers import HERE, PARTITIONS, THERE, answered, append, is_faulty, poll_on, read, values
 from tests.contract.operators import make_anew
+
+pytestmark = pytest.mark.parametrize("cluster", KINDS_AND_FALLBACK, indirect=True)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hookline.broker import EmbeddedBroker
-from hookline.errors import LogTruncated, OffsetOutOfRange
+from hookline.errors import LogTruncated, LogUnavailable, OffsetOutOfRange
 from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Cluster, Consumer
 from hookline.log.records import DamagedBatch, Place, RawRecord
@@ -26,6 +26,7 @@ from tests.contract.helpers import (
     answered,
     append,
     kafka_with_topics,
+    poll_on,
     read,
     read_each,
     until,
@@ -217,3 +218,18 @@ async def test_another_consumer_that_goes_on_there_meets_the_records_again_or_is
         assert HERE not in seen
         consumer.assign({HERE: 3, THERE: 1})  # who goes on all the same was told
         assert values(await read(consumer, HERE, 1))[0] == b"D"
+
+
+async def test_the_fallback_stops_before_a_damaged_batch_and_passes_over_nothing(tmp_path: Path) -> None:
+    """It has no name for one: aiokafka says that there is one, and no more."""
+    with make_broker(tmp_path / "kafka") as server:
+        cluster = await answered(lambda: kafka_with_topics(server.bootstrap_servers, "loss.", fetcher="aiokafka"))
+        async with clients(cluster) as (writer, _):
+            offsets = await append(writer, HERE, b"a", b"b", b"c")
+        await Loss(cluster, server, tmp_path).damage(HERE, offsets[1], offsets[1] + 1)
+        async with clients(cluster) as (_, consumer):
+            consumer.assign({HERE: offsets[1]})
+            with pytest.raises(LogUnavailable, match="CorruptRecord"):
+                await poll_on(consumer)
+            consumer.assign({HERE: offsets[2]})
+            assert values(await read(consumer, HERE, 1)) == [b"c"]

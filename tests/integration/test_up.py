@@ -39,22 +39,27 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.fixture(scope="module")
 def broken(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """Its ingress cannot live. On the Kafka of the other one, under another prefix: it starts no broker of its own."""
-    running = Up(
-        tmp_path_factory.mktemp("broken") / "data",
+    """Its ingress cannot live."""
+    running = beside(up, tmp_path_factory.mktemp("broken"), HOOKLINE_INGRESS_SECRETS_FILE="/nowhere/secrets.toml")
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+def beside(up: Up, folder: Path, **settings: str) -> Up:
+    """Another one, on the Kafka of that one, under a prefix of its own: it starts no broker."""
+    return Up(
+        folder / "data",
         HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{up.port('kafka')}",
         HOOKLINE_KAFKA_SECURITY_PROTOCOL="SASL_PLAINTEXT",
         HOOKLINE_KAFKA_SASL_MECHANISM="PLAIN",
         HOOKLINE_KAFKA_USERNAME="hookline",
         HOOKLINE_KAFKA_PASSWORD=secrets(up)["HOOKLINE_KAFKA_PASSWORD"],
-        HOOKLINE_TOPIC_PREFIX="broken.",
+        HOOKLINE_TOPIC_PREFIX=f"{folder.name}.",
         HOOKLINE_PARTITIONS="1",
-        HOOKLINE_INGRESS_SECRETS_FILE="/nowhere/secrets.toml",
+        **settings,
     )
-    try:
-        yield running
-    finally:
-        running.end()
 
 
 def secrets(up: Up) -> dict[str, str]:
@@ -263,6 +268,17 @@ def test_a_console_of_another_log_takes_nobody_down_and_the_printed_command_mend
         lambda: len([line for line in up.lines if re.search("console .*is back", line)]) > back,
     )
     assert up.is_ready("console")
+
+
+def test_a_folder_that_has_packages_of_our_names_is_one_to_run_in(up: Up, tmp_path: Path) -> None:
+    """Whoever runs it from the folder of a program of his own: `python -m` would take that one's `services`."""
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "__init__.py").write_text("raise ImportError('these are another program')")
+    running = beside(up, tmp_path)
+    try:
+        running.until_line("^ready$")
+    finally:
+        running.end()
 
 
 def test_ctrl_c_stops_all_in_order_and_leaves_nobody(up: Up) -> None:

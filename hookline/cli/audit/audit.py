@@ -21,7 +21,7 @@ from hookline.audit.verify import Figures
 from hookline.audit.verify import verify as judge
 from hookline.cli.audit.audit_log import collect_seldom, on_log, open_log, open_rows, origin_of, selection_of
 from hookline.cli.audit.audit_view import AuditView, stood_fields
-from hookline.cli.operate.sources import push_reader
+from hookline.cli.installed import push_reader
 from hookline.errors import BundleBroken, ConfigError
 
 __all__ = ["app"]

@@ -11,7 +11,6 @@ from hookline.audit.bundle_file import BundleSource
 from hookline.audit.cluster import open_cluster
 from hookline.audit.source import Origin, Source
 from hookline.audit.story import Selection
-from hookline.audit.times import parse_time
 from hookline.chain.ids import ChainId
 from hookline.cli.audit.audit_view import AuditView
 from hookline.cli.operate.topics import unreachable
@@ -19,6 +18,7 @@ from hookline.clock import SystemClock
 from hookline.errors import ConfigError, LogUnavailable
 from hookline.kafka.kafka_cluster import kafka_cluster
 from hookline.settings import load_settings
+from hookline.times import parse_time
 
 if TYPE_CHECKING:
     from hookline.audit.console import ConsoleRows

@@ -16,11 +16,11 @@ from hookline.audit.replay import Left, Run, Stood
 from hookline.audit.source import Origin
 from hookline.audit.standing import standing, words
 from hookline.audit.story import Entry
-from hookline.audit.times import show_time
 from hookline.audit.verify import Figures
 from hookline.chain.events import SkipRequested, written_at
 from hookline.chain.state import Chain
 from hookline.cli.terminal import error_console, make_console, plain_masked, print_json
+from hookline.times import show_time
 from hookline.web.masking import mask_tokens
 
 __all__ = ["AuditView", "stood_fields"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from hookline.cli.installed import SAFE_PATH
 from hookline.cli.local.ports import SERVICES, free_base_port, is_free, service_port
 from hookline.cli.local.process import launcher, send_signal
 from hookline.errors import HooklineError
@@ -65,7 +66,7 @@ class DemoSystem:
         self._process = await asyncio.create_subprocess_exec(
             *launcher(),
             *(sys.executable, "-m", "hookline.cli", "up", "--data", str(self._data_dir)),
-            env=dict(self._environment),
+            env=dict(self._environment) | SAFE_PATH,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,

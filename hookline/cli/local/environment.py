@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from hookline.broker_login import KAFKA_PASSWORD, MECHANISM, PROTOCOL, BrokerLogin
+from hookline.cli.installed import SAFE_PATH
 from hookline.cli.local.local_secrets import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS
 
 __all__ = ["LOOPBACK_NETWORKS", "child_environment"]
@@ -54,7 +55,7 @@ def child_environment(
         defaults["HOOKLINE_PUBLIC_CONSOLE_URL"] = console_url
     if service == "dispatcher":
         defaults["HOOKLINE_GROUP_INSTANCE_ID"] = group_instance_id(data_dir)
-    environment = defaults | dict(inherited) | dict(secrets)
+    environment = defaults | dict(inherited) | dict(secrets) | SAFE_PATH
     environment["HOOKLINE_KAFKA_BOOTSTRAP_SERVERS"] = ",".join(bootstrap_servers)
     hidden = ALL_SECRETS - SECRETS_OF[service]
     return {name: value for name, value in environment.items() if name not in hidden}

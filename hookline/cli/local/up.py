@@ -14,6 +14,7 @@ from rich.console import Console
 
 from hookline.broker import choose_broker
 from hookline.broker_login import KAFKA_PASSWORD, BrokerLogin
+from hookline.cli.installed import service_command
 from hookline.cli.local.data_dir import DataDir
 from hookline.cli.local.environment import child_environment
 from hookline.cli.local.local_secrets import SecretFile, check_strength
@@ -136,7 +137,7 @@ def _service(
     )
     child = Child(
         name,
-        [sys.executable, "-m", f"services.{name}"],
+        service_command(name),
         environment,
         folder.log_of(name),
         on_error_line=lambda line: voice.error_line(name, line),

@@ -2,7 +2,6 @@
 
 import asyncio
 import difflib
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import aiohttp
 
 from hookline.broker.java import find_java
+from hookline.cli.installed import SAFE_PATH, service_command
 from hookline.cli.local.ports import SERVICES, service_port
 from hookline.cli.local.probe import ask_ready, ready_url
 from hookline.cli.operate.topics import unreachable
@@ -128,9 +128,11 @@ async def check_console_fits(settings: Settings, environment: Mapping[str, str])
     """
     if not settings.database_url.get_secret_value() and not (settings.data_dir / CONSOLE_FILE).exists():
         return None
-    command = (sys.executable, "-m", "services.console", "--check")
     asked = await asyncio.create_subprocess_exec(
-        *command, env=dict(environment), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *service_command("console", "--check"),
+        env=dict(environment) | SAFE_PATH,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     out, wrong = (text.decode(errors="replace").strip().split("\n")[-1] for text in await asked.communicate())
     if asked.returncode == 0:

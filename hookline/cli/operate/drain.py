@@ -6,7 +6,6 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from hookline.audit.times import show_time
 from hookline.chain.key_use import TokenUse, token_use
 from hookline.chain.state import Chain
 from hookline.cli.terminal import plain
@@ -16,6 +15,7 @@ from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.kafka.topics import describe
 from hookline.log.open_chains import OpenPartition, read_open_chains
 from hookline.log.retention import longest_step_s
+from hookline.times import show_time
 
 __all__ = ["Drain", "drain_of", "read_drain", "show_drain"]
 

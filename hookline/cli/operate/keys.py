@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hookline.audit.times import parse_time, show_time
 from hookline.chain.key_use import KeyUse, TokenUse, key_uses, token_use
 from hookline.cli.local.local_secrets import local_settings
 from hookline.cli.operate.sources import DEFAULT_DATA, DataOption
@@ -20,6 +19,7 @@ from hookline.kafka.kafka_cluster import kafka_cluster
 from hookline.kafka.topics import describe
 from hookline.log.open_chains import read_open_chains
 from hookline.settings import Settings
+from hookline.times import parse_time, show_time
 
 __all__ = ["Use", "keys", "look", "removal"]
 

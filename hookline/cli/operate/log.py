@@ -10,7 +10,6 @@ from uuid import UUID
 
 import typer
 
-from hookline.audit.times import show_time
 from hookline.chain.events import EVENTS, SkipRequested
 from hookline.cli.operate.record_view import shown
 from hookline.cli.operate.topics import unreachable
@@ -26,6 +25,7 @@ from hookline.log.records import LOGS, DamagedBatch, Place, RawRecord, Topic
 from hookline.log.scan import scan
 from hookline.log.skips import find_skip, is_fence
 from hookline.settings import load_settings
+from hookline.times import show_time
 
 T = TypeVar("T")
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
 import aiohttp
@@ -12,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hookline.chain.events import Quarantined
+from hookline.cli.installed import Listed, listed_sources
 from hookline.cli.local.local_secrets import local_settings
-from hookline.cli.operate.sources import DEFAULT_DATA, DataOption, Listed, listed_sources
+from hookline.cli.operate.sources import DEFAULT_DATA, DataOption
 from hookline.cli.operate.topics import unreachable
 from hookline.cli.terminal import make_console, plain, plain_lines, print_json
 from hookline.errors import ConfigError, LogUnavailable, Undecodable
@@ -21,6 +21,7 @@ from hookline.kafka.kafka_cluster import kafka_cluster
 from hookline.log.records import QUARANTINE, RawRecord
 from hookline.log.scan import scan
 from hookline.settings import Settings, load_settings
+from hookline.times import moment
 
 __all__ = ["Kept", "app", "read_kept", "retry_all", "verdict_of"]
 
@@ -49,7 +50,7 @@ class Kept(NamedTuple):
 
     @property
     def received(self) -> str:
-        return datetime.fromtimestamp(self.event.received_at / 1000, UTC).isoformat(" ", timespec="seconds")
+        return moment(self.event.received_at).isoformat(" ", timespec="seconds")
 
 
 @app.command(name="list")

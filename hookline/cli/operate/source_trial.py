@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qsl
 
@@ -10,18 +9,16 @@ import typer
 from multidict import CIMultiDict, MultiDict
 from rich.console import Console
 
-from hookline.chain.registry_names import RegistryNames
+from hookline.cli.installed import contents_of_body, listed_sources, most_of_a_body
 from hookline.cli.local.local_secrets import local_settings
-from hookline.cli.operate.sources import DEFAULT_DATA, DataOption, listed_sources
+from hookline.cli.operate.sources import DEFAULT_DATA, DataOption
 from hookline.cli.terminal import make_console, plain, print_json
-from hookline.errors import ConfigError, Unreadable
+from hookline.errors import ConfigError
 from hookline.settings import Settings
-from hookline.web.body import inflate
+from hookline.times import moment
 
 if TYPE_CHECKING:
-    from services.ingress.contents import Contents
-    from services.ingress.delivery import Delivery, Push
-    from services.ingress.source import Source
+    from hookline.cli.installed import Contents, Push, Source
 
 __all__ = ["try_body"]
 
@@ -48,16 +45,14 @@ def try_body(
         hookline sources test harbor --json < body.json
         hookline sources test github -H 'X-GitHub-Event: package' < body.json
     """
-    from services.ingress.app import MAX_BODY
-    from services.ingress.delivery import Delivery
-
     settings = local_settings(data)
     source = _source(name, settings)
-    body = typer.get_binary_stream("stdin").read(MAX_BODY + 1)
-    if len(body) > MAX_BODY:
-        raise ConfigError(f"the body is larger than {MAX_BODY // 1024 // 1024} MiB: ingress answers 413 to it")
-    delivery = Delivery(body, _headers(header or ()), MultiDict(parse_qsl(query, keep_blank_values=True)))
-    contents = _contents(source, delivery, settings.registry_names(), MAX_BODY)
+    most = most_of_a_body()
+    body = typer.get_binary_stream("stdin").read(most + 1)
+    if len(body) > most:
+        raise ConfigError(f"the body is larger than {most // 1024 // 1024} MiB: ingress answers 413 to it")
+    asked = MultiDict(parse_qsl(query, keep_blank_values=True))
+    contents = contents_of_body(source, body, _headers(header or ()), asked, settings.registry_names())
     if as_json:
         print_json(
             {
@@ -93,17 +88,6 @@ def _headers(given: Sequence[str]) -> CIMultiDict[str]:
     return headers
 
 
-def _contents(source: "Source", delivery: "Delivery", names: RegistryNames, limit: int) -> "Contents":
-    """As ingress sees it."""
-    from services.ingress.contents import Contents, Unread, contents_of
-
-    try:
-        plain_body = inflate(delivery.body, delivery.headers.get("Content-Encoding", ""), limit)
-    except Unreadable as error:
-        return Contents(unread=[Unread(delivery.body, str(error))])
-    return contents_of(source, dataclasses.replace(delivery, body=plain_body), names)
-
-
 def _fields(push: "Push") -> dict[str, object]:
     """What is known of it; `pushed_at` in Unix ms."""
     given = {field.name: getattr(push, field.name) for field in dataclasses.fields(push) if field.name not in HIDDEN}
@@ -126,4 +110,4 @@ def _show(console: Console, contents: "Contents") -> None:
 
 def _time(millis: object) -> str:
     assert isinstance(millis, int)
-    return datetime.fromtimestamp(millis / 1000, UTC).isoformat(" ", timespec="milliseconds")
+    return moment(millis).isoformat(" ", timespec="milliseconds")

@@ -2,24 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from hookline.cli.installed import Listed, listed_sources
 from hookline.cli.local.local_secrets import local_settings
 from hookline.cli.terminal import make_console, plain, plain_lines, print_json
-from hookline.clock import SystemClock
 from hookline.errors import ConfigError
-from hookline.settings import Settings
 
-if TYPE_CHECKING:
-    from hookline.audit.pushes import PushReader
-    from services.ingress.credentials import Credentials
-    from services.ingress.source import Source
-
-__all__ = ["Listed", "SourcesGroup", "list_sources", "listed_sources", "push_reader"]
+__all__ = ["DEFAULT_DATA", "DataOption", "SourcesGroup", "list_sources"]
 
 DataOption = Annotated[
     Path,
@@ -29,23 +23,6 @@ DEFAULT_DATA = Path("hookline-data")
 
 
 HELP = ("-h", "--help")
-
-
-class Listed(NamedTuple):
-    """A source as it is set up here. `missing`: what must be set before it takes anything, "" for nothing."""
-
-    source: "Source"
-    credentials: "Credentials"
-    missing: str
-
-    @property
-    def path(self) -> str:
-        return f"/events/{self.source.name}"
-
-    @property
-    def credential(self) -> str:
-        """The ways in which its producers can prove who they are."""
-        return " or ".join(check.name for check in self.source.checks)
 
 
 class SourcesGroup(TyperGroup):
@@ -84,25 +61,6 @@ def list_sources(
         print_json([_as_json(one, base) for one in chosen])
     else:
         _show(make_console(), chosen, base)
-
-
-def listed_sources(settings: Settings) -> list[Listed]:
-    """Every source in the order of their names. Raises ConfigError."""
-    from services.ingress.app import Door
-    from services.ingress.secret_file import read_credentials
-    from services.ingress.sources import discover
-
-    found = discover(settings)
-    credentials = read_credentials(settings, found, SystemClock())
-    doors = [Door(source, credentials[name], settings.insecure_ingress) for name, source in found.items()]
-    return [Listed(door.source, door.credentials, door.unset()) for door in doors]
-
-
-def push_reader() -> "PushReader":
-    """For `hookline audit verify`: reads the raw bodies of pushes again."""
-    from services.ingress.rereading import Rereader
-
-    return Rereader()
 
 
 def _as_json(one: Listed, base: str) -> dict[str, object]:

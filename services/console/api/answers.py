@@ -1,7 +1,6 @@
 """JSON shapes of the API (docs/openapi/console.yaml). Times are RFC 3339 in UTC; fields of log events stay as they lie there."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from pydantic import JsonValue
@@ -9,6 +8,7 @@ from pydantic import JsonValue
 from hookline.chain.events import HookPlan
 from hookline.chain.pipeline import Hook, Pipeline
 from hookline.chain.state import Chain
+from hookline.times import rfc3339
 from hookline.web.masking import mask_json, mask_url
 from services.console.attempt_words import attempt_words
 from services.console.readmodel.history import ChainRow, PushRow, Timeline, TimelineEvent
@@ -23,7 +23,6 @@ __all__ = [
     "hook_json",
     "pipeline_json",
     "push_json",
-    "rfc3339",
     "timeline_json",
 ]
 
@@ -31,20 +30,8 @@ Json: TypeAlias = dict[str, JsonValue]
 Link: TypeAlias = Callable[[str], str]
 """A path of this service to the address that the client would use."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_SHOWN = ("chain_id", "cause", "read_to")
 """Of an event's fields: said beside it, or for machines only."""
-
-
-def rfc3339(at: int | None) -> str | None:
-    """`2026-11-24T10:40:00.123Z`; null for null, and for what no calendar holds."""
-    if at is None:
-        return None
-    try:
-        moment = _EPOCH + timedelta(milliseconds=at)
-    except OverflowError:
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def pipeline_json(pipeline: Pipeline) -> Json:

@@ -1,11 +1,11 @@
 """What clients send: JSON objects in bodies, words and times in queries. Everything here raises Invalid."""
 
 import json
-from datetime import UTC, datetime
 
 from aiohttp import web
 
 from hookline.errors import Invalid
+from hookline.times import parse_rfc3339
 from hookline.web.body import read_body, without_bom
 from hookline.web.door import is_text
 
@@ -63,7 +63,6 @@ def query_time(request: web.Request, name: str) -> int | None:
         return int(text)
     try:
         # A plus sign that was not escaped came as a space.
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
+        return parse_rfc3339(text.replace(" ", "+"))
     except ValueError:
         raise Invalid({name: ["Must be a time such as 2026-11-24T10:40:00Z, or Unix milliseconds."]}) from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -11,13 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hookline.clock import Clock
+from hookline.times import relative, rfc3339
 from hookline.web.masking import mask_tokens, mask_url
-from services.console.api.answers import rfc3339
 from services.console.artifact_words import kind_words
 from services.console.attempt_words import attempt_words
 from services.console.pages.addresses import is_link, local_path, repository_path
 from services.console.pages.setting_rows import setting_rows
-from services.console.pages.words import relative
 from services.console.trail import USER
 
 __all__ = ["FORM_TOKEN", "STATIC_FOLDER", "Renderer", "static_file"]

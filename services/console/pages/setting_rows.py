@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 
 from hookline.chain.pipeline import Dedupe, Pipeline
 from hookline.chain.pipeline_settings import SETTINGS
+from hookline.times import duration
 from services.console.artifact_words import wanted_words
-from services.console.pages.words import duration, tags
+from services.console.pages.words import tags
 
 __all__ = ["setting_rows"]
 

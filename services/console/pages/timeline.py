@@ -21,9 +21,10 @@ from hookline.chain.events import (
     Verdict,
 )
 from hookline.chain.state import Chain
+from hookline.times import milliseconds
 from services.console.artifact_words import kind_words
 from services.console.attempt_words import attempt_words
-from services.console.pages.words import milliseconds, reason_words
+from services.console.pages.words import reason_words
 from services.console.readmodel.history import PushRow, Timeline, TimelineEvent
 from services.console.readmodel.projection import FENCED, MISFIT
 

@@ -8,11 +8,11 @@ from hookline.audit.lines import as_fields, what
 from hookline.audit.replay import Left, Run, replay, stood
 from hookline.audit.standing import words
 from hookline.audit.story import Entry, Selection
-from hookline.audit.times import parse_time, show_time
 from hookline.chain.events import AttemptError, HaltReason, Verdict
 from hookline.chain.ids import ChainId
 from hookline.log.codec import encode
 from hookline.log.records import RawRecord, Topic
+from hookline.times import parse_time, show_time
 from tests.unit.audit.script import Script
 from tests.unit.audit.sources import TAKEN_AT, Records
 from tests.unit.chain.logs import START, plan, push

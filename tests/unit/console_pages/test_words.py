@@ -3,10 +3,11 @@
 import pytest
 
 from hookline.chain.events import AttemptError, HaltReason, HookAttemptFailed, ReadTo
+from hookline.times import duration, milliseconds, relative
 from hookline.web.masking import mask_tokens
 from services.console.attempt_words import attempt_words
 from services.console.pages.addresses import is_link, repository_path
-from services.console.pages.words import duration, milliseconds, reason_words, relative
+from services.console.pages.words import reason_words
 from tests.token_encodings import ENCODINGS, URL
 
 NOW = 1_700_000_000_000

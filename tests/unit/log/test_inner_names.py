@@ -23,7 +23,12 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator, NoGroupCoordinator
 from aiokafka.consumer.subscription_state import Subscription, SubscriptionState
 
+from hookline.errors import ConfigError
+from hookline.kafka import kafka_cluster
+from hookline.settings import load_settings
+
 ROOT = Path(__file__).parents[3]
+RELEASE = kafka_cluster.AIOKAFKA
 BEHIND_AIOKAFKA = "hookline/kafka/client.py"
 
 AIOKAFKA: dict[type, set[str]] = {
@@ -166,8 +171,15 @@ def test_the_bound_is_the_minor_release_that_was_looked_into() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         wanted = tomllib.load(file)["project"]["dependencies"]
 
-    assert "aiokafka~=0.14.0" in wanted
-    assert version("aiokafka").startswith("0.14.")
+    assert f"aiokafka~={RELEASE}.0" in wanted
+    assert version("aiokafka").startswith(f"{RELEASE}.")
+
+
+def test_no_service_starts_with_another_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_cluster, "version", lambda _: "0.15.0")
+
+    with pytest.raises(ConfigError, match=r"aiokafka 0\.15\.0 is installed.*'aiokafka~=0\.14\.0'"):
+        kafka_cluster.kafka_cluster(load_settings(), "ingress")
 
 
 def imported_from_aiokafka() -> set[tuple[str, str]]:

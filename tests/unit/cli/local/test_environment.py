@@ -106,3 +106,7 @@ def test_a_service_never_sees_anothers_secret(service: str, hidden: list[str]) -
     told = environment(service, HOOKLINE_DATABASE_URL="postgresql://u:p@h/d", **{ADMIN_PASSWORD: "given"})
     assert not set(hidden) & set(told)
     assert MASTER_KEYS in hidden or told[MASTER_KEYS] == "k1:key"
+
+
+def test_no_service_takes_packages_of_the_folder_that_it_runs_in() -> None:
+    assert {environment(s, PYTHONSAFEPATH="")["PYTHONSAFEPATH"] for s in ("ingress", "console")} == {"1"}

@@ -12,10 +12,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from hookline.chain.events import Quarantined
+from hookline.cli.installed import Listed
 from hookline.cli.main import app
 from hookline.cli.operate import quarantine
 from hookline.cli.operate.quarantine import Kept, retry_all, verdict_of
-from hookline.cli.operate.sources import Listed
 from hookline.cli.terminal import THEME
 from services.ingress.kept_once import WINDOW_S
 from tests.unit.ingress.conftest import NOW, SECRETS, SOURCES, TOKEN, Ingress, credentials, running
