@@ -8,7 +8,8 @@ from hookline.errors import CommitRefused
 from hookline.log.cluster import Cluster, Commit
 from hookline.log.records import LOGS, Place, Topic
 from hookline.log.writer import Writer
-from tests.contract.helpers import PARTITIONS, Member, answered, append, members, poll_on, shared_out, until
+from tests.contract.helpers import PARTITIONS, Member, answered, append, members, poll_on, shared_out
+from tests.kit.waiting import until
 
 
 def commits(partition: int, offset: int, metadata: str = "") -> dict[Place, Commit]:

@@ -19,19 +19,9 @@ from hookline.log.records import DamagedBatch, Place, RawRecord
 from hookline.log.scan import scan
 from hookline.log.writer import Writer
 from hookline.testing.memory import MemoryCluster
-from tests.contract.helpers import (
-    HERE,
-    PARTITIONS,
-    THERE,
-    answered,
-    append,
-    kafka_with_topics,
-    read,
-    read_each,
-    until,
-    values,
-)
+from tests.contract.helpers import HERE, PARTITIONS, THERE, answered, append, kafka_with_topics, read, read_each, values
 from tests.kafka import make_broker
+from tests.kit.waiting import until
 from tests.segments import batches, flip_last_byte
 
 pytestmark = pytest.mark.timeout(120)

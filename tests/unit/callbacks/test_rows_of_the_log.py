@@ -8,8 +8,9 @@ import pytest
 from hookline.chain.events import AttemptError, HaltReason
 from hookline.chain.ids import ChainId, partition_of
 from hookline.log.records import Topic
+from tests.kit.waiting import until
 from tests.unit.callbacks.scripted import ScriptedCluster
-from tests.unit.callbacks.world import HOUR_MS, RunningReplica, World, until
+from tests.unit.callbacks.world import HOUR_MS, RunningReplica, World
 
 
 def states(world: World, chain_id: ChainId) -> list[str]:
@@ -59,7 +60,7 @@ async def test_verdict_there_behind_a_seal_is_void() -> None:
     world = World()
     chain = world.push()
     world.sealed(chain, 1, world.closing(chain, 1))
-    world.heard(chain, 1, "success")
+    world.verdict(chain, 1, "success")
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 400
     assert states(world, chain) == ["success"]
@@ -69,7 +70,7 @@ async def test_verdict_there_before_a_seal_counts() -> None:
     world = World()
     chain = world.push()
     intent = world.closing(chain, 1)
-    world.heard(chain, 1, "success")
+    world.verdict(chain, 1, "success")
     world.sealed(chain, 1, intent)
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 200
@@ -80,7 +81,7 @@ async def test_verdict_there_before_a_seal_counts() -> None:
 async def test_verdict_there_and_halted_at_a_later_step() -> None:
     world = World()
     chain = world.push()
-    world.heard(chain, 1, "success")
+    world.verdict(chain, 1, "success")
     world.sealed(chain, 2, world.failed(chain, 2))
     world.halted(chain, 2, HaltReason.DELIVERY_FAILED)
     async with world.replica() as replica:
@@ -94,8 +95,8 @@ async def test_a_seal_that_does_not_name_the_first_intent_of_its_step_does_nothi
     """Whoever may write `callbacks` cannot void verdicts: it takes a valid intent, and only the dispatcher writes those."""
     world = World(partitions=1)
     chain, other = world.push(hooks=3), world.push()
-    zombie = world.fence(chain)
-    fence = world.fence(chain)
+    zombie = world.fence(of=chain)
+    fence = world.fence(of=chain)
     named = {
         "no intent": lambda: fence,
         "a void intent": lambda: world.closing(chain, 1, fence=zombie),
@@ -144,7 +145,7 @@ async def test_the_verdict_that_halted_the_chain_is_answered_as_it_was() -> None
 async def test_verdict_there_and_token_expired() -> None:
     world = World()
     chain = world.push()
-    world.heard(chain, 1, "success")
+    world.verdict(chain, 1, "success")
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success", expires_in_ms=-1) == 200
         assert await replica.post(chain, 1, "failure", expires_in_ms=-1) == 400
@@ -154,7 +155,7 @@ async def test_verdict_there_and_cancelled_at_that_step() -> None:
     world = World()
     chain = world.push()
     world.cancel(chain)
-    world.heard(chain, 1, "success")
+    world.verdict(chain, 1, "success")
     world.halted(chain, 1, HaltReason.CANCELLED)
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 200
@@ -168,7 +169,7 @@ async def test_none_there_and_chain_over(reason: HaltReason | None) -> None:
     world = World()
     chain = world.push(expect_final_callback=False)
     if reason is None:
-        world.heard(chain, 1, "success")
+        world.verdict(chain, 1, "success")
         world.delivered(chain, 2)
         world.completed(chain)
     else:
@@ -215,8 +216,8 @@ async def test_a_failure_that_is_tried_again_is_no_intent() -> None:
 async def test_void_decisions_count_for_nothing() -> None:
     world = World()
     chain = world.push()
-    zombie = world.fence(chain)
-    world.fence(chain)
+    zombie = world.fence(of=chain)
+    world.fence(of=chain)
     world.halted(chain, 1, HaltReason.CALLBACK_TIMEOUT, fence=zombie)
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "success") == 200
@@ -256,7 +257,7 @@ async def test_append_holds_what_was_sent() -> None:
 async def test_a_later_run_is_another_chain() -> None:
     world = World()
     chain = world.push()
-    run = world.run_again(chain, from_step=2)
+    run = world.rerun(chain, from_step=2)
     async with world.replica() as replica:
         assert await replica.post(run, 2, "failure") == 200
         assert await replica.post(chain, 2, "success") == 200
@@ -270,7 +271,7 @@ async def test_append_from_a_stale_tail_is_judged_by_what_lies_before_it() -> No
     chain = world.push()
     async with world.replica() as replica:
         cluster.hold(Topic.CALLBACKS)
-        world.heard(chain, 1, "failure")  # by another replica
+        world.verdict(chain, 1, "failure")  # by another replica
         posting = asyncio.create_task(replica.post(chain, 1, "success"))
         await until(lambda: len(world.callbacks(chain)) == 2)
         cluster.release(Topic.CALLBACKS)
@@ -331,7 +332,7 @@ async def test_too_late_and_a_verdict_that_a_stale_tail_has_not_read_counts(why:
     chain, silent = world.push(), world.push()
     async with world.replica() as replica:
         cluster.hold(Topic.CALLBACKS)
-        world.heard(chain, 1, "success")  # by another replica, which answered 200
+        world.verdict(chain, 1, "success")  # by another replica, which answered 200
         for each in (chain, silent):
             match why:
                 case "halted":
@@ -384,7 +385,7 @@ async def test_where_a_deposed_leader_tells_an_old_end_a_known_verdict_is_answer
         assert await replica.post(chain, 1, "failure") == 400
         assert cluster.faults.counts["end stale"] == 0  # nobody asked
         cluster.hold(Topic.CALLBACKS)
-        world.heard(chain, 2, "success")
+        world.verdict(chain, 2, "success")
         assert {await replica.post(chain, 2, "success") for _ in range(8)} == {400, 503}
         assert cluster.faults.counts["end stale"] >= 8
     assert states(world, chain) == ["success", "success"]
@@ -418,7 +419,7 @@ async def test_a_repeat_of_a_200_stays_200_and_asks_nothing(what: str) -> None:
         for each in (replica, other):
             await each.caught_up()
         before = cluster.ends_asked
-        world.clock.ms += HOUR_MS - 1
+        world.clock.advance((HOUR_MS - 1) / 1000)
         for each in (replica, other):
             for expires_in_ms in (HOUR_MS, -1):
                 assert await each.post(chain, 1, state, expires_in_ms=expires_in_ms) == 200
@@ -437,9 +438,9 @@ async def test_ended_chains_are_kept_for_an_hour() -> None:
         assert await replica.post(chain, 1, "failure") == 200
         world.halted(chain, 1, HaltReason.CALLBACK_FAILURE)
         await replica.caught_up()
-        world.clock.ms += HOUR_MS - 1
+        world.clock.advance((HOUR_MS - 1) / 1000)
         assert await replica.post(chain, 1, "failure") == 200
-        world.clock.ms += 1
+        world.clock.advance(1 / 1000)
         assert await replica.post(chain, 1, "failure") == 400
     assert states(world, chain) == ["failure"]
 
@@ -462,7 +463,7 @@ async def test_a_run_whose_command_is_not_read_yet_is_waited_for() -> None:
     world = World(cluster)
     async with world.replica() as replica:
         cluster.hold(Topic.COMMANDS)
-        run = world.run_again(world.push())
+        run = world.rerun(world.push())
         posting = asyncio.create_task(replica.post(run, 1, "success"))
         await until(lambda: cluster.ends_asked > 1)
         cluster.release(Topic.COMMANDS)

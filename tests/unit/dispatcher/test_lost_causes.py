@@ -14,8 +14,10 @@ from hookline.testing.memory import MemoryCluster
 from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.service import Dispatcher
+from tests.kit.events import fence
+from tests.kit.waiting import until
 from tests.metric_values import value_of
-from tests.unit.dispatcher.harness import World, kill, until
+from tests.unit.dispatcher.harness import World, kill
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ async def test_an_incarnation_that_ends_while_it_is_stopped_takes_that_with_it(w
     async with world.running() as dispatcher:
         partition = dispatcher.partitions[0]
         partition.lack(lost())
-        world.append(Fence(owner="another", fenced_at=1), 0)
+        world.append(fence("another"), 0)
         await until(lambda: dispatcher.ready().ok)
         assert (fences(world, 0), value_of(metrics.STOPPED)) == (3, 0)
         assert world.cluster.end(Place(Topic.DELIVERIES, 0)) == 3

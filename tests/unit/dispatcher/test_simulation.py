@@ -27,7 +27,8 @@ from services.callbacks.gate import Callback, Gate
 from services.callbacks.service import CallbacksService
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import DELIVERED, LOG_ID, World, callback_url, kill, member_of, plan, until
+from tests.kit.waiting import until
+from tests.unit.dispatcher.harness import DELIVERED, LOG_ID, World, callback_url, kill, member_of, plan
 
 PARTITIONS = 2
 STEPS = 120
