@@ -4,14 +4,13 @@ import os
 import random
 import signal
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 from hookline.broker import EmbeddedBroker
 from hookline.broker.config import CONTROLLER_OFFSET
+from tests.kit.waiting import wait_until
 
 __all__ = ["docker_answers", "free_broker_port", "freeze", "make_broker", "thaw", "wait_until"]
 
@@ -67,14 +66,6 @@ def docker_answers() -> bool:
     except docker.errors.DockerException:
         return False
     return True
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
-    """Return once the condition holds; fails the test after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{condition} did not come true within {timeout_s:g} s"
-        time.sleep(0.02)
 
 
 def _free(port: int) -> bool:

@@ -11,7 +11,7 @@ from hookline.log.codec import encode_setting
 from hookline.testing.faults import Faults
 from hookline.testing.memory import MemoryCluster
 from tests.contract.helpers import PARTITIONS, kafka_with_topics
-from tests.unit.chain.logs import LOG_ID, START
+from tests.kit.events import LOG_ID, START
 
 SEEDS = range(1, 6)
 KINDS = [

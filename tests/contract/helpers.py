@@ -14,6 +14,7 @@ from hookline.log.cluster import Cluster, Commit, Consumer, Group
 from hookline.log.records import LOGS, Draft, Place, RawRecord, Topic
 from hookline.log.writer import Writer
 from hookline.testing.memory_broker import MemoryBroker
+from tests.kit.waiting import until
 
 PARTITIONS = 4
 WITHIN_S = 60.0
@@ -28,13 +29,6 @@ THERE = Place(Topic.CALLBACKS, 2)
 def is_faulty(cluster: Cluster) -> bool:
     """May an append or a read fail here?"""
     return isinstance(cluster, MemoryBroker) and cluster.faults.late > 0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        await asyncio.sleep(0.005)
 
 
 async def answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -25,6 +25,7 @@ from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Cluster
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, Topic
 from hookline.testing.memory_broker import MemoryBroker
+from tests.kit.waiting import until
 
 ANYBODY = "User:ANONYMOUS"
 """Who a client without a credential is, for Kafka."""
@@ -51,14 +52,16 @@ async def change(cluster: Cluster, topic: Topic, setting: str, most: int) -> Non
         settings = config_of(topic, 1) | {setting: str(most)}  # it replaces all that the topic was given
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
     size = min(most + 500, MAX_RECORD_BYTES - 1024)
-    await _until(cluster, replace(_small(topic), value=_noise(size)), taken=most >= MAX_RECORD_BYTES)
+    await _until_taken(cluster, replace(_small(topic), value=_noise(size)), taken=most >= MAX_RECORD_BYTES)
 
 
-async def _until(cluster: KafkaCluster, probe: Draft, *, taken: bool) -> None:
+async def _until_taken(cluster: KafkaCluster, probe: Draft, *, taken: bool) -> None:
     """Wait until the broker goes by what it was told, which it does a moment later."""
-    async with asyncio.timeout(60):
-        while await _is_taken(cluster, probe) != taken:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.05)
+
+    async def is_so() -> bool:
+        return await _is_taken(cluster, probe) == taken
+
+    await until(is_so, pause_s=0.05)
 
 
 def _small(topic: Topic) -> Draft:
@@ -94,7 +97,7 @@ async def take_right(cluster: Cluster, topic: Topic) -> None:
         return
     assert isinstance(cluster, KafkaCluster)
     await take(cluster, topic, AclOperation.WRITE)
-    await _until(cluster, _small(topic), taken=False)
+    await _until_taken(cluster, _small(topic), taken=False)
 
 
 async def take(cluster: KafkaCluster, topic: Topic, operation: AclOperation) -> None:
@@ -118,7 +121,7 @@ async def give_right(cluster: Cluster, topic: Topic) -> None:
     )
     acls = _acls(cluster)
     await _done(acls.delete_acls([of_topic]).values())
-    await _until(cluster, _small(topic), taken=True)
+    await _until_taken(cluster, _small(topic), taken=True)
 
 
 async def make_anew(cluster: Cluster, topic: Topic, partitions: int) -> None:
@@ -131,8 +134,7 @@ async def make_anew(cluster: Cluster, topic: Topic, partitions: int) -> None:
     name = cluster.connection.name(topic)
     async with _admin(cluster) as admin:
         await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config_of(topic, 1))])
-        while name not in await admin.list_topics():  # noqa: ASYNC110 - a broker hears of it from the controller a moment later
-            await asyncio.sleep(0.05)
+        await _listed(admin, name)
 
 
 async def delete(cluster: KafkaCluster, topic: Topic) -> None:
@@ -140,8 +142,16 @@ async def delete(cluster: KafkaCluster, topic: Topic) -> None:
     name = cluster.connection.name(topic)
     async with _admin(cluster) as admin:
         await admin.delete_topics([name])
-        while name in await admin.list_topics():  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.05)
+        await _listed(admin, name, wanted=False)
+
+
+async def _listed(admin: AIOKafkaAdminClient, name: str, *, wanted: bool = True) -> None:
+    """A broker hears of it from the controller a moment later."""
+
+    async def is_so() -> bool:
+        return (name in await admin.list_topics()) == wanted
+
+    await until(is_so, pause_s=0.05)
 
 
 def _acl(name: str, operation: AclOperation, permission: AclPermissionType) -> AclBinding:

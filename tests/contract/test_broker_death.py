@@ -13,8 +13,9 @@ from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Commit
 from hookline.log.records import LOGS, Draft, Place, RawRecord
 from hookline.log.writer import Writer
-from tests.contract.helpers import HERE, Member, answered, append, kafka_with_topics, read, shared_out, until, values
+from tests.contract.helpers import HERE, Member, answered, append, kafka_with_topics, read, shared_out, values
 from tests.kafka import freeze, make_broker, thaw
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,7 +9,8 @@ from hookline.log.cluster import Cluster, Commit
 from hookline.log.records import LOGS, Place, Topic
 from hookline.log.writer import Writer
 from tests.contract.conftest import KINDS_AND_FALLBACK
-from tests.contract.helpers import PARTITIONS, Member, answered, append, members, poll_on, shared_out, until
+from tests.contract.helpers import PARTITIONS, Member, answered, append, members, poll_on, shared_out
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.parametrize("cluster", KINDS_AND_FALLBACK, indirect=True)
 

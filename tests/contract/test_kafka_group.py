@@ -14,7 +14,8 @@ from hookline.kafka.group import KafkaGroup
 from hookline.kafka.kafka_cluster import KafkaCluster
 from hookline.log.cluster import Commit
 from hookline.log.records import LOGS, Place, Topic
-from tests.contract.helpers import Member, kafka_with_topics, members, shared_out, until
+from tests.contract.helpers import Member, kafka_with_topics, members, shared_out
+from tests.kit.waiting import until
 
 PLACE = Place(Topic.PUSHES, 0)
 

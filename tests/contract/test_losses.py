@@ -29,10 +29,10 @@ from tests.contract.helpers import (
     poll_on,
     read,
     read_each,
-    until,
     values,
 )
 from tests.kafka import make_broker
+from tests.kit.waiting import until
 from tests.segments import batches, flip_last_byte
 
 pytestmark = pytest.mark.timeout(120)

@@ -10,8 +10,10 @@ from hookline.log.reader import PartitionReader, Read, cause_of
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
 from hookline.log.writer import Writer
 from hookline.testing.memory_broker import MemoryBroker
-from tests.contract.helpers import append_draft, members, until
-from tests.unit.chain.logs import PARTITION, Logs, plan
+from tests.contract.helpers import append_draft, members
+from tests.kit.events import plan
+from tests.kit.waiting import until
+from tests.unit.chain.logs import PARTITION, Logs
 
 
 def history() -> Logs:
@@ -21,14 +23,14 @@ def history() -> Logs:
     first = logs.fence("w0")
     for chain in chains[:5]:
         logs.delivered(chain, 1)
-        logs.callback(chain, 1)
+        logs.verdict(chain, 1)
     second = logs.fence("w1")
     for n, chain in enumerate(chains):
         logs.token = (first, second)[n % 2]
         logs.delivered(chain, 2)
     logs.cancel(chains[9])
-    again = logs.redeliver(chains[0], plan(1))
-    logs.callback(again, 1)
+    again = logs.rerun(chains[0], plan(1))
+    logs.verdict(again, 1)
     logs.delivered(again, 1)
     return logs
 

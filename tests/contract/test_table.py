@@ -15,8 +15,9 @@ from hookline.log.codec import encode_setting
 from hookline.log.table import PipelineTable
 from hookline.log.writer import Writer
 from hookline.testing.memory import MemoryCluster
-from tests.contract.helpers import WITHIN_S, answered, append_draft, until
-from tests.unit.chain.logs import START
+from tests.contract.helpers import WITHIN_S, answered, append_draft
+from tests.kit.events import START
+from tests.kit.waiting import until
 
 HOOK = Hook(id="h", key="k1", name="1", url="http://127.0.0.1/1", created_at=START, updated_at=START)
 

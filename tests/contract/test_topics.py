@@ -1,7 +1,7 @@
 """The seven topics on real Kafka: made once, checked before each start, and what is said when they do not fit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -25,11 +25,12 @@ from hookline.log.codec import encode_setting
 from hookline.log.records import LOGS, MAX_RECORD_BYTES, PIPELINES, Draft, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.testing.manual_clock import ManualClock
-from tests.contract.helpers import WITHIN_S, Member, kafka_with_topics, read_log, until
+from tests.contract.helpers import WITHIN_S, Member, kafka_with_topics, read_log
 from tests.contract.operators import make_anew
 from tests.contract.test_table import HOOK, pipeline
 from tests.kafka import free_broker_port
-from tests.unit.chain.logs import START
+from tests.kit.events import START
+from tests.kit.waiting import until
 
 FIT = {"max.message.bytes": str(MAX_RECORD_BYTES), "retention.ms": "-1", "retention.bytes": "-1"}
 
@@ -50,10 +51,11 @@ async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 async def there(admin: AIOKafkaAdminClient, name: str, *, wanted: bool = True) -> None:
     """Return once the topic is there (or gone)."""
-    while True:
-        if (name in await admin.list_topics()) == wanted:
-            return
-        await asyncio.sleep(0.05)
+
+    async def is_so() -> bool:
+        return (name in await admin.list_topics()) == wanted
+
+    await until(is_so, pause_s=0.05)
 
 
 async def test_they_are_made_as_the_design_says(bare: KafkaCluster) -> None:
@@ -317,9 +319,7 @@ async def test_no_new_epoch_while_a_dispatcher_runs(kafka: str, topic_prefix: st
         except ConfigError:
             return False
 
-    async with asyncio.timeout(WITHIN_S):  # a static member counts until its session is over
-        while not await is_made():  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.1)
+    await until(is_made, pause_s=0.1)  # a static member counts until its session is over
 
 
 async def test_partitions_that_were_raised_are_no_log_of_ours_any_more(
@@ -395,14 +395,17 @@ async def test_topics_by_their_producers_time_are_said_and_made_right(
     await create_topics(bare, partitions=1)
     own = config_of(Topic.PUSHES, 1) | {TIMES: "CreateTime", "segment.ms": "3600000"}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, own)])
-    async with asyncio.timeout(WITHIN_S):
-        while not (said := (await LogCheck(bare)()).narrow):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.05)
+
+    async def narrow() -> Sequence[str]:
+        return (await LogCheck(bare)()).narrow
+
+    async def is_fit() -> bool:
+        return not await narrow()
+
+    said = await until(narrow, pause_s=0.05)
     assert said[0].startswith(f"{name} has message.timestamp.type=CreateTime and needs LogAppendTime, or a")
     assert await create_topics(bare, partitions=1) == [
         f"{name}: message.timestamp.type was CreateTime, is LogAppendTime now"
     ]
-    async with asyncio.timeout(WITHIN_S):
-        while (await LogCheck(bare)()).narrow:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.05)
+    await until(is_fit, pause_s=0.05)
     assert (await describe(bare)).states[Topic.PUSHES].config["segment.ms"] == "3600000"

@@ -10,7 +10,8 @@ from hookline.log.cluster import Cluster
 from hookline.log.records import MAX_RECORD_BYTES, Draft, Place, Topic
 from hookline.log.writer import Writer
 from hookline.testing.memory import MemoryCluster
-from tests.contract.helpers import HERE, PARTITIONS, append, read_log, until
+from tests.contract.helpers import HERE, PARTITIONS, append, read_log
+from tests.kit.waiting import until
 
 NOWHERE = Place(Topic.CALLBACKS, 99)
 

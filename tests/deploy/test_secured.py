@@ -16,7 +16,8 @@ from tests.deploy.conftest import Rendered, rendered
 from tests.deploy.secured import USERS, Pods, SecuredBroker, password
 from tests.deploy.test_kafka import WRITERS
 from tests.deploy.test_monitoring import expressions, metric_of
-from tests.integration.system import SERVICES, TOKEN, until
+from tests.integration.system import SERVICES, TOKEN
+from tests.kit.waiting import until
 
 METRIC = re.compile(r"hookline_\w+")
 

@@ -36,7 +36,8 @@ from services.dispatcher.partition import State
 from services.dispatcher.sender import Sender
 from services.dispatcher.service import Dispatcher
 from services.ingress.service import Ingress
-from tests.integration.system import MASTER_KEY, TOKEN, Receiver, until
+from tests.integration.system import MASTER_KEY, TOKEN, Receiver
+from tests.kit.waiting import until
 
 __all__ = ["PARTITIONS", "Answered", "Leaders", "Services"]
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from tests.integration.system import SERVICES, System, until
+from tests.integration.system import SERVICES, System
 from tests.kafka import free_broker_port
+from tests.kit.waiting import until
 
 __all__ = ["Kube", "Pod"]
 

@@ -5,31 +5,23 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 from tests.kafka import free_broker_port
+from tests.kit.waiting import wait_until
 
-__all__ = ["HOOKLINE", "READY_S", "Command", "Up", "eventually", "free_ports"]
+__all__ = ["HOOKLINE", "READY_S", "Command", "Up", "free_ports"]
 
 HOOKLINE = [sys.executable, "-m", "hookline.cli"]
 READY_S = 90.0
 """Two cores, many tests: generous, and only ever waited out by a failure."""
 SETTINGS = ("KAFKA", "INGRESS", "CALLBACKS", "CONSOLE", "DISPATCHER")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def eventually(what: str, condition: Callable[[], object], within_s: float = READY_S) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        time.sleep(0.05)
 
 
 def free_ports() -> dict[str, str]:
@@ -83,9 +75,9 @@ class Command:
             return found() is not None
 
         try:
-            eventually(f"a line like {pattern!r}", found_or_over, within_s)
+            wait_until(found_or_over, within_s)
         except AssertionError as error:
-            raise AssertionError(f"{error}; it said:\n{self.text}") from None
+            raise AssertionError(f"no line like {pattern!r}: {error}; it said:\n{self.text}") from None
         line = found()
         assert line is not None
         return line

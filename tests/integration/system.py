@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +24,9 @@ from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
 from tests.integration.kafka_proxy import KafkaProxy
 from tests.kafka import free_broker_port
+from tests.kit.waiting import until
 
-__all__ = ["MASTER_KEY", "PARTITIONS", "PASSWORD", "SERVICES", "TOKEN", "Receiver", "Stand", "System", "until"]
+__all__ = ["MASTER_KEY", "PARTITIONS", "PASSWORD", "SERVICES", "TOKEN", "Receiver", "Stand", "System"]
 
 T = TypeVar("T")
 
@@ -40,18 +40,6 @@ SERVICES = {
 TOKEN = "push-me-into-the-log"
 PASSWORD = "let-me-in"
 MASTER_KEY = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
-
-
-async def until(check: Callable[[], Awaitable[T] | T], within_s: float = 60.0, pause_s: float = 0.02) -> T:
-    """Wait for a condition, with a deadline; what it gave."""
-    deadline = time.monotonic() + within_s
-    while True:
-        got = check()
-        value: T = await got if isinstance(got, Awaitable) else got
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {within_s:g} s"
-        await asyncio.sleep(pause_s)
 
 
 @dataclass

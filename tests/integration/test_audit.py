@@ -8,7 +8,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from hookline.log.records import LOGS, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
-from tests.integration.system import PARTITIONS, Stand, System, until
+from tests.integration.system import PARTITIONS, Stand, System
+from tests.kit.waiting import until
 from tests.unit.cli.inprocess import Done, hookline
 
 HOOKS = ("one", "two")

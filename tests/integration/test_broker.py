@@ -21,7 +21,8 @@ from hookline.broker.probe import answers
 from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
 from hookline.testing.embedded_cluster import EmbeddedCluster
-from tests.kafka import free_broker_port, make_broker, wait_until
+from tests.kafka import free_broker_port, make_broker
+from tests.kit.waiting import wait_until
 
 TOPIC = "lasting"
 ODD_NAME = "data, of ü"

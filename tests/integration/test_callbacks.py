@@ -30,8 +30,9 @@ from services.callbacks.limit import PER_S
 from services.callbacks.service import CallbacksService
 from tests.integration.running import clean_environment
 from tests.kafka import free_broker_port
+from tests.kit.waiting import until
 from tests.unit.callbacks.checkpoints import beside, snapshot
-from tests.unit.callbacks.world import KEYS, LOG_ID, MASTER_KEY, World, serving, until_async
+from tests.unit.callbacks.world import KEYS, LOG_ID, MASTER_KEY, World, serving
 
 PARTITIONS = 3
 DEADLINE_S = 60.0
@@ -43,7 +44,7 @@ class KafkaWorld(World):
 
     def __init__(self, cluster: KafkaCluster) -> None:
         super().__init__(partitions=PARTITIONS)
-        self.clock.ms = SystemClock().now_ms()
+        self.now = SystemClock().now_ms()
         self.kafka = cluster
         self._copied: dict[Place, int] = {}
 
@@ -122,7 +123,7 @@ async def running(world: KafkaWorld) -> AsyncIterator[Client]:
             async def is_ready() -> bool:
                 return service.ready().ok
 
-            await until_async(is_ready, DEADLINE_S)
+            await until(is_ready, DEADLINE_S)
             yield Client(world, session)
     finally:
         await service.stop()
@@ -190,7 +191,7 @@ async def commit(world: KafkaWorld, checkpoint: Checkpoint, partition: int) -> N
             await group.poll(0.05)
             return partition in listener.mine
 
-        await until_async(is_ours, DEADLINE_S)
+        await until(is_ours, DEADLINE_S)
         await group.commit(checkpoint.commits(partition))
     finally:
         await group.close()
@@ -201,15 +202,15 @@ async def test_restart_from_the_dispatchers_commit_and_snapshot(kafka: str, topi
     chain = world.push()
     partition = partition_of(chain.push_id, PARTITIONS)
     ended, closing, sealed = (world.push(push_id=beside(chain, world)) for _ in range(3))
-    world.heard(chain, 1, "success")
-    world.heard(ended, 1, "failure")
+    world.verdict(chain, 1, "success")
+    world.verdict(ended, 1, "failure")
     world.halted(ended, 1, HaltReason.CALLBACK_FAILURE)
     intent = world.closing(closing, 1)
     world.sealed(sealed, 1, world.closing(sealed, 1))
     checkpoint = await snapshot(world, chain)
     new = world.push(push_id=beside(chain, world))
     world.sealed(closing, 1, intent)
-    world.heard(chain, 2, "error")
+    world.verdict(chain, 2, "error")
     await world.publish()
     await commit(world, checkpoint, partition)
     # What the snapshot stands for is not read again: it is not even there any more.
@@ -256,7 +257,7 @@ async def test_kafka_dies_and_comes_back(own_broker: EmbeddedBroker, topic_prefi
         async def answers() -> bool:
             return await client.post(chain, 2, "failure") == 200
 
-        await until_async(answers, DEADLINE_S)
+        await until(answers, DEADLINE_S)
         assert await client.post(chain, 1, "success") == 200
         assert await client.post(chain, 1, "failure") == 400
     assert [(event.step, event.state) for event in (await world.written())[chain]][:2] == [
@@ -308,10 +309,10 @@ async def test_kill_9_between_append_and_answer(
     first = Process(environment, tmp_path / "log")
     second: Process | None = None
     try:
-        await until_async(first.ready, DEADLINE_S)
+        await until(first.ready, DEADLINE_S)
         # A callback whose push is not there yet holds up what comes after it: appended, and not answered.
         push_id = beside(chain, world)
-        world.heard(ChainId(push_id, 1, 0, 0), 1, "success")
+        world.verdict(ChainId(push_id, 1, 0, 0), 1, "success")
         await world.publish()
         async with ClientSession(f"http://127.0.0.1:{first.port}") as session:
             posting = asyncio.create_task(Client(world, session).post(chain, 1, "success"))
@@ -319,7 +320,7 @@ async def test_kill_9_between_append_and_answer(
             async def is_appended() -> bool:
                 return await world.end(place) == 2
 
-            await until_async(is_appended, DEADLINE_S)
+            await until(is_appended, DEADLINE_S)
             assert not posting.done()
             first.end(signal.SIGKILL)
             with pytest.raises(ClientError):
@@ -327,7 +328,7 @@ async def test_kill_9_between_append_and_answer(
         assert world.push(push_id=push_id).offset == 1
         await world.publish()
         second = Process(environment, tmp_path / "log")
-        await until_async(second.ready, DEADLINE_S)
+        await until(second.ready, DEADLINE_S)
         async with ClientSession(f"http://127.0.0.1:{second.port}") as session:
             assert await Client(world, session).post(chain, 1, "success") == 200
             assert await Client(world, session).post(chain, 1, "failure") == 400

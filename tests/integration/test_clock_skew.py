@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hookline.chain.events import StepClosing
 from hookline.log.records import Topic
-from tests.integration.system import Stand, System, until
+from tests.integration.system import Stand, System
+from tests.kit.waiting import until
 
 SKEWS_S = {"ingress": 40, "dispatcher": -25, "callbacks": 10, "console": 0}
 DAY_S = 86_400

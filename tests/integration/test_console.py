@@ -19,14 +19,7 @@ from uuid import uuid4
 import pytest
 
 from hookline.chain.events import (
-    CallbackReceived,
-    ChainCompleted,
     Event,
-    Fence,
-    HookDelivered,
-    PushReceived,
-    ReadTo,
-    Verdict,
 )
 from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.pipeline import Pipeline
@@ -38,7 +31,9 @@ from hookline.log.cluster import Producer
 from hookline.log.codec import encode
 from hookline.log.table import PipelineTable
 from hookline.settings import ADMIN_OFFSET
-from tests.kafka import free_broker_port, wait_until
+from tests.kafka import free_broker_port
+from tests.kit.events import completed, delivered, fence, push, verdict
+from tests.kit.waiting import wait_until
 
 PARTITIONS = 3
 PASSWORD = "correct horse"
@@ -178,31 +173,14 @@ class Others:
         self._partition = partition_of(self._push_id, PARTITIONS)
 
     async def push(self) -> ChainId:
-        event = PushReceived(
-            push_id=self._push_id,
-            source="dockerhub",
-            received_at=NOW,
-            dedupe_window_s=3600,
-            pushed_at=NOW,
-            repository="acme/app",
-            tag="latest",
-            payload={"push_data": {"tag": "latest"}},
-            raw="{}",
-            settings_offset=2,
-            plans=(self._plan,),
-        )
+        event = push(self._plan, push_id=self._push_id, tag="latest", received_at=NOW, window_s=3600)
         return ChainId(self._push_id, await self._append(event), 0, 0)
 
     async def complete(self, chain: ChainId) -> None:
-        about: dict[str, Any] = {"cause": chain.cause, "chain_id": str(chain), "step": 1}
-        decided = about | {"read_to": ReadTo(pushes=0, callbacks=0, commands=0), "decided_at": NOW}
-        fence = await self._append(Fence(owner="w", fenced_at=NOW))
-        attempt = {"attempt": 1, "started_at": NOW, "took_ms": 5, "status": 200, "expires_at": NOW + 60_000}
-        await self._append(HookDelivered(**decided, **attempt), fence)
-        await self._append(
-            CallbackReceived(**about, state=Verdict.SUCCESS, received_at=NOW, remote_ip="127.0.0.1", description="fine")
-        )
-        await self._append(ChainCompleted(**decided), fence)
+        worker = await self._append(fence(at=NOW))
+        await self._append(delivered(chain, at=NOW), worker)
+        await self._append(verdict(chain, at=NOW, description="fine"))
+        await self._append(completed(chain, at=NOW), worker)
 
     async def _append(self, event: Event, fence: int | None = None) -> int:
         return await self._producer.append(encode(event, self._partition, now_ms=NOW, fence=fence))

@@ -21,7 +21,8 @@ from hookline.web.hook_url import parse_hook_url
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.sender import Sender
 from services.dispatcher.service import Dispatcher, Pace
-from tests.unit.dispatcher.harness import KEY, until
+from tests.kit.waiting import until
+from tests.unit.dispatcher.harness import KEY
 from tests.unit.dispatcher.injection import VICTIM
 from tests.unit.dispatcher.raw_receiver import OK, Line, raw_receiver
 from tests.unit.dispatcher.two_chains import ANSWERS, TwoChains

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.integration.running import Command, clean_environment, eventually, free_ports
+from tests.integration.running import Command, clean_environment, free_ports
+from tests.kit.waiting import wait_until
 
 MARKED = {
     "HOOKLINE_ADMIN_PASSWORD": "marked-password-0123456789",
@@ -48,7 +49,7 @@ def test_exit_0_with_a_chain_that_completes_and_one_that_halts(tmp_path: Path) -
         assert set(logs) == {"ingress.log", "dispatcher.log", "callbacks.log", "console.log"}
         assert not [secret for secret in MARKED.values() if any(secret in said for said in (text, *logs.values()))]
         assert not (data / "secrets.env").exists()  # there was nothing to make
-        eventually("nobody is left", lambda: not family_of(data), within_s=10)
+        wait_until(lambda: not family_of(data), within_s=10)
     finally:
         demo.end()
 
@@ -62,6 +63,6 @@ def test_ctrl_c_while_it_starts_leaves_nobody_and_no_folder(tmp_path: Path) -> N
         demo.signal(signal.SIGINT)
         assert demo.wait() == 130
         assert not folder.exists()
-        eventually("nobody is left", lambda: not family_of(folder), within_s=10)
+        wait_until(lambda: not family_of(folder), within_s=10)
     finally:
         demo.end()

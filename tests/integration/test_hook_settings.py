@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hookline.chain.events import AttemptError, HookAttemptFailed, HookDelivered
 from hookline.log.records import Topic
-from tests.integration.system import Stand, System, until
+from tests.integration.system import Stand, System
+from tests.kit.waiting import until
 from tests.unit.dispatcher.connect_proxy import authorities, connect_proxy
 
 PASSWORD = "only-of-the-proxy"

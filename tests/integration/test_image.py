@@ -17,7 +17,7 @@ import pytest
 from hookline.settings import ADMIN_OFFSET
 from tests.integration.containerfile import Image, carry_out
 from tests.integration.running import free_ports
-from tests.kafka import wait_until
+from tests.kit.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("ingress", "dispatcher", "callbacks", "console")

@@ -24,6 +24,7 @@ from hookline.kafka.topics import create_topics
 from hookline.log.codec import decode, encode_setting
 from hookline.log.records import Place, RawRecord, Topic
 from tests.kafka import free_broker_port
+from tests.kit.waiting import until
 
 TOKEN = "marked-token-4d11"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -89,20 +90,21 @@ class Running:
             return answer.status, (await answer.json())["detail"]
 
     async def until_ready(self) -> None:
-        async with asyncio.timeout(START_S):
-            while True:
-                try:
-                    if (await self.readiness())[0] == 200:
-                        return
-                except ClientConnectionError:
-                    pass
-                await asyncio.sleep(0.05)
+        async def is_ready() -> bool:
+            try:
+                return (await self.readiness())[0] == 200
+            except ClientConnectionError:
+                return False
+
+        await until(is_ready, START_S, pause_s=0.05)
 
     async def until_accepted(self, repository: str, tag: str) -> None:
         """Push until it is taken, as a registry would."""
-        async with asyncio.timeout(START_S):
-            while (await self.push(repository, tag))[0] != 202:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+
+        async def is_taken() -> bool:
+            return (await self.push(repository, tag))[0] == 202
+
+        await until(is_taken, START_S, pause_s=0.1)
 
     async def records(self) -> list[RawRecord]:
         """All that lies in `pushes` now."""

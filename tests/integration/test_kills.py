@@ -15,7 +15,8 @@ from hookline.log.codec import encode
 from hookline.log.records import Topic
 from hookline.log.writer import Writer
 from tests.integration.kafka_proxy import Api
-from tests.integration.system import Stand, System, until
+from tests.integration.system import Stand, System
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -33,8 +33,8 @@ from hookline.log.records import LOGS, Place, Positions, Topic
 from hookline.testing.embedded_cluster import EmbeddedCluster
 from tests.contract.helpers import answered, read_log
 from tests.integration.leaders import PARTITIONS, Answered, Leaders, Services
-from tests.integration.system import until
 from tests.kafka import free_broker_port, freeze, thaw
+from tests.kit.waiting import until
 
 ROUNDS = int(os.environ.get("LEADER_ROUNDS", "2"))
 SEED = 13

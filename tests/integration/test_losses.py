@@ -8,13 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from hookline.chain.events import CallbackReceived, ChainCompleted, ChainHalted, Verdict
+from hookline.chain.events import CallbackReceived, ChainCompleted, ChainHalted
 from hookline.log.codec import encode
 from hookline.log.records import Place, Topic
 from hookline.log.writer import Writer
 from tests.contract.test_losses import flip, segment_of
-from tests.integration.system import SERVICES, Stand, System, until
+from tests.integration.system import SERVICES, Stand, System
 from tests.integration.test_operations import all_ready, hookline, says
+from tests.kit.events import verdict
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -146,17 +148,9 @@ async def test_a_record_whose_cause_is_lost_stops_its_partition_until_the_cause_
 
 async def _append(system: System, cause: int) -> int:
     """A verdict on a push at that offset, in partition DAMAGED; its offset."""
-    verdict = CallbackReceived(
-        cause=cause,
-        chain_id=f"{uuid4()}-{cause}-0-0",
-        step=1,
-        state=Verdict.SUCCESS,
-        received_at=1,
-        remote_ip="192.0.2.1",
-    )
     writer = Writer(system.cluster())
     try:
-        return await writer.append(encode(verdict, DAMAGED, now_ms=1))
+        return await writer.append(encode(verdict(f"{uuid4()}-{cause}-0-0", at=1), DAMAGED, now_ms=1))
     finally:
         await writer.close()
 

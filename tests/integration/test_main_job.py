@@ -7,7 +7,8 @@ import pytest_asyncio
 
 from hookline.chain.events import ChainCompleted, ChainHalted, HookAttemptFailed, HookDelivered
 from hookline.log.records import Topic
-from tests.integration.system import TOKEN, Stand, System, until
+from tests.integration.system import TOKEN, Stand, System
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -17,8 +17,9 @@ from hookline.kafka.kafka_cluster import APPEND_TIMEOUT_S
 from hookline.log.reader import Read
 from hookline.log.records import Topic
 from tests.integration.kafka_proxy import Api, Moment
-from tests.integration.system import Stand, System, until
+from tests.integration.system import Stand, System
 from tests.integration.test_audit import audit
+from tests.kit.waiting import until
 
 PROXIED = ("ingress", "dispatcher", "callbacks")
 LATE = "it comes after its sender gave up"

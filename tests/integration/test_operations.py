@@ -9,7 +9,8 @@ import pytest
 
 from hookline.chain.events import ChainHalted, HookDelivered
 from hookline.log.records import Draft, Place, Topic
-from tests.integration.system import MASTER_KEY, SERVICES, Stand, System, until
+from tests.integration.system import MASTER_KEY, SERVICES, Stand, System
+from tests.kit.waiting import until
 
 NEW_KEY = "k2:" + "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXpBQkNERUY="
 

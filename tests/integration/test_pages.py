@@ -11,7 +11,8 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Page, expect
 
 from tests.integration.chromium import Looking, chromium
-from tests.integration.system import PASSWORD, Stand, System, until
+from tests.integration.system import PASSWORD, Stand, System
+from tests.kit.waiting import until
 from tests.unit.console.running import PASSWORD as WORLD_PASSWORD
 from tests.unit.console.running import running
 from tests.unit.console_pages.world import HOSTILE, World, seed

@@ -12,7 +12,8 @@ import pytest
 from hookline.chain.events import ChainCompleted, ChainHalted
 from tests.integration.load import Load
 from tests.integration.rollout import Kube
-from tests.integration.system import Stand, System, until
+from tests.integration.system import Stand, System
+from tests.kit.waiting import until
 from tests.unit.console.postgres import PostgresMissing, run_postgres
 
 pytestmark = pytest.mark.timeout(300)

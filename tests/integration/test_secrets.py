@@ -12,7 +12,8 @@ import aiohttp
 from hookline.chain.events import ChainCompleted
 from hookline.chain.keys import KeyRing
 from hookline.log.records import LOGS, Topic
-from tests.integration.system import MASTER_KEY, PASSWORD, SERVICES, TOKEN, Stand, System, until
+from tests.integration.system import MASTER_KEY, PASSWORD, SERVICES, TOKEN, Stand, System
+from tests.kit.waiting import until
 
 QUERY_MARK, PATH_MARK = "q5SECRETq5", "p4thSECRETp4thSECRETp4th"
 """In a hook's URL: kept as given in topics, shown nowhere else."""

@@ -16,8 +16,9 @@ from hookline.chain.events import ChainCompleted, PushReceived
 from hookline.kafka.topics import create_topics
 from hookline.log.records import LOGS, QUARANTINE, Topic
 from tests.contract.operators import GUARDED, change, delete, give_right, make_anew, take_right
-from tests.integration.system import SERVICES, TOKEN, Stand, System, until
+from tests.integration.system import SERVICES, TOKEN, Stand, System
 from tests.integration.test_operations import hookline
+from tests.kit.waiting import until
 
 LIMIT = 50_000
 LOOK_S = 3.0

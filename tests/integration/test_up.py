@@ -19,8 +19,9 @@ import pytest
 
 from hookline.cli.demo.demo import HISTORY_PAGE
 from tests.integration.readme import shell_blocks
-from tests.integration.running import READY_S, Command, Up, eventually
+from tests.integration.running import READY_S, Command, Up
 from tests.kafka import free_broker_port
+from tests.kit.waiting import wait_until
 
 SERVICES = ("ingress", "dispatcher", "callbacks", "console")
 README = Path(__file__).parents[2] / "README.md"
@@ -150,7 +151,7 @@ def test_killed_services_come_back(up: Up) -> None:
         now = up.children()
         return all(name in now and now[name] != before[name] and up.is_ready(name) for name in SERVICES)
 
-    eventually("every service is back", back)
+    wait_until(back)
     for name in SERVICES:
         up.until_line(rf"{name} .*SIGKILL")
         up.until_line(rf"{name} .*is back")
@@ -159,11 +160,11 @@ def test_killed_services_come_back(up: Up) -> None:
 def test_a_killed_broker_comes_back_and_nobody_else_has_to(up: Up) -> None:
     before = up.children()
     before["kafka"].kill()
-    eventually("the broker is back", lambda: up.children().get("kafka") not in (None, before["kafka"]))
+    wait_until(lambda: up.children().get("kafka") not in (None, before["kafka"]))
     up.until_line("kafka .*is back")
-    eventually("all are ready", lambda: all(up.is_ready(name) for name in SERVICES))
+    wait_until(lambda: all(up.is_ready(name) for name in SERVICES))
     assert {name: up.children()[name] for name in SERVICES} == {name: before[name] for name in SERVICES}
-    eventually("a push is taken", lambda: _taken(up))
+    wait_until(lambda: _taken(up))
 
 
 def _taken(up: Up) -> bool:
@@ -205,7 +206,7 @@ def test_two_side_by_side_and_kill_9_of_one_leaves_nothing_of_it(up: Up, tmp_pat
         assert len(family) == 5
         other.signal(signal.SIGKILL)
         other.wait()
-        eventually("none of its children lives", lambda: not any(map(_lives, family)), within_s=20)
+        wait_until(lambda: not any(map(_lives, family)), within_s=20)
     finally:
         other.end()
     assert all(up.is_ready(name) for name in SERVICES)
@@ -263,8 +264,7 @@ def test_a_console_of_another_log_takes_nobody_down_and_the_printed_command_mend
     assert done.returncode == 0, done.stderr
     assert "rebuilt: " in done.stderr
     back = len([line for line in up.lines if re.search("console .*is back", line)])
-    eventually(
-        "the console is back by itself",
+    wait_until(
         lambda: len([line for line in up.lines if re.search("console .*is back", line)]) > back,
     )
     assert up.is_ready("console")

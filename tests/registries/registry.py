@@ -11,8 +11,9 @@ from typing import Any
 
 import aiohttp
 
-from tests.integration.system import TOKEN, until
+from tests.integration.system import TOKEN
 from tests.kafka import free_broker_port
+from tests.kit.waiting import until
 
 __all__ = ["MISSING", "Registry"]
 

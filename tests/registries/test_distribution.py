@@ -11,7 +11,8 @@ import pytest
 from hookline.chain.events import ChainCompleted, PushReceived, Quarantined
 from hookline.log.records import Topic
 from tests.integration.kafka_proxy import Api
-from tests.integration.system import Stand, System, until
+from tests.integration.system import Stand, System
+from tests.kit.waiting import until
 from tests.registries.front import Front
 from tests.registries.images import write_image, write_index
 from tests.registries.registry import BACKOFF_S, THRESHOLD, TIMEOUT_S, Registry

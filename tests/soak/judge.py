@@ -1,5 +1,7 @@
 """Judges a soak: what registries and receivers wrote down against the log and the naive fold. Pure.
 
+What the log alone shows, the audit judges (`product.py`): I8, I9, and whether a halt had read its seal.
+
 A finding is a sentence that begins with the invariant's number, or with `lost`, `stuck`, `fold`, `console`.
 """
 
@@ -27,11 +29,8 @@ class Judgement:
     repeats: Repeats
 
 
-def judge(
-    log: Log, chains: dict[str, ChainSeen], ledgers: Ledgers, now: int, damaged: Sequence[Damage] = ()
-) -> Judgement:
-    """`chains`: the naive fold of `log`; `now` (Unix ms): when everything was quiet; `damaged`: what a disk took is not in the log,
-    and nobody's fault."""
+def judge(log: Log, chains: dict[str, ChainSeen], ledgers: Ledgers, damaged: Sequence[Damage] = ()) -> Judgement:
+    """`chains`: the naive fold of `log`; `damaged`: what a disk took is not in the log, and nobody's fault."""
     taken = [entry for damage in damaged for entry in damage.lost]
     lost = [
         *_lost_pushes([*log, *taken], ledgers),
@@ -46,9 +45,6 @@ def judge(
         *_run_twice(log, ledgers),
         *_uncaused(chains, ledgers),
         *_unseen(chains, ledgers),
-        *_too_early(chains),
-        *_unsealed(chains),
-        *_stuck(chains, now),
         *(
             f"I7 {webhook_id}: a receiver saw it once more, and nothing explains it"
             for webhook_id in repeats.unexplained
@@ -147,26 +143,6 @@ def _unseen(chains: dict[str, ChainSeen], ledgers: Ledgers) -> Iterator[str]:
                     yield f"I7 {webhook_id}: the log has an answer to it ({entry.kind}), and no receiver saw it"
 
 
-def _too_early(chains: dict[str, ChainSeen]) -> Iterator[str]:
-    """I9: no timeout while a verdict of that step lies below what was read."""
-    for chain_id, chain in chains.items():
-        for entry in chain.decisions:
-            if entry.kind == "ChainHalted" and entry.event["reason"] == "callback_timeout":
-                verdict = chain.verdicts.get(entry.event["step"])
-                if verdict is not None and verdict[0] < entry.event["read_to"]["callbacks"]:
-                    yield f"I9 {chain_id}: timed out at step {entry.event['step']} over the verdict at {verdict[0]}"
-
-
-def _unsealed(chains: dict[str, ChainSeen]) -> Iterator[str]:
-    """I4: a halt that neither a verdict nor a user caused lies behind the seal of its step, which its writer had read."""
-    for chain_id, chain in chains.items():
-        for entry in chain.decisions:
-            if entry.kind == "ChainHalted" and entry.event["reason"] in UNCAUSED:
-                step, read_to = entry.event["step"], entry.event["read_to"]["callbacks"]
-                if chain.seals.get(step, read_to) >= read_to:
-                    yield f"I4 {chain_id}: halted at step {step} ({entry.event['reason']}) without having read its seal"
-
-
 def _never_posted(chains: dict[str, ChainSeen], ledgers: Ledgers) -> Iterator[str]:
     """A chain that ended without its first hook ever being called was lost on the way."""
     seen = {post.webhook_id for post in ledgers.seen}
@@ -174,10 +150,3 @@ def _never_posted(chains: dict[str, ChainSeen], ledgers: Ledgers) -> Iterator[st
         cancelled = chain.end is not None and chain.end[0] == "cancelled"
         if f"{chain_id}-{chain.first_step}" not in seen and not cancelled:
             yield f"lost {chain_id}: its first hook was never called"
-
-
-def _stuck(chains: dict[str, ChainSeen], now: int) -> Iterator[str]:
-    """I8: every chain ended, or has a deadline that is still to come."""
-    for chain_id, chain in chains.items():
-        if chain.end is None and chain.alive_until < now:
-            yield f"I8 {chain_id}: it has not ended, and nothing of it is still to come"

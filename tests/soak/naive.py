@@ -61,8 +61,6 @@ class ChainSeen:
     seals: dict[int, int] = field(default_factory=dict)
     decisions: Log = field(default_factory=list)
     end: tuple[str, int] | None = None
-    alive_until: int = 0
-    """Unix ms: until when something may still be waited for: a verdict's deadline or a retry."""
 
 
 async def read_log(
@@ -160,6 +158,3 @@ def _decide(chain: ChainSeen, entry: Entry) -> None:
         chain.end = (event.get("reason", "completed"), event["step"])
     if entry.kind == "StepClosing" or (entry.kind == "HookAttemptFailed" and event.get("next_attempt_at") is None):
         chain.intents.setdefault(event["step"], entry.offset)
-    if entry.kind in ATTEMPTS:
-        due = event["expires_at"] if entry.kind == "HookDelivered" else event.get("next_attempt_at")
-        chain.alive_until = max(chain.alive_until, due or 0)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.integration.system import until
+from tests.kit.waiting import until
 from tests.segments import Batch, batches, flip_last_byte, newest_segment
 from tests.soak.fault_plan import DISPATCHERS, SERVICES, Fault
 from tests.soak.ledger import now_ms

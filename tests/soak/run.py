@@ -10,7 +10,7 @@ import aiohttp
 from tests.integration.system import TOKEN
 from tests.soak.faults import Faults, not_made
 from tests.soak.judge import compare, judge
-from tests.soak.ledger import Ledgers, now_ms
+from tests.soak.ledger import Ledgers
 from tests.soak.naive import ChainSeen, fold, read_log
 from tests.soak.operators import Operators, log_in
 from tests.soak.plan import PipelinePlan, Plan
@@ -109,7 +109,7 @@ async def _judge(stage: Stage, ledgers: Ledgers, plan: Plan) -> Report:
     log = await read_log(stage.servers, PREFIX, damaged=stage.damaged)
     chains = fold(log)
     wrong_rows = await _wrong_rows(stage, chains)
-    judgement = judge(log, chains, ledgers, now_ms(), stage.damaged)
+    judgement = judge(log, chains, ledgers, stage.damaged)
     audited, checkpoints = await audit(stage, settled=True)
     findings = [
         *judgement.findings,

@@ -5,12 +5,10 @@ from typing import Any
 from tests.soak.ledger import Called, Ledgers, Pushed, Seen
 from tests.soak.naive import Entry, Log
 
-__all__ = ["LATER", "ONE", "TWO", "decision", "rerun", "seal", "small_ledgers", "small_log"]
+__all__ = ["ONE", "TWO", "decision", "rerun", "seal", "small_ledgers", "small_log"]
 
 PUSHES = ("11111111-1111-5111-8111-111111111111", "22222222-2222-5222-8222-222222222222")
 ONE, TWO = (f"{push}-{offset}-1-0" for offset, push in enumerate(PUSHES))
-LATER = 100_000
-"""Unix ms, past every deadline of the log."""
 
 
 def small_log() -> Log:

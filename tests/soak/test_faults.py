@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.integration.kafka_proxy import KafkaProxy, Manner, Trouble, Way
-from tests.integration.system import until
 from tests.kafka import free_broker_port
+from tests.kit.waiting import until
 from tests.soak.fault_plan import Fault
 from tests.soak.faults import not_made
 from tests.soak.ledger import Happened

@@ -12,9 +12,9 @@ from hookline.chain.state import Chain, FirstVerdict
 from hookline.log.cluster import Commit
 from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, write_snapshot
+from tests.kit.events import push
 from tests.unit.audit.script import Script
 from tests.unit.audit.sources import TAKEN_AT, Records, judge
-from tests.unit.chain.logs import push
 
 LOG_ID = UUID("6f1c0f4e-6f0e-4a8e-9d0c-1f4f5f3b2a10")
 
@@ -36,11 +36,11 @@ def busy() -> Script:
     script = Script()
     for steps in (1, 2, 3):
         made = script.push(steps)
-        script.deliver(made)
-        script.callback(made)
-    script.complete(script.chain_of(0))
-    script.deliver(script.chain_of(1), 2)
-    script.fail(script.chain_of(2), 2)
+        script.delivered(made)
+        script.verdict(made)
+    script.completed(script.chain_of(0))
+    script.delivered(script.chain_of(1), 2)
+    script.failed(script.chain_of(2), 2)
     script.cancel(script.chain_of(1))
     script.push(name="again")
     script.push(name="again")
@@ -51,9 +51,9 @@ def busy() -> Script:
 async def checkpoint(script: Script, **changes: object) -> Records:
     """Of all that is there now, changed; then life goes on."""
     records = await taken(script, **changes)
-    script.callback(script.chain_of(1), 2)
+    script.verdict(script.chain_of(1), 2)
     script.push(2)
-    script.deliver(script.chain_of(3))
+    script.delivered(script.chain_of(3))
     return records
 
 
@@ -126,12 +126,12 @@ async def test_one_that_is_taken_while_a_decision_is_under_way_is_clean(chunk: i
     """It lies behind the positions of the snapshot, and had read less than they say."""
     script = Script()
     first, second = script.push(2), script.push(2)
-    script.deliver(first)
+    script.delivered(first)
     before = script.read_to
-    script.callback(first)
+    script.verdict(first)
     records = await taken(script)
-    script.deliver(second, read_to=before)
-    script.deliver(first, 2)
+    script.delivered(second, read_to=before)
+    script.delivered(first, 2)
 
     findings, figures = await judge(records, chunk=chunk)
     assert findings == []

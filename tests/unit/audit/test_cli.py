@@ -9,11 +9,11 @@ import pytest
 from hookline.chain.pipeline import LogId
 from hookline.log.codec import encode_setting
 from hookline.log.records import RawRecord
+from tests.kit.events import plan, push
 from tests.unit.audit.record import FOLDER
 from tests.unit.audit.script import Script
 from tests.unit.audit.sources import Records
 from tests.unit.audit.test_bundle import LOG_ID, bundle, change, lines, write
-from tests.unit.chain.logs import plan, push
 from tests.unit.cli import inprocess
 from tests.unit.cli.inprocess import Done
 
@@ -43,8 +43,8 @@ def test_verify_says_what_was_judged_and_that_it_is_clean() -> None:
 async def test_verify_names_what_it_finds_and_ends_with_1(tmp_path: Path) -> None:
     script = Script()
     made = script.push(2)
-    script.deliver(made)
-    script.deliver(made, 2)
+    script.delivered(made)
+    script.delivered(made, 2)
     draft = encode_setting(LogId(log_id=LOG_ID), now_ms=0)
     script.records.pipelines = [RawRecord(draft.place, 0, 0, draft.key, draft.value, draft.headers)]
     await bundle(script.records, tmp_path / "b")
@@ -169,9 +169,9 @@ def test_kafka_that_does_not_answer_is_said(tmp_path: Path) -> None:
 async def test_what_producers_and_receivers_wrote_cannot_move_the_terminal(tmp_path: Path) -> None:
     script = Script()
     made = script.push()
-    script.deliver(made)
-    script.callback(made, description="\x1b[2Jgone [bold]markup[/bold]\u202e")
-    script.complete(made)
+    script.delivered(made)
+    script.verdict(made, description="\x1b[2Jgone [bold]markup[/bold]\u202e")
+    script.completed(made)
     await bundle(script.records, tmp_path / "b")
     done = hookline("replay", "--input", tmp_path / "b")
 

@@ -22,9 +22,9 @@ from hookline.testing.faults import Faults
 from hookline.testing.manual_clock import ManualClock
 from hookline.testing.memory import MemoryCluster
 from hookline.testing.memory_clients import POLL_RECORDS
+from tests.kit.events import START, push
 from tests.unit.audit.simulations import PARTITIONS, simulated_cluster
 from tests.unit.audit.sources import judge, of_cluster
-from tests.unit.chain.logs import START, push
 
 LOG_ID = UUID("6f1c9c3e-0000-4000-8000-000000000001")
 

@@ -15,8 +15,9 @@ from hookline.settings import Settings
 from services.console.readmodel.database import Database
 from services.console.readmodel.model import ReadModel
 from services.console.readmodel.schema import chains, meta, positions
+from tests.kit.events import plan, push
 from tests.unit.audit.record import FOLDER
-from tests.unit.audit.script import Script, plan, push
+from tests.unit.audit.script import Script
 from tests.unit.audit.sources import Records, of_bundle
 from tests.unit.console.conftest import database, database_settings, postgres_url
 

@@ -41,7 +41,7 @@ async def test_a_tail_that_a_later_snapshot_knows_is_missed() -> None:
     """It was written, and its commit did not come: nothing names it, and it is there."""
     script = busy()
     records = await taken(script)
-    known = script.deliver(script.chain_of(3))
+    known = script.delivered(script.chain_of(3))
     fold = PartitionFold()
     async for partition in records.source(1_000).partitions():
         await fold_all(partition, fold)
@@ -112,7 +112,7 @@ async def test_a_loop_at_the_end_is_found_and_one_with_decisions_between_is_none
     log.pipeline("ci")
     for n in range(12):
         log.fence("busy")
-        log.deliver(log.from_docker_hub(str(n))[0])
+        log.delivered(log.from_docker_hub(str(n))[0])
     assert await found(log.records) == set()
 
 
@@ -232,13 +232,13 @@ async def test_what_no_writer_makes_is_a_finding(name: str) -> None:
     log = TrueLog()
     log.pipeline("ci")
     (chain,) = log.from_docker_hub()
-    log.fail(chain)
-    log.wait(5).deliver(chain, attempt=2)
-    log.callback(chain)
+    log.failed(chain)
+    log.wait(5).delivered(chain, attempt=2)
+    log.verdict(chain)
     log.rerun(chain)
     (other,) = log.from_docker_hub("2")
     log.cancel(other)
-    log.halt(other, HaltReason.CANCELLED)
+    log.halted(other, 1, HaltReason.CANCELLED)
     NONSENSE[name](log.records)
 
     assert await found(log.records, settled=True)

@@ -44,7 +44,7 @@ async def test_what_is_left_is_judged() -> None:
     script = long_log(50).wait(60)
     script.records.now += 60_000  # past the window in which a push might repeat one that is gone
     made = script.push(2)
-    script.deliver(made, 2)
+    script.delivered(made, 2)
     findings, _ = await judge(cut(script.records, pushes=20, callbacks=41, deliveries=75))
 
     assert [(f.invariant, f.chain_id) for f in findings] == [("I2", made)]
@@ -53,14 +53,14 @@ async def test_what_is_left_is_judged() -> None:
 async def test_a_push_that_may_repeat_one_that_is_gone_is_not_judged() -> None:
     script = Script()
     before = script.push(name="twice")
-    script.deliver(before)
-    script.callback(before)
-    script.complete(before)
+    script.delivered(before)
+    script.verdict(before)
+    script.completed(before)
     other = script.push(name="other")
     script.push(name="twice")
-    script.deliver(other)
-    script.callback(other)
-    script.complete(other)
+    script.delivered(other)
+    script.verdict(other)
+    script.completed(other)
     assert (await judge(script.records, settled=True))[0] == []
 
     findings, figures = await judge(cut(script.records, pushes=1), settled=True)
@@ -71,10 +71,10 @@ async def test_a_push_that_may_repeat_one_that_is_gone_is_not_judged() -> None:
 async def test_a_chain_whose_first_decisions_are_gone_is_not_judged() -> None:
     script = Script()
     made = script.push(2)
-    script.fail(made)
-    script.wait(5).deliver(made, 1, 2)
-    script.callback(made, 1, Verdict.FAILURE)
-    script.halt(made, HaltReason.CALLBACK_FAILURE)
+    script.failed(made)
+    script.wait(5).delivered(made, 1, 2)
+    script.verdict(made, 1, Verdict.FAILURE)
+    script.halted(made, 1, HaltReason.CALLBACK_FAILURE)
     findings, figures = await judge(cut(script.records, deliveries=2))
 
     assert findings == []

@@ -23,7 +23,7 @@ async def test_skipped_records_are_counted_and_are_no_loss(chunk: int) -> None:
 @pytest.mark.parametrize("topic", LOGS)
 async def test_without_its_skip_reading_stops_there(topic: Topic) -> None:
     script = Script()
-    script.deliver(script.push())
+    script.delivered(script.push())
     script.skip(Topic.PUSHES, 40)
     bad = script.garbage(topic)
     script.push()
@@ -38,7 +38,7 @@ async def test_a_skip_that_comes_long_after_is_found() -> None:
     chains = [script.push() for _ in range(300)]
     script.skip(Topic.PUSHES, bad)
     for chain in chains:
-        script.deliver(chain)
+        script.delivered(chain)
     findings, figures = await judge(script.records)
     assert findings == []
     assert figures.started == 300

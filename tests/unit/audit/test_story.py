@@ -13,9 +13,9 @@ from hookline.chain.ids import ChainId
 from hookline.log.codec import encode
 from hookline.log.records import RawRecord, Topic
 from hookline.times import parse_time, show_time
+from tests.kit.events import START, plan, push
 from tests.unit.audit.script import Script
 from tests.unit.audit.sources import TAKEN_AT, Records
-from tests.unit.chain.logs import START, plan, push
 
 NOTHING = Selection()
 
@@ -46,17 +46,17 @@ def a_chain() -> Script:
     """Step 1 fails once and succeeds, step 2 runs out of time; then it is run again from step 2, and cancelled."""
     script = Script()
     made = script.push(2)
-    script.fail(made)
-    script.wait(5).deliver(made, 1, 2)
-    script.callback(made)
-    script.deliver(made, 2)
-    script.wait(60).close(made, 2)
-    script.seal(made, 2)
-    script.halt(made, HaltReason.CALLBACK_TIMEOUT, 2)
-    run = script.rerun(made, 2)
-    script.deliver(run, 2)
-    script.cancel(run)
-    script.halt(run, HaltReason.CANCELLED, 2)
+    script.failed(made)
+    script.wait(5).delivered(made, 1, 2)
+    script.verdict(made)
+    script.delivered(made, 2)
+    script.wait(60).closing(made, 2)
+    script.sealed(made, 2)
+    script.halted(made, 2, HaltReason.CALLBACK_TIMEOUT)
+    run = script.rerun(made, from_step=2, by="ada")
+    script.delivered(run, 2)
+    script.cancel(run, by="ada")
+    script.halted(run, 2, HaltReason.CANCELLED)
     return script
 
 
@@ -80,12 +80,12 @@ async def test_each_event_says_on_which_record_it_rests() -> None:
 async def test_a_chain_that_ends_by_a_verdict_rests_on_it() -> None:
     script = Script()
     made = script.push()
-    script.deliver(made)
-    script.callback(made)
-    script.complete(made)
+    script.delivered(made)
+    script.verdict(made)
+    script.completed(made)
     other = script.push(expect_final_callback=False)
-    script.deliver(other)
-    script.complete(other)
+    script.delivered(other)
+    script.completed(other)
     by_verdict, by_delivery = of(await entries(script.records), "ChainCompleted")
 
     assert places(by_verdict) == ["callbacks@0"]
@@ -127,10 +127,10 @@ async def test_what_is_void_says_why() -> None:
     script.push(name="twice")
     old = script.token
     script.fence("other")
-    script.deliver(made, token=old)
-    script.deliver(made)
-    script.callback(made)
-    script.callback(made, 1, Verdict.ERROR)
+    script.delivered(made, fence=old)
+    script.delivered(made)
+    script.verdict(made)
+    script.verdict(made, 1, Verdict.ERROR)
     found = await entries(script.records)
 
     assert [(type(e.record.event).__name__, e.void) for e in found if e.void] == [
@@ -145,14 +145,14 @@ async def test_a_verdict_above_a_seal_is_void_and_the_seal_of_a_judged_step_too(
     script = Script()
     timed_out, judged = script.push(), script.push()
     for made in (timed_out, judged):
-        script.deliver(made)
+        script.delivered(made)
     script.wait(60)
     for made in (timed_out, judged):
-        script.close(made)
-    script.seal(timed_out)
-    script.callback(timed_out)
-    script.callback(judged)
-    script.seal(judged)
+        script.closing(made)
+    script.sealed(timed_out)
+    script.verdict(timed_out)
+    script.verdict(judged)
+    script.sealed(judged)
     found = await entries(script.records)
 
     assert [(e.record.offset, e.void) for e in found if e.record.topic is Topic.CALLBACKS] == [
@@ -164,7 +164,7 @@ async def test_a_verdict_above_a_seal_is_void_and_the_seal_of_a_judged_step_too(
 async def test_a_selection_tells_only_what_was_asked_for() -> None:
     script = a_chain()
     other = script.push(1)
-    script.deliver(other)
+    script.delivered(other)
     records = script.records
     everything = await entries(records)
     first = ChainId.parse(script.chain_of(0))
@@ -219,7 +219,7 @@ async def test_no_secret_is_shown() -> None:
     script = Script()
     chain = str(ChainId(event.push_id, script.records.append(event), 0, 0))
     script.plans[chain] = made
-    script.deliver(chain, answer=f"you sent /u/acme/app/hook/{token}/")
+    script.delivered(chain, answer=f"you sent /u/acme/app/hook/{token}/")
     script.rerun(chain)
     shown = json.dumps([as_fields(entry) for entry in await entries(script.records)])
 
@@ -300,5 +300,5 @@ def test_a_time_that_no_calendar_has_is_shown_all_the_same() -> None:
 )
 async def test_why_an_attempt_failed_is_told(error: AttemptError, status: int | None, said: str) -> None:
     script = Script()
-    script.fail(script.push(), error=error, status=status)
+    script.failed(script.push(), error=error, status=status)
     assert said in what(of(await entries(script.records), "HookAttemptFailed")[0])

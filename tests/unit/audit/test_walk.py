@@ -26,11 +26,11 @@ def long_log(chains: int) -> Script:
     script = Script()
     for n in range(chains):
         made = script.push(2)
-        script.deliver(made)
-        script.callback(made)
-        script.deliver(made, 2)
-        script.callback(made, 2, Verdict.FAILURE)
-        script.halt(made, HaltReason.CALLBACK_FAILURE, 2)
+        script.delivered(made)
+        script.verdict(made)
+        script.delivered(made, 2)
+        script.verdict(made, 2, Verdict.FAILURE)
+        script.halted(made, 2, HaltReason.CALLBACK_FAILURE)
         if n % 10 == 9:
             script.fence()
     return script
@@ -99,7 +99,7 @@ async def test_it_stops_at_a_record_that_cannot_be_decoded() -> None:
 async def test_it_stops_at_a_record_whose_cause_is_not_there() -> None:
     script = Script()
     made = script.push()
-    script.deliver(made)
+    script.delivered(made)
     script.records.places[script.records.of(Topic.PUSHES)[0].place].clear()
     walk = Walk(await partition(script.records), taken_at=TAKEN_AT)
     [reads async for reads in walk.reads()]
@@ -115,12 +115,12 @@ async def test_a_seal_whose_intent_came_after_the_ends_were_taken_ends_its_log_a
 ) -> None:
     script = Script(now=TAKEN_AT - 3_600_000)
     made, other = script.push(), script.push()
-    script.deliver(made, expires_at=script.now + 1_000)
-    script.deliver(other)
+    script.delivered(made, expires_at=script.now + 1_000)
+    script.delivered(other)
     script.now = script.records.now = TAKEN_AT - before_s * 1_000
-    script.close(made)
-    script.seal(made)
-    script.callback(other)  # behind the seal: not read, either
+    script.closing(made)
+    script.sealed(made)
+    script.verdict(other)  # behind the seal: not read, either
     script.records.of(Topic.DELIVERIES).pop()
     walk = Walk(await partition(script.records), taken_at=TAKEN_AT)
     read = [read.record.topic async for reads in walk.reads() for read in reads]
@@ -136,9 +136,9 @@ async def test_a_seal_whose_intent_came_after_the_ends_were_taken_ends_its_log_a
 async def test_until_cuts_each_log_before_its_first_later_record() -> None:
     script = Script()
     made = script.push()
-    script.deliver(made)
-    script.callback(made)
-    script.complete(made)
+    script.delivered(made)
+    script.verdict(made)
+    script.completed(made)
     line = script.records.of(Topic.DELIVERIES)
     line[2] = type(line[2])(line[2].place, 2, line[2].timestamp + 1, line[2].key, line[2].value, line[2].headers)
     walk = Walk(await partition(script.records), taken_at=TAKEN_AT, until=line[1].timestamp)

@@ -7,8 +7,7 @@ from typing import Any
 from multidict import CIMultiDict, MultiDict
 
 from hookline.chain.artifacts import ArtifactType
-from hookline.chain.events import HaltReason, Verdict
-from hookline.chain.ids import ChainId
+from hookline.chain.events import Event, HaltReason, Verdict
 from hookline.chain.pipeline import Dedupe, Hook, LogId, Pipeline, matching
 from hookline.chain.registry_names import RegistryNames
 from hookline.log.codec import encode_setting
@@ -17,8 +16,8 @@ from services.ingress.contents import contents_of
 from services.ingress.delivery import Delivery
 from services.ingress.records import Receipt, push_received
 from services.ingress.sources import discover
+from tests.kit.events import LOG_ID, START
 from tests.unit.audit.script import SECOND, Script
-from tests.unit.chain.logs import LOG_ID, START
 
 SOURCES = discover()
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -28,18 +27,14 @@ class TrueLog(Script):
     """One partition. Its records are stamped when they are written."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._created: dict[str, int] = {}
+        super().__init__()
         self.records.log_id = LOG_ID
         self.set(LogId(log_id=LOG_ID))
 
-    @property
-    def now(self) -> int:
-        return self._now
-
-    @now.setter
-    def now(self, now: int) -> None:
-        self._now = self.records.now = now
+    def write(self, event: Event, partition: int, *, fence: int | None = None, event_id: str | None = None) -> int:
+        self.records.now = self.now
+        return super().write(event, partition, fence=fence, event_id=event_id)
 
     def set(self, setting: LogId | Pipeline | None, pipeline_id: str = "") -> int:
         """Write a record of `pipelines`; None: a tombstone."""
@@ -78,11 +73,7 @@ class TrueLog(Script):
                 receipt, raw, push, log_id=LOG_ID, settings_offset=self.records.pipelines[-1].offset + 1, same_digest=same,
                 plans=tuple(p.plan(n) for n, p in enumerate(p for p in found if p.pipeline_id not in same)),
             )  # fmt: skip
-            offset = self.records.append(event)
-            for plan in event.plans:
-                chain = str(ChainId(event.push_id, offset, plan.n, 0))
-                self.plans[chain] = plan
-                made.append(chain)
+            made += [str(chain) for chain in self.start(event)]
         return made
 
     def from_docker_hub(self, tag: str = "1") -> list[str]:
@@ -120,32 +111,32 @@ def true_log() -> TrueLog:
     log.pipeline("other", "acme/other")
     log.pipeline("charts", "acme/chart", artifacts=(ArtifactType.HELM_CHART,))
     (good,) = log.wait(1).from_distribution()
-    log.wait(1).deliver(good)
-    log.wait(1).callback(good, description="fine")
-    log.wait(1).deliver(good, 2, status=204, answer="taken")
-    log.wait(1).callback(good, 2)
-    log.wait(1).complete(good, 2)
+    log.wait(1).delivered(good)
+    log.wait(1).verdict(good, description="fine")
+    log.wait(1).delivered(good, 2, status=204, answer="taken")
+    log.wait(1).verdict(good, 2)
+    log.wait(1).completed(good, 2)
     (bad, _) = log.wait(1).from_docker_hub()
-    log.wait(1).fail(bad, status=503, retry_after_s=30.0, next_attempt_at=log.now + 30 * SECOND)
-    log.wait(31).fail(bad, attempt=2)
-    log.wait(301).deliver(bad, attempt=3)
-    log.wait(1).callback(bad, state=Verdict.FAILURE)
-    log.wait(1).halt(bad, HaltReason.CALLBACK_FAILURE)
+    log.wait(1).failed(bad, status=503, retry_after_s=30.0, next_attempt_at=log.now + 30 * SECOND)
+    log.wait(31).failed(bad, attempt=2)
+    log.wait(301).delivered(bad, attempt=3)
+    log.wait(1).verdict(bad, state=Verdict.FAILURE)
+    log.wait(1).halted(bad, 1, HaltReason.CALLBACK_FAILURE)
     log.wait(1).pipeline("ci", steps=1)
     (late, _) = log.wait(1).from_docker_hub("late")
-    log.wait(1).deliver(late)
-    log.wait(70).close(late)
-    log.wait(1).seal(late)
-    log.wait(1).halt(late, HaltReason.CALLBACK_TIMEOUT)
+    log.wait(1).delivered(late)
+    log.wait(70).closing(late)
+    log.wait(1).sealed(late)
+    log.wait(1).halted(late, 1, HaltReason.CALLBACK_TIMEOUT)
     log.wait(1).fence("x")
     (dropped, _) = log.wait(1).from_docker_hub("dropped")
-    log.wait(1).deliver(dropped)
+    log.wait(1).delivered(dropped)
     log.wait(1).cancel(dropped)
-    log.wait(1).halt(dropped, HaltReason.CANCELLED)
+    log.wait(1).halted(dropped, 1, HaltReason.CANCELLED)
     (spent,) = log.wait(1).from_distribution("spent", "e2")
-    log.wait(1).fail(spent, status=410, next_attempt_at=None)
-    log.wait(1).seal(spent)
-    log.wait(1).halt(spent, HaltReason.GONE)
+    log.wait(1).failed(spent, status=410, next_attempt_at=None)
+    log.wait(1).sealed(spent)
+    log.wait(1).halted(spent, 1, HaltReason.GONE)
     log.wait(1)
     harbor = {
         "type": "PUSH_ARTIFACT", "occur_at": log.now // 1000, "operator": "ada",
@@ -165,7 +156,7 @@ def true_log() -> TrueLog:
         },
     }  # fmt: skip
     (charted,) = log.wait(1).deliver_from("ecr", json.dumps(chart).encode())
-    log.wait(1).deliver(charted)
-    log.wait(1).callback(charted)
-    log.wait(1).complete(charted)
+    log.wait(1).delivered(charted)
+    log.wait(1).verdict(charted)
+    log.wait(1).completed(charted)
     return log

@@ -12,7 +12,7 @@ import pytest
 
 from hookline.broker.folder import DataFolder, new_cluster_id, process_is_gone
 from hookline.errors import BrokerError
-from tests.kafka import wait_until
+from tests.kit.waiting import wait_until
 
 Usage = namedtuple("Usage", "total used free")
 HOLD_THE_LOCK = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"

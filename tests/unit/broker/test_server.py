@@ -8,7 +8,8 @@ import pytest
 from hookline.broker import EmbeddedBroker
 from hookline.broker.jars import Jars
 from hookline.errors import BrokerError
-from tests.kafka import free_broker_port, wait_until
+from tests.kafka import free_broker_port
+from tests.kit.waiting import wait_until
 
 FORMAT = 'mkdir data.new; echo "cluster.id=$(cat cluster-id)" > data.new/meta.properties'
 

@@ -14,7 +14,8 @@ from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import Restored
 from services.callbacks.answers import Answer, judge
 from services.callbacks.memory import EndedChains, PartitionMemory
-from tests.unit.callbacks.world import HandClock, World
+from tests.kit.clocks import HandClock
+from tests.unit.callbacks.world import World
 
 SEEDS = range(300)
 WAYS = 4
@@ -29,8 +30,8 @@ class Log:
         self.world = World(partitions=1)
         self.chain: ChainId = self.world.push()
         self._random = Random(seed)
-        zombie = self.world.fence(self.chain)
-        owner = self.world.fence(self.chain)
+        zombie = self.world.fence(of=self.chain)
+        owner = self.world.fence(of=self.chain)
         self._named = [zombie, owner]
         for _ in range(self._random.randint(3, 12)):
             self._write(self._random.choice((owner, owner, zombie)))
@@ -38,7 +39,7 @@ class Log:
     def _write(self, token: int) -> None:
         step, draw = self._random.choice(STEPS), self._random.random()
         if draw < 0.35:
-            self.world.heard(self.chain, step, self._random.choice(("success", "failure")))
+            self.world.verdict(self.chain, step, self._random.choice(("success", "failure")))
         elif draw < 0.6:
             self._named.append(self.world.closing(self.chain, step, fence=token))
         elif draw < 0.85:

@@ -85,7 +85,7 @@ async def test_too_many_are_429_and_do_nothing() -> None:
             assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
         world.cluster.down = False
         assert await replica.post(world.push(), 1, "success") == 200
-        world.clock.ms += 1000
+        world.clock.advance(1)
         assert await replica.post(chain, 1, "success") == 200
     assert len(world.callbacks(chain)) == 1
     assert value_of(ANSWERS.labels("too_many")) == before + 1

@@ -1,28 +1,22 @@
 """What a replica keeps: bounded, without plans and payloads."""
 
-from hookline.chain.events import ChainHalted, HaltReason, Verdict
+from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.fold import Repeats, apply, start
 from hookline.chain.state import Chain, FirstVerdict
 from hookline.log.codec import Record, decode
 from hookline.log.records import Place, Positions, Topic
 from hookline.log.snapshots import Restored
 from services.callbacks.memory import KEEP_ENDED_S, EndedChains, PartitionMemory
-from tests.unit.callbacks.world import NOTHING_READ, START_MS, HandClock, World, push_event
+from tests.kit.clocks import HandClock
+from tests.kit.events import halted
+from tests.unit.callbacks.world import World, push_event
 
 PUSH = "00000000-0000-4000-8000-000000000000"
 
 
 def ended_chain(number: int) -> Chain:
     (chain,) = start(push_event(PUSH, 1), number)
-    halted = ChainHalted(
-        cause=number,
-        chain_id=chain.id,
-        step=1,
-        reason=HaltReason.CANCELLED,
-        read_to=NOTHING_READ,
-        decided_at=START_MS,
-    )
-    return apply(chain, halted, 0)
+    return apply(chain, halted(chain.id, 1, HaltReason.CANCELLED), 0)
 
 
 def records(world: World, topic: Topic) -> list[Record]:
@@ -34,10 +28,10 @@ def test_ended_chains_are_forgotten_after_an_hour_of_the_clock() -> None:
     ended = EndedChains(clock.monotonic)
     first, second = ended_chain(1), ended_chain(2)
     ended.add(first)
-    clock.ms += round(KEEP_ENDED_S * 1000) - 1
+    clock.advance(KEEP_ENDED_S - 0.001)
     ended.add(second)
     assert ended.get(first.id) == first
-    clock.ms += 1
+    clock.advance(1 / 1000)
     assert ended.get(first.id) is None
     assert ended.get(second.id) == second
     ended.add(ended_chain(3))
@@ -55,8 +49,8 @@ def test_of_too_many_ended_chains_the_newest_are_kept() -> None:
 def test_neither_plan_nor_payload_is_kept() -> None:
     world = World(partitions=1)
     chain = world.push()
-    run = world.run_again(chain)
-    world.heard(chain, 1, "success")
+    run = world.rerun(chain)
+    world.verdict(chain, 1, "success")
     snapshot_chain = next(start(push_event(PUSH, 2), 77))
     memory = PartitionMemory(
         Restored(Positions(), -1, None, {snapshot_chain.id: snapshot_chain}, Repeats()),
@@ -77,8 +71,8 @@ def test_a_verdict_after_the_end_is_the_first_of_its_step_all_the_same() -> None
     chain = world.push()
     world.cancel(chain)
     world.halted(chain, 1, HaltReason.CANCELLED)
-    world.heard(chain, 2, "error")
-    world.heard(chain, 2, "success")
+    world.verdict(chain, 2, "error")
+    world.verdict(chain, 2, "success")
     memory = PartitionMemory(Restored(Positions(), -1, None, {}, Repeats()), EndedChains(HandClock().monotonic))
     for topic in (Topic.PUSHES, Topic.COMMANDS, Topic.DELIVERIES, Topic.CALLBACKS):
         for record in records(world, topic):
@@ -97,9 +91,9 @@ def test_a_seal_read_after_the_end_voids_the_verdicts_above_it_all_the_same() ->
     intent, later = world.closing(chain, 1), world.failed(chain, 2)
     world.halted(chain, 1, HaltReason.CALLBACK_TIMEOUT)
     world.sealed(chain, 1, intent)
-    world.heard(chain, 1, "success")
+    world.verdict(chain, 1, "success")
     world.sealed(chain, 2, later + 1)  # names no intent
-    world.heard(chain, 2, "error")
+    world.verdict(chain, 2, "error")
     memory = PartitionMemory(Restored(Positions(), -1, None, {}, Repeats()), EndedChains(HandClock().monotonic))
     for topic in (Topic.PUSHES, Topic.DELIVERIES, Topic.CALLBACKS):
         for record in records(world, topic):

@@ -15,7 +15,8 @@ from hookline.chain.events import Verdict
 from services.callbacks.app import make_app
 from services.callbacks.body import LIMITS
 from services.callbacks.limit import PER_S
-from tests.unit.callbacks.world import KEYS, HandClock, World
+from tests.kit.clocks import HandClock
+from tests.unit.callbacks.world import KEYS, World
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi" / "callbacks.yaml"
 

@@ -18,20 +18,15 @@ from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.standing import READER_STOPPED
 from hookline.log.watch import LogState
 from services.callbacks.service import CallbacksService
+from tests.kit.clocks import HandClock
+from tests.kit.waiting import until
 from tests.unit.callbacks.checkpoints import beside, snapshot
-from tests.unit.callbacks.world import KEYS, LOG_ID, HandClock, World, serving, until
-
-
-class QuickClock(HandClock):
-    """Sleeps are a hundred times shorter."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 100)
+from tests.unit.callbacks.world import KEYS, LOG_ID, World, serving
 
 
 def made(partitions: int = 3) -> World:
     world = World(partitions=partitions)
-    world.clock = QuickClock()
+    world.clock = HandClock(lambda seconds: seconds / 100)
     return world
 
 
@@ -54,17 +49,14 @@ class Service:
         self.world, self.service, self.client = world, service, client
 
     async def post(self, chain: ChainId, step: int = 1) -> tuple[int, str | None, object]:
-        self.world.clock.ms += 1000  # not more often than a step may be called back
+        self.world.clock.advance(1)  # not more often than a step may be called back
         async with self.client.post(self.world.path(chain, step), json={"state": "success"}) as answer:
             return answer.status, answer.headers.get("Retry-After"), await answer.json()
 
     async def ended(self) -> None:
         """Raises what ended it, as time goes by."""
         ending = asyncio.create_task(self.service.wait())
-        async with asyncio.timeout(10):
-            while not ending.done():
-                self.world.clock.ms += 1000
-                await asyncio.sleep(0.01)
+        await until(ending.done, pause_s=0.01, meanwhile=lambda: self.world.clock.advance(1))
         await ending
 
 
@@ -140,7 +132,7 @@ async def test_a_log_that_was_made_anew_is_read_anew(topic: Topic) -> None:
     chain = world.push()
     world.cancel(world.push())
     world.delivered(chain, 1)
-    world.heard(chain, 1, "success")
+    world.verdict(chain, 1, "success")
     async with running(world) as it:
         with capture_logs() as lines:
             world.cluster.make_anew(topic)
@@ -162,16 +154,16 @@ async def test_a_record_whose_cause_is_lost_stops_its_partition_and_no_other_unt
     lost = chain._replace(offset=world.cluster.end(pushes) + 1)
 
     def says(words: str) -> bool:
-        world.clock.ms += 1000
+        world.clock.advance(1)
         return words in it.service.ready().detail
 
     with capture_logs() as lines:
         if at_start:
-            world.heard(lost, 1, "success")
+            world.verdict(lost, 1, "success")
         async with starting(world) as it:
             if not at_start:
                 await until(lambda: it.service.ready().ok)
-                world.heard(lost, 1, "success")
+                world.verdict(lost, 1, "success")
             words = f"{pushes.topic}[{partition}]@{lost.offset}, and pushes[{partition}] ends at {lost.offset - 1}"
             await until(lambda: says(f"partition {partition}: stopped: callbacks[{partition}]@0 rests on {words}"))
             await until(lambda: it.service.ready().ok)  # the others are read and answered
@@ -201,7 +193,7 @@ async def test_who_waits_for_an_answer_in_a_partition_that_stops_is_answered_503
         asked = asyncio.create_task(it.post(chain))
 
         def is_answered() -> bool:
-            world.clock.ms += 1000
+            world.clock.advance(1)
             return asked.done()
 
         await until(is_answered)

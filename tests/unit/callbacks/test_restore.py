@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from prometheus_client import generate_latest
 
-from hookline.chain.events import CancelRequested, HaltReason, SkipRequested
+from hookline.chain.events import CancelRequested, HaltReason
 from hookline.chain.ids import ChainId, partition_of
 from hookline.errors import ForeignLog
 from hookline.log.cluster import Commit
@@ -15,9 +15,10 @@ from hookline.log.records import LOGS, Draft, Place, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP, Checkpoint
 from services.callbacks.replica import Replica
 from services.callbacks.tail import Tail
+from tests.kit.waiting import until
 from tests.unit.callbacks.checkpoints import beside, snapshot
 from tests.unit.callbacks.scripted import ScriptedCluster
-from tests.unit.callbacks.world import LOG_ID, World, until
+from tests.unit.callbacks.world import LOG_ID, World
 from tests.unit.log.faulty_fold import fault_in_fold
 
 
@@ -34,7 +35,7 @@ async def test_open_chain_in_the_snapshot_with_its_verdicts_intents_and_seals() 
     world = World()
     chain = world.push()
     closing, sealed = (world.push(push_id=beside(chain, world)) for _ in range(2))
-    world.heard(chain, 1, "success")
+    world.verdict(chain, 1, "success")
     intent = world.failed(closing, 1)
     world.sealed(sealed, 1, world.failed(sealed, 1))
     await checkpoint(world, chain)
@@ -56,7 +57,7 @@ async def test_snapshot_and_the_tail_behind_it() -> None:
     world = World()
     chain = world.push()
     await checkpoint(world, chain)
-    world.heard(chain, 1, "failure")
+    world.verdict(chain, 1, "failure")
     world.halted(chain, 1, HaltReason.CALLBACK_FAILURE)
     async with world.replica() as replica:
         assert await replica.post(chain, 1, "failure") == 200
@@ -66,8 +67,8 @@ async def test_snapshot_and_the_tail_behind_it() -> None:
 async def test_nothing_below_the_committed_positions_is_read_again() -> None:
     world = World()
     chain = world.push()
-    world.heard(chain, 1, "success")
-    world.fence(chain)
+    world.verdict(chain, 1, "success")
+    world.fence(of=chain)
     await checkpoint(world, chain)
     partition = partition_of(chain.push_id, world.partitions)
     for topic in LOGS:
@@ -80,7 +81,7 @@ async def test_nothing_below_the_committed_positions_is_read_again() -> None:
 async def test_unknown_chain_below_the_committed_position_ended_and_was_forgotten() -> None:
     world = World()
     ended = world.push()
-    world.heard(ended, 1, "failure")
+    world.verdict(ended, 1, "failure")
     world.halted(ended, 1, HaltReason.CALLBACK_FAILURE)
     await checkpoint(world, ended)
     async with world.replica() as replica:
@@ -92,7 +93,7 @@ async def test_unknown_chain_below_the_committed_position_ended_and_was_forgotte
 async def test_unknown_run_below_the_committed_position_of_commands() -> None:
     world = World()
     chain = world.push()
-    run = world.run_again(chain)
+    run = world.rerun(chain)
     world.halted(run, 1, HaltReason.CANCELLED)
     await checkpoint(world, chain)
     async with world.replica() as replica:
@@ -112,8 +113,8 @@ async def test_chain_above_the_committed_position_is_new() -> None:
 async def test_decisions_behind_a_snapshot_are_judged_by_the_fence_that_its_commit_names() -> None:
     world = World()
     chain = world.push()
-    zombie = world.fence(chain)
-    world.fence(chain)
+    zombie = world.fence(of=chain)
+    world.fence(of=chain)
     await checkpoint(world, chain)
     world.halted(chain, 1, HaltReason.CALLBACK_TIMEOUT, fence=zombie)
     async with world.replica() as replica:
@@ -161,7 +162,7 @@ async def test_a_snapshot_that_is_gone_is_looked_for_again_at_the_newest_commit(
         await checkpoint(world, chain)
 
         def is_current() -> bool:
-            world.clock.ms += 100
+            world.clock.advance(100 / 1000)
             return replica.replica.current
 
         await until(is_current)
@@ -220,8 +221,8 @@ async def go_on_past(
     topic: Literal["callbacks", "commands"], offset: int, tail: Tail, world: World, chain: ChainId
 ) -> None:
     """An operator skips the record that the tail has stopped at."""
-    world.append(SkipRequested(topic=topic, offset=offset, by="ada", requested_at=1, reason="x"), chain.push_id)
-    world.clock.ms += 6_000
+    world.skip(topic, offset, partition_of(chain.push_id, world.partitions))
+    world.clock.advance(6)
     await until(lambda: tail.stopped is None)
 
 
@@ -252,8 +253,7 @@ async def test_a_record_that_cannot_be_folded_stops_its_partition_with_its_own_p
     raised = fault_in_fold(monkeypatch, lambda event: isinstance(event, CancelRequested))
     async with world.replica() as replica:
         tail = replica.replica.tails[partition]
-        cancel = CancelRequested(cause=chain.cause, chain_id=str(chain), by="x", requested_at=1)
-        bad = world.append(cancel, chain.push_id)
+        bad = world.cancel(chain)
         await until(lambda: tail.stopped is not None)
         assert str(tail.stopped).startswith(f"commands[{partition}]@{bad}: it can be read and not folded")
         later = world.push(push_id=beside(chain, world))

@@ -26,8 +26,11 @@ from services.callbacks.answers import Answer
 from services.callbacks.body import CallbackBody
 from services.callbacks.gate import Callback, Gate
 from services.callbacks.replica import Replica
+from tests.kit.clocks import HandClock
+from tests.kit.events import START
+from tests.kit.waiting import until
 from tests.unit.callbacks.worker import Worker
-from tests.unit.callbacks.world import HOUR_MS, LOG_ID, START_MS, HandClock, World, until
+from tests.unit.callbacks.world import HOUR_MS, LOG_ID, World
 
 CHAINS = 4
 HOOKS = 2
@@ -49,13 +52,6 @@ class Given(NamedTuple):
     began: int
     ended: int
     """Moments of one clock that ticks at each."""
-
-
-class QuickClock(HandClock):
-    """Pauses between retries take no time here."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0.001)
 
 
 class Sluggish:
@@ -96,20 +92,20 @@ class Run:
         self.world = World(self.cluster, partitions=1)
         self.chains = [self.world.push(HOOKS) for _ in range(CHAINS)]
         self.replicas = [
-            Replica(Sluggish(self.cluster, self.random), 1, LOG_ID, QuickClock())
+            Replica(Sluggish(self.cluster, self.random), 1, LOG_ID, HandClock(lambda seconds: 0.001))
             for _ in range(self.random.randint(2, 3))
         ]
-        self.writers = [Writer(self.cluster, QuickClock()) for _ in self.replicas]
+        self.writers = [Writer(self.cluster, HandClock(lambda seconds: 0.001)) for _ in self.replicas]
         self.gates = [Gate(replica, writer) for replica, writer in zip(self.replicas, self.writers, strict=True)]
         self.worker = Worker(self.cluster, self.random)
         self.given: list[Given] = []
         self._ticks = 0
 
     async def call_back(self, gate: Gate, chain_id: ChainId, step: int, state: Verdict) -> Answer | None:
-        token = CallbackToken(chain_id, step, START_MS + HOUR_MS)
+        token = CallbackToken(chain_id, step, START + HOUR_MS)
         began = self._tick()
         try:
-            callback = Callback(token, CallbackBody(state, None, None, None), START_MS, "192.0.2.1")
+            callback = Callback(token, CallbackBody(state, None, None, None), START, "192.0.2.1")
             answer: Answer | None = await gate.answer(callback)
         except (Unavailable, LogError):
             answer = None

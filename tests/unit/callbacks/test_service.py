@@ -17,7 +17,8 @@ from hookline.testing.manual_clock import ManualClock
 from hookline.testing.memory import MemoryCluster
 from hookline.web.log_service import DEAD_LOOP_S
 from services.callbacks.service import CallbacksService
-from tests.unit.callbacks.world import HOUR_MS, KEYS, LOG_ID, World, serving, until, until_async
+from tests.kit.waiting import until
+from tests.unit.callbacks.world import HOUR_MS, KEYS, LOG_ID, World, serving
 
 
 async def log_id() -> LogState:
@@ -53,7 +54,7 @@ async def test_readiness_says_how_far_the_restore_is() -> None:
     world = World(partitions=1)
     chain = world.push()
     for _ in range(3):
-        world.heard(chain, 1, "success")
+        world.verdict(chain, 1, "success")
     world.hold_up_callbacks(chain)
     service = made(world)
     async with started(service), serving(service.app) as client:
@@ -116,21 +117,21 @@ async def test_kafka_away_later_is_said_and_it_is_not_ready_meanwhile() -> None:
         await until(lambda: service.ready().ok)
 
         async def answered() -> bool:
-            world.clock.ms += 100  # not more often than a step may be called back
+            world.clock.advance(100 / 1000)  # not more often than a step may be called back
             async with client.post(world.path(chain, 1), json={"state": "success"}) as answer:
                 return answer.status == 200
 
-        await until_async(answered)
+        await until(answered)
 
 
 async def test_no_verdict_is_refused_as_too_late_by_a_clock_that_may_be_wrong() -> None:
     world = World()
-    chain, brokers = world.push(), ManualClock(world.clock.ms)
+    chain, brokers = world.push(), ManualClock(world.now)
     world.cluster.clock = brokers
     service = made(world)
 
     async def post(expires_in_ms: int) -> int:
-        world.clock.ms += 100  # not more often than a step may be called back
+        world.clock.advance(100 / 1000)  # not more often than a step may be called back
         async with client.post(world.path(chain, 1, expires_in_ms=expires_in_ms), json={"state": "error"}) as answer:
             return answer.status
 
@@ -138,7 +139,7 @@ async def test_no_verdict_is_refused_as_too_late_by_a_clock_that_may_be_wrong() 
         await until(lambda: service.ready().ok)
         assert await post(-1) == 503, "nothing was appended yet: nobody has told what time it is"
         assert "this clock was not compared" in service.ready().detail
-        world.clock.ms += HOUR_MS
+        world.clock.advance((HOUR_MS) / 1000)
         other, chain = chain, world.push()
         assert await post(HOUR_MS) == 200
         assert "this clock is 3600 s ahead of the brokers'" in service.ready().detail
@@ -163,7 +164,7 @@ async def test_liveness_is_the_age_of_the_last_poll_and_not_whether_kafka_answer
     service = CallbacksService(KEYS, world.clock, world.cluster, never)
     async with started(service):
         assert service.live().ok
-        world.clock.ms += round(DEAD_LOOP_S * 1000)
+        world.clock.advance(DEAD_LOOP_S)
         assert not service.live().ok
 
     async def away() -> LogState:
@@ -171,14 +172,14 @@ async def test_liveness_is_the_age_of_the_last_poll_and_not_whether_kafka_answer
 
     service = CallbacksService(KEYS, world.clock, world.cluster, away)
     async with started(service):
-        world.clock.ms += round(DEAD_LOOP_S * 1000)
+        world.clock.advance(DEAD_LOOP_S)
         await until(lambda: service.live().ok)
 
     service = made(world)
     async with started(service):
         await until(lambda: service.ready().ok)
         world.cluster.down = True
-        world.clock.ms += round(DEAD_LOOP_S * 1000)
+        world.clock.advance(DEAD_LOOP_S)
         await until(lambda: service.live().ok)
 
 

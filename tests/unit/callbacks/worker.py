@@ -8,18 +8,7 @@ import asyncio
 from random import Random
 
 from hookline.chain.decide import Close, Complete, Halt, Post, Seal, Wait, decide
-from hookline.chain.events import (
-    AttemptError,
-    ChainCompleted,
-    ChainHalted,
-    Decision,
-    Fence,
-    HookAttemptFailed,
-    HookDelivered,
-    ReadTo,
-    StepClosing,
-    StepSealed,
-)
+from hookline.chain.events import AttemptError, Decision, Fence, ReadTo, StepSealed
 from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import Fenced, LogError
@@ -28,12 +17,13 @@ from hookline.log.codec import encode
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Place, Positions
+from tests.kit import events
 
 __all__ = ["Worker"]
 
 PARTITION = 0
 PLACES = [Place(topic, PARTITION) for topic in LOGS]
-NOW = 1_700_000_000_000
+NOW = events.START
 PASSED = NOW - 1
 """Every deadline is over as soon as it is set: the worker closes when the draw says so."""
 
@@ -71,7 +61,7 @@ class _Incarnation:
     async def run(self, cluster: Cluster) -> None:
         producer, consumer, offsets = await cluster.producer(), await cluster.consumer(), await cluster.offsets()
         try:
-            self._token = await producer.append(encode(Fence(owner="w", fenced_at=NOW), PARTITION, now_ms=NOW))
+            self._token = await producer.append(encode(events.fence(at=NOW), PARTITION, now_ms=NOW))
             told = await offsets.ends(PLACES)
             ends = Positions(*(told[place] for place in PLACES))
             ends = ends._replace(deliveries=max(ends.deliveries, self._token + 1))
@@ -108,32 +98,31 @@ class _Incarnation:
                 await producer.append(encode(event, PARTITION, now_ms=NOW, fence=fence))
 
     def _decision(self, chain: Chain) -> Decision | StepSealed | None:
+        known = {"at": NOW, "read_to": self._read_to}
         match decide(chain, NOW):
             case Complete(step):
-                return ChainCompleted(**self._common(chain, step))
+                return events.completed(chain.id, step, **known)
             case Halt(step, reason):
-                return ChainHalted(**self._common(chain, step), reason=reason)
+                return events.halted(chain.id, step, reason, **known)
             case Seal(step, intent) if self._drawn(0.3):
-                return StepSealed(cause=chain.cause, chain_id=chain.id, step=step, intent=intent, sealed_at=NOW)
+                return events.sealed(chain.id, step, intent, at=NOW)
             case Seal():
                 return None
             case Close(step):
-                return StepClosing(**self._common(chain, step)) if self._drawn(0.15) else None
-            case Post(step, attempt):
-                return self._posted(chain, step, attempt) if self._drawn(0.4) else None
+                return events.closing(chain.id, step, **known) if self._drawn(0.15) else None
+            case Post(step, attempt) if self._drawn(0.4):
+                if self._random.random() < 0.5:
+                    return events.delivered(chain.id, step, attempt, **known, expires_at=PASSED)
+                return events.failed(chain.id, step, attempt, **known, error=AttemptError.TIMEOUT, status=None)
+            case Post():
+                return None
             case Wait():
                 raise AssertionError("every deadline has passed")
-
-    def _posted(self, chain: Chain, step: int, attempt: int) -> Decision:
-        common = self._common(chain, step) | {"attempt": attempt, "started_at": NOW, "took_ms": 1}
-        if self._random.random() < 0.5:
-            return HookDelivered(**common, status=200, expires_at=PASSED)
-        return HookAttemptFailed(**common, error=AttemptError.TIMEOUT)
 
     def _drawn(self, chance: float) -> bool:
         return self._worker.eager or self._random.random() < chance
 
-    def _common(self, chain: Chain, step: int) -> dict[str, object]:
+    @property
+    def _read_to(self) -> ReadTo:
         pushes, callbacks, commands, _ = self._reader.positions
-        read_to = ReadTo(pushes=pushes, callbacks=callbacks, commands=commands)
-        return {"cause": chain.cause, "chain_id": chain.id, "step": step, "read_to": read_to, "decided_at": NOW}
+        return ReadTo(pushes=pushes, callbacks=callbacks, commands=commands)

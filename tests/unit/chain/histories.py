@@ -12,22 +12,14 @@ from typing import NamedTuple, TypeVar
 from hypothesis import strategies as st
 
 from hookline.chain.decide import Action
-from hookline.chain.events import (
-    AttemptError,
-    CallbackReceived,
-    CancelRequested,
-    Plan,
-    PushReceived,
-    RedeliveryRequested,
-    StepSealed,
-    Verdict,
-)
+from hookline.chain.events import AttemptError, Plan, PushReceived, Verdict
 from hookline.chain.fold import PartitionFold
-from hookline.chain.ids import ChainId
 from hookline.chain.state import Chain
 from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Positions, Topic
-from tests.unit.chain.logs import PARTITION, START, Logs, plan, push
+from tests.kit import events
+from tests.kit.events import START, plan, push
+from tests.unit.chain.logs import PARTITION, Logs
 from tests.unit.chain.worker import Sent, Worker
 
 Pick = Callable[[int], int]
@@ -147,11 +139,7 @@ class World:
             self._answered_callback(sent, state, status)
             return
         self._say(f"callback {state} for {_name(sent)} at C{self.logs.ends.callbacks}")
-        chain = sent.chain
-        event = CallbackReceived(
-            cause=chain.cause, chain_id=chain.id, step=sent.step, state=state, received_at=self.now, remote_ip="::1"
-        )
-        self.logs.append(event)
+        self.logs.append(events.verdict(sent.chain.id, sent.step, state, at=self.now))
         self._calls.append((sent, state))
 
     def answer_callback(self) -> None:
@@ -180,22 +168,13 @@ class World:
             self.work()
             return
         self._say(f"cancel {chain.id[36:]}")
-        self.logs.append(CancelRequested(cause=chain.cause, chain_id=chain.id, by="a", requested_at=self.now))
+        self.logs.append(events.cancel(chain.id, at=self.now))
 
     def redeliver(self) -> None:
         if (chain := self._any_chain()) is None:
             self.work()
             return
-        event = RedeliveryRequested(
-            cause=ChainId.parse(chain.id).offset,
-            push_id=chain.push_id,
-            repository=chain.repository,
-            by="a",
-            requested_at=self.now,
-            from_step=1 + self.pick(len(chain.plan.hooks)),
-            plan=chain.plan,
-            payload={"again": True},
-        )
+        event = events.rerun(chain.id, chain.plan, 1 + self.pick(len(chain.plan.hooks)), at=self.now)
         self._say(f"redeliver {chain.id[36:]} from step {event.from_step}")
         self.logs.append(event)
 
@@ -206,7 +185,7 @@ class World:
             return
         intent, step = self.pick(self.logs.ends.deliveries), 1 + self.pick(len(chain.steps))
         self._say(f"somebody seals step {step} of {chain.id[36:]} for D{intent}")
-        self.logs.append(StepSealed(cause=chain.cause, chain_id=chain.id, step=step, intent=intent, sealed_at=self.now))
+        self.logs.append(events.sealed(chain.id, step, intent, at=self.now))
 
     # ---- parts of moves
 

@@ -6,7 +6,7 @@ from hookline.chain.decide import Action, Close, Complete, Halt, Post, Seal, Wai
 from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.payloads import pack_payload
 from hookline.chain.state import PENDING, UNCAUSED, Chain, Closing, FirstVerdict, StepState
-from tests.unit.chain.logs import START, plan
+from tests.kit.events import START, plan
 
 SUCCESS = StepState(verdict=FirstVerdict(Verdict.SUCCESS, 0))
 FAILURE = StepState(verdict=FirstVerdict(Verdict.FAILURE, 0))

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,8 @@ from hookline.chain.events import AttemptError, Event, HaltReason, RedeliveryReq
 from hookline.chain.fold import Misfit, PartitionFold
 from hookline.chain.payloads import unpack_payload
 from hookline.chain.state import PENDING, Chain, Closing, Ending, FirstVerdict
-from tests.unit.chain.logs import START, Logs, plan, push
+from tests.kit.events import START, plan, push, rerun
+from tests.unit.chain.logs import Logs
 
 # ---- starting
 
@@ -34,7 +36,7 @@ def test_a_push_starts_one_chain_for_each_plan(logs: Logs) -> None:
 def test_a_redelivery_starts_a_run_with_its_own_plan_and_payload_from_its_step(logs: Logs) -> None:
     (chain,) = logs.push(plan(3))
     logs.cancel(chain)
-    run = logs.redeliver(chain, plan(4), from_step=2)
+    run = logs.rerun(chain, plan(4), from_step=2)
     got = logs.fold().chains[run]
     assert run == f"{chain[:36]}-0-0-2", "run is the request's offset in commands plus one"
     assert (got.cause, got.first_step, got.plan, len(got.steps)) == (1, 2, plan(4), 4)
@@ -44,9 +46,9 @@ def test_a_redelivery_starts_a_run_with_its_own_plan_and_payload_from_its_step(l
 
 def test_a_cause_that_is_folded_again_resets_nothing(logs: Logs) -> None:
     (chain,) = logs.push(plan(2))
-    run = logs.redeliver(chain, plan(2))
-    logs.callback(chain, 1)
-    logs.callback(run, 1)
+    run = logs.rerun(chain, plan(2))
+    logs.verdict(chain, 1)
+    logs.verdict(run, 1)
     fold = logs.fold()
     before = dict(fold.chains)
     fold.fold(logs.events_of("pushes")[0], 0, START)
@@ -62,7 +64,7 @@ def test_payloads_are_left_out_where_a_reader_does_not_keep_them() -> None:
 
 def test_fold_says_which_chains_an_event_touched(logs: Logs) -> None:
     first, second = logs.push(plan(), plan(n=1))
-    logs.callback(first, 1)
+    logs.verdict(first, 1)
     logs.completed(second, 1)
     fold = PartitionFold()
     touched = [fold.fold(read.record.event, read.record.offset, read.record.timestamp) for read in logs.read()]
@@ -98,8 +100,8 @@ def test_a_plan_goes_with_the_last_chain_that_has_it(logs: Logs) -> None:
 
 def test_first_verdict_counts(logs: Logs) -> None:
     (chain,) = logs.push(plan(2))
-    logs.callback(chain, 1, Verdict.FAILURE)
-    logs.callback(chain, 1, Verdict.SUCCESS)
+    logs.verdict(chain, 1, Verdict.FAILURE)
+    logs.verdict(chain, 1, Verdict.SUCCESS)
     assert logs.chain(chain).step(1).verdict == FirstVerdict(Verdict.FAILURE, 0)
     assert logs.chain(chain).step(2) == PENDING
 
@@ -113,17 +115,17 @@ def test_latest_expiry_counts(logs: Logs) -> None:
 
 def test_highest_attempt_counts(logs: Logs) -> None:
     (chain,) = logs.push(plan())
-    logs.failed(chain, 1, attempt=2, again_at=START + 20)
-    logs.failed(chain, 1, attempt=1, again_at=START + 10, error=AttemptError.BLOCKED)
+    logs.failed(chain, 1, attempt=2, next_attempt_at=START + 20)
+    logs.failed(chain, 1, attempt=1, next_attempt_at=START + 10, error=AttemptError.BLOCKED)
     state = logs.chain(chain).step(1)
     assert (state.failed, state.retry_at, state.was_blocked) == (2, START + 20, False)
 
 
 def test_a_blocked_attempt_is_remembered_until_the_next_one(logs: Logs) -> None:
     (chain,) = logs.push(plan())
-    logs.failed(chain, 1, again_at=START, error=AttemptError.BLOCKED)
+    logs.failed(chain, 1, next_attempt_at=START, error=AttemptError.BLOCKED)
     assert logs.chain(chain).step(1).was_blocked
-    logs.failed(chain, 1, attempt=2, again_at=START)
+    logs.failed(chain, 1, attempt=2, next_attempt_at=START)
     assert not logs.chain(chain).step(1).was_blocked
 
 
@@ -139,14 +141,14 @@ def test_a_blocked_attempt_is_remembered_until_the_next_one(logs: Logs) -> None:
 )
 def test_a_last_failure_is_an_intent(logs: Logs, error: AttemptError, status: int | None, reason: HaltReason) -> None:
     (chain,) = logs.push(plan())
-    logs.callback(chain, 1)
-    offset = logs.failed(chain, 1, error=error, status=status)
+    logs.verdict(chain, 1)
+    offset = logs.failed(chain, 1, error=error, status=status, last=True)
     assert logs.chain(chain).step(1).closing == Closing(reason, offset)
 
 
 def test_a_failure_with_a_next_attempt_is_no_intent(logs: Logs) -> None:
     (chain,) = logs.push(plan())
-    logs.failed(chain, 1, error=AttemptError.STATUS, status=500, again_at=START)
+    logs.failed(chain, 1, error=AttemptError.STATUS, status=500, next_attempt_at=START)
     assert logs.chain(chain).step(1).closing is None
 
 
@@ -164,7 +166,9 @@ def test_completed_ends_without_a_reason(logs: Logs) -> None:
     assert logs.chain(chain).ending == Ending(1, None, offset, START)
 
 
-@pytest.mark.parametrize("write", [Logs.callback, Logs.delivered, Logs.failed, Logs.closing, Logs.completed])
+@pytest.mark.parametrize(
+    "write", [Logs.verdict, Logs.delivered, partial(Logs.failed, last=True), Logs.closing, Logs.completed]
+)
 def test_an_event_of_a_step_that_the_plan_does_not_have_is_void_and_told(logs: Logs, write: Callable[..., int]) -> None:
     (chain,) = logs.push(plan(2))
     write(logs, chain, 2)
@@ -187,9 +191,7 @@ def test_a_run_from_a_step_that_its_plan_does_not_have_and_a_plan_without_hooks_
     fold = PartitionFold(on_misfit=told.append)
     (name,) = fold.fold(push(plan(2), plan(2, n=1).model_copy(update={"hooks": ()})), 0, START)
     assert name.endswith("-0-0-0")
-    asked = RedeliveryRequested(
-        cause=0, push_id=name[:36], repository="a/b", by="x", requested_at=1, from_step=3, plan=plan(2), payload={}
-    )
+    asked = rerun(name, plan(2), from_step=3)
     assert fold.fold(asked, 0, START) == ()
     assert [misfit.said for misfit in told] == ["it asks for step 3 of a plan with 2"]
 
@@ -205,7 +207,7 @@ def test_an_ended_chain_is_handed_out_once_and_forgotten_and_later_facts_are_dro
     fold = PartitionFold(on_end=ended.append)
     for event, offset in in_order(logs):
         fold.fold(event, offset, START)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     assert fold.fold(logs.events_of("callbacks")[0], 0, START) == ()
     assert fold.chains == {}
     assert [c.id for c in ended] == [chain]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookline.chain.ids import ChainId, decision_id, partition_of, push_id, uuid_bytes, uuid_text, webhook_id
-from tests.unit.chain.logs import LOG_ID
+from tests.kit.events import LOG_ID
 
 PUSH = "6b8f3a52-1111-5222-8333-444455556666"
 

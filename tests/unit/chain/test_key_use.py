@@ -4,7 +4,7 @@ from hookline.chain.events import Verdict
 from hookline.chain.key_use import TokenUse, key_uses, token_use
 from hookline.chain.pipeline import Hook, Pipeline
 from hookline.chain.state import PENDING, Chain, FirstVerdict, StepState
-from tests.unit.chain.logs import START, plan
+from tests.kit.events import START, plan
 
 LASTS = 60_000
 """A callback deadline of the plans here, ms."""

@@ -12,7 +12,8 @@ from hookline.chain.fold import PartitionFold
 from hookline.chain.packer import RECORD_BYTES, WINDOWS_PER_RECORD, ChainPacker, ChainUnpacker
 from hookline.chain.payloads import pack_payload, payload_json, unpack_payload
 from hookline.chain.state import Chain
-from tests.unit.chain.logs import START, Logs, plan, push
+from tests.kit.events import START, plan, push
+from tests.unit.chain.logs import Logs
 
 json_values = st.recursive(
     st.none()
@@ -60,12 +61,12 @@ def test_chains_in_every_state_come_back() -> None:
     logs = Logs()
     logs.fence()
     first, second, third = logs.push(plan(3), plan(2, n=1), plan(1, n=2))
-    run = logs.redeliver(first, plan(5), from_step=4)
-    logs.failed(first, 1, again_at=START + 5, error=AttemptError.BLOCKED)
-    logs.callback(first, 1)
+    run = logs.rerun(first, plan(5), from_step=4)
+    logs.failed(first, 1, next_attempt_at=START + 5, error=AttemptError.BLOCKED)
+    logs.verdict(first, 1)
     logs.delivered(first, 2)
     logs.sealed(first, 2, logs.closing(first, 2))
-    logs.failed(second, 1)
+    logs.failed(second, 1, last=True)
     logs.cancel(run)
     fold = logs.fold()
     got = round_trip(fold.chains, fold.repeats.until)
@@ -124,8 +125,8 @@ def packed_records() -> list[bytes]:
     logs = Logs()
     logs.fence()
     (first,) = logs.push(plan(2))
-    logs.failed(first, 1, again_at=START + 5_000)
-    logs.callback(first, 1)
+    logs.failed(first, 1, next_attempt_at=START + 5_000)
+    logs.verdict(first, 1)
     logs.closing(first, 2)
     logs.push(plan(), name="b")
     return list(ChainPacker().pack(logs.fold().chains.values(), {push().push_id: START}))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookline.chain.fold import BACK_MS, Repeats
-from tests.unit.chain.logs import START, push
+from tests.kit.events import START, push
 
 WINDOW_MS = 60_000
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hookline.chain.events import AttemptError
 from hookline.chain.pipeline_settings import DEFAULT_RETRY_DELAYS_S
 from hookline.chain.retries import is_delivered, next_attempt_at
-from tests.unit.chain.logs import START
+from tests.kit.events import START
 
 DAY_S = 86_400
 

@@ -9,7 +9,8 @@ import pytest
 from hookline.chain.decide import Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import AttemptError, HaltReason, ReadTo, Verdict
 from hookline.chain.state import UNCAUSED
-from tests.unit.chain.logs import START, Logs, due, plan, push
+from tests.kit.events import START, plan, push
+from tests.unit.chain.logs import Logs, due
 
 DAY_MS = 86_400_000
 
@@ -19,8 +20,8 @@ DAY_MS = 86_400_000
 def test_early_callback(logs: Logs) -> None:
     """A receiver calls back before it answers: the verdict proves delivery, ends retries and opens the next step."""
     (chain,) = logs.push(plan(2))
-    logs.failed(chain, 1, again_at=START + 5000, error=AttemptError.TIMEOUT)
-    logs.callback(chain, 1)
+    logs.failed(chain, 1, next_attempt_at=START + 5000, error=AttemptError.TIMEOUT)
+    logs.verdict(chain, 1)
     assert due(logs, chain) == Post(2, 1)
     logs.delivered(chain, 1)
     assert due(logs, chain) == Post(2, 1), "the HookDelivered that comes after only adds to the history"
@@ -31,11 +32,11 @@ def test_two_steps(logs: Logs) -> None:
     assert due(logs, chain) == Post(1, 1)
     logs.delivered(chain, 1)
     assert due(logs, chain) == Wait(1, START + 60_000)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     assert due(logs, chain) == Post(2, 1)
     logs.delivered(chain, 2, expires_at=START + 90_000)
     assert due(logs, chain) == Wait(2, START + 90_000)
-    logs.callback(chain, 2)
+    logs.verdict(chain, 2)
     assert due(logs, chain) == Complete(2)
     logs.completed(chain, 2)
     assert logs.fold().chains == {}
@@ -48,34 +49,34 @@ def test_two_steps(logs: Logs) -> None:
 def test_two_steps_1w(logs: Logs, verdict: Verdict, reason: HaltReason) -> None:
     """Contradicting callbacks, a failed POST, a cancel: the first verdict decides, and the cancel comes too late."""
     (chain,) = logs.push(plan(2))
-    logs.failed(chain, 1, again_at=START)
-    logs.callback(chain, 1, verdict)
-    logs.callback(chain, 1, Verdict.SUCCESS)
+    logs.failed(chain, 1, next_attempt_at=START)
+    logs.verdict(chain, 1, verdict)
+    logs.verdict(chain, 1, Verdict.SUCCESS)
     logs.cancel(chain)
     assert due(logs, chain) == Halt(1, reason)
 
 
 def test_retries(logs: Logs) -> None:
     (chain,) = logs.push(plan(1, delays_s=(5,)))
-    logs.failed(chain, 1, again_at=START + 5000)
+    logs.failed(chain, 1, next_attempt_at=START + 5000)
     assert due(logs, chain) == Wait(1, START + 5000)
     assert due(logs, chain, START + 5000) == Post(1, 2)
-    intent = logs.failed(chain, 1, attempt=2)
+    intent = logs.failed(chain, 1, attempt=2, last=True)
     assert due(logs, chain) == Seal(1, intent)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     assert due(logs, chain) == Complete(1), "the POST that seemed to fail had arrived"
 
 
 def test_two_chains(logs: Logs) -> None:
     """Two chains of one push: one ends and is forgotten, the other goes on as if alone."""
     first, second = logs.push(plan(1), plan(2, n=1))
-    logs.callback(first, 1)
+    logs.verdict(first, 1)
     logs.delivered(second, 1)
     logs.completed(first, 1)
     assert list(logs.fold().chains) == [second]
-    logs.callback(first, 1, Verdict.FAILURE)
+    logs.verdict(first, 1, Verdict.FAILURE)
     assert due(logs, second) == Wait(1, START + 60_000)
-    logs.callback(second, 1)
+    logs.verdict(second, 1)
     assert due(logs, second) == Post(2, 1)
 
 
@@ -83,9 +84,9 @@ def test_over(logs: Logs) -> None:
     """Cancelled, then the POST that was still open fails for the last time: a chain that is over has no intent."""
     (chain,) = logs.push(plan(1, delays_s=()))
     logs.cancel(chain)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     logs.halted(chain, 1, HaltReason.CANCELLED)
-    logs.failed(chain, 1, read_to=ReadTo(pushes=1, callbacks=0, commands=1))
+    logs.failed(chain, 1, read_to=ReadTo(pushes=1, callbacks=0, commands=1), last=True)
     got = logs.chain(chain)
     assert got.step(1).verdict is not None
     assert got.ending is not None
@@ -96,9 +97,9 @@ def test_cancel_against_callback(logs: Logs) -> None:
     """What decides is what is there when the chain is looked at, not which came first: they lie in different topics."""
     (chain,) = logs.push(plan(2))
     logs.cancel(chain)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     assert due(logs, chain) == Halt(2, HaltReason.CANCELLED)
-    logs.callback(chain, 2)
+    logs.verdict(chain, 2)
     assert due(logs, chain) == Complete(2)
 
 
@@ -106,7 +107,7 @@ def test_final(logs: Logs) -> None:
     """No final callback expected: an early failure of the last step proves delivery and decides nothing."""
     (chain,) = logs.push(plan(1, expect_final_callback=False))
     assert due(logs, chain) == Post(1, 1)
-    logs.callback(chain, 1, Verdict.FAILURE)
+    logs.verdict(chain, 1, Verdict.FAILURE)
     assert due(logs, chain) == Complete(1)
     logs.completed(chain, 1)
     logs.delivered(chain, 1)
@@ -122,7 +123,7 @@ def test_redo(logs: Logs) -> None:
     """A request at offset 0 is no name of the first run, and the first run may be over and forgotten."""
     (chain,) = logs.push(plan(2))
     logs.halted(chain, 1, HaltReason.CANCELLED)
-    run = logs.redeliver(chain, plan(2))
+    run = logs.rerun(chain, plan(2))
     assert run != chain
     chains = logs.fold().chains
     assert list(chains) == [run]
@@ -134,8 +135,8 @@ def test_redo(logs: Logs) -> None:
 def test_redo_2(logs: Logs) -> None:
     """Two runs from step 2 beside the first run: three chains, each with its own verdicts."""
     (chain,) = logs.push(plan(2))
-    one, two = logs.redeliver(chain, plan(2), from_step=2), logs.redeliver(chain, plan(2), from_step=2)
-    logs.callback(one, 2)
+    one, two = logs.rerun(chain, plan(2), from_step=2), logs.rerun(chain, plan(2), from_step=2)
+    logs.verdict(one, 2)
     assert (due(logs, chain), due(logs, one), due(logs, two)) == (Post(1, 1), Complete(2), Post(2, 1))
 
 
@@ -159,7 +160,7 @@ def test_repeat_id(logs: Logs) -> None:
     (new,) = logs.push(plan(), at=START + 60_000)
     assert old[:36] == new[:36]
     assert old != new
-    logs.callback(old, 1)
+    logs.verdict(old, 1)
     assert (due(logs, old), due(logs, new)) == (Complete(1), Post(1, 1))
 
 

@@ -11,7 +11,8 @@ from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.fold import PartitionFold
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Positions, Topic
-from tests.unit.chain.logs import PARTITION, START, Logs, due, fold_reads, plan
+from tests.kit.events import START, plan
+from tests.unit.chain.logs import PARTITION, Logs, due, fold_reads
 
 # ---- fences
 
@@ -54,7 +55,7 @@ def test_midlog() -> None:
     logs = Logs()
     (chain,) = logs.push(plan())
     old = logs.fence("old")
-    logs.failed(chain, 1, again_at=START)
+    logs.failed(chain, 1, next_attempt_at=START)
     new = logs.fence("new")
     logs.token = old
     logs.halted(chain, 1, HaltReason.CANCELLED)
@@ -78,7 +79,7 @@ def test_midlog() -> None:
 def test_causal(logs: Logs) -> None:
     """Facts that are fetched before their cause wait for it, and the positions stay where they were handed out."""
     (chain,) = logs.push(plan(2))
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     logs.cancel(chain)
     logs.delivered(chain, 1)
     reader, fold = PartitionReader(PARTITION, Positions()), PartitionFold()
@@ -96,8 +97,8 @@ def test_causal(logs: Logs) -> None:
 def test_causal_2(logs: Logs) -> None:
     """A run waits for its push, and facts about the run for the request in commands."""
     (chain,) = logs.push(plan())
-    run = logs.redeliver(chain, plan())
-    logs.callback(run, 1)
+    run = logs.rerun(chain, plan())
+    logs.verdict(run, 1)
     reader, fold = PartitionReader(PARTITION, Positions()), PartitionFold()
     reader.offer(Topic.CALLBACKS, logs.records[Topic.CALLBACKS])
     reader.offer(Topic.COMMANDS, logs.records[Topic.COMMANDS])
@@ -111,11 +112,11 @@ def test_causal_2(logs: Logs) -> None:
 def test_order(logs: Logs) -> None:
     """Every order in which one record after the other may arrive folds to the same."""
     (chain,) = logs.push(plan(2))
-    logs.failed(chain, 1)
-    logs.callback(chain, 1)
-    run = logs.redeliver(chain, plan(2), from_step=2)
+    logs.failed(chain, 1, last=True)
+    logs.verdict(chain, 1)
+    run = logs.rerun(chain, plan(2), from_step=2)
     logs.cancel(chain)
-    logs.callback(run, 2, Verdict.FAILURE)
+    logs.verdict(run, 2, Verdict.FAILURE)
     logs.halted(run, 2, HaltReason.CALLBACK_FAILURE)
     expected = logs.fold()
     orders = 0

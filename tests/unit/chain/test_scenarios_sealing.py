@@ -11,7 +11,8 @@ from hookline.chain.state import UNCAUSED
 from hookline.log import reader as log_reader
 from hookline.log.reader import PartitionReader
 from hookline.log.records import Positions, Topic
-from tests.unit.chain.logs import PARTITION, START, Logs, due, fold_reads, plan
+from tests.kit.events import START, plan
+from tests.unit.chain.logs import PARTITION, Logs, due, fold_reads
 
 LATER = START + 10 * 60_000
 """After every deadline here."""
@@ -20,8 +21,8 @@ LATER = START + 10 * 60_000
 def test_halt_race(logs: Logs) -> None:
     """delivery_failed against a callback: the intent is on the way when the verdict lands, below the seal."""
     (chain,) = logs.push(plan(2, delays_s=()))
-    logs.callback(chain, 1)
-    intent = logs.failed(chain, 1)
+    logs.verdict(chain, 1)
+    intent = logs.failed(chain, 1, last=True)
     logs.sealed(chain, 1, intent)
     assert logs.chain(chain).step(1).seal is None, "a verdict lies below it"
     assert due(logs, chain, LATER) == Post(2, 1)
@@ -34,7 +35,7 @@ def test_timeout_race(logs: Logs) -> None:
     assert due(logs, chain, START + 60_000) == Close(1)
     intent = logs.closing(chain, 1)
     assert due(logs, chain, START) == Seal(1, intent)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     assert due(logs, chain, LATER) == Post(2, 1)
     logs.sealed(chain, 1, intent)
     assert due(logs, chain, LATER) == Post(2, 1)
@@ -45,10 +46,10 @@ def test_timeout_race_halted(logs: Logs) -> None:
     (chain,) = logs.push(plan(2))
     logs.delivered(chain, 1)
     offset = logs.sealed(chain, 1, logs.closing(chain, 1))
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     assert due(logs, chain, START) == Halt(1, HaltReason.CALLBACK_TIMEOUT)
     logs.halted(chain, 1, HaltReason.CALLBACK_TIMEOUT)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     got = logs.chain(chain)
     assert (got.step(1).verdict, got.step(1).seal) == (None, offset)
     assert got.ending is not None
@@ -58,9 +59,9 @@ def test_timeout_race_halted(logs: Logs) -> None:
 def test_seal_stale(logs: Logs) -> None:
     """Two workers seal the same intent: the first is final, and a verdict between them is void."""
     (chain,) = logs.push(plan(1, delays_s=()))
-    intent = logs.failed(chain, 1)
+    intent = logs.failed(chain, 1, last=True)
     first = logs.sealed(chain, 1, intent)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     logs.sealed(chain, 1, intent)
     assert logs.chain(chain).step(1).seal == first
     assert due(logs, chain) == Halt(1, HaltReason.DELIVERY_FAILED)
@@ -72,26 +73,26 @@ def test_seal_forged(logs: Logs) -> None:
     zombie = logs.token
     logs.fence("new owner")
     owner, logs.token = logs.token, zombie
-    void = logs.failed(chain, 1)
+    void = logs.failed(chain, 1, last=True)
     logs.token = owner
-    other = logs.failed(chain, 2)
+    other = logs.failed(chain, 2, last=True)
     for intent in (zombie, owner, void, other):
         logs.sealed(chain, 1, intent)
-    first = logs.failed(chain, 1)
+    first = logs.failed(chain, 1, last=True)
     logs.sealed(chain, 1, logs.closing(chain, 1))
     told: list[Misfit] = []
     fold = fold_reads(logs.read(), PartitionFold(on_misfit=told.append))
     assert [misfit.offset for misfit in told] == [0, 1, 2, 3, 4]
     assert all("is not the first intent to halt at step 1" in misfit.said for misfit in told)
     assert decide(fold.chains[chain], START) == Seal(1, first)
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     assert logs.chain(chain).step(1).verdict is not None
 
 
 def test_seal_causal(logs: Logs) -> None:
     """It is handed out after the intent that it names, in whatever order they are fetched."""
     (chain,) = logs.push(plan(1, delays_s=()))
-    logs.sealed(chain, 1, logs.failed(chain, 1))
+    logs.sealed(chain, 1, logs.failed(chain, 1, last=True))
     reader = PartitionReader(PARTITION, Positions())
     reader.offer(Topic.CALLBACKS, logs.records[Topic.CALLBACKS])
     reader.offer(Topic.PUSHES, logs.records[Topic.PUSHES])
@@ -115,15 +116,15 @@ def test_late_token(logs: Logs) -> None:
     logs.token = owner
     state = logs.chain(chain).step(1)
     assert state.expires_at == START + 1000, "the zombie's HookDelivered is void"
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     assert due(logs, chain, LATER) == Complete(1)
 
 
 def test_late_event(logs: Logs) -> None:
     """POST of step 1 still open while step 2 is sealed: its HookDelivered comes late and changes nothing about step 2."""
     (chain,) = logs.push(plan(2, delays_s=()))
-    logs.callback(chain, 1)
-    intent = logs.failed(chain, 2)
+    logs.verdict(chain, 1)
+    intent = logs.failed(chain, 2, last=True)
     logs.delivered(chain, 1)
     assert due(logs, chain) == Seal(2, intent)
     logs.sealed(chain, 2, intent)
@@ -133,7 +134,7 @@ def test_late_event(logs: Logs) -> None:
 def test_gone(logs: Logs) -> None:
     """410 is an intent as any."""
     (chain,) = logs.push(plan())
-    intent = logs.failed(chain, 1, error=AttemptError.STATUS, status=410)
+    intent = logs.failed(chain, 1, error=AttemptError.STATUS, status=410, last=True)
     assert due(logs, chain) == Seal(1, intent)
     logs.sealed(chain, 1, intent)
     assert due(logs, chain) == Halt(1, HaltReason.GONE)
@@ -142,9 +143,9 @@ def test_gone(logs: Logs) -> None:
 def test_own_400(logs: Logs) -> None:
     """The verdict that halts the chain was no mistake: it is the first of its step, and its halt is one that it caused."""
     (chain,) = logs.push(plan())
-    logs.callback(chain, 1, Verdict.FAILURE)
+    logs.verdict(chain, 1, Verdict.FAILURE)
     logs.halted(chain, 1, HaltReason.CALLBACK_FAILURE)
-    logs.callback(chain, 1, Verdict.SUCCESS)
+    logs.verdict(chain, 1, Verdict.SUCCESS)
     got = logs.chain(chain)
     verdict, ending = got.step(1).verdict, got.ending
     assert verdict is not None
@@ -156,9 +157,9 @@ def test_own_400(logs: Logs) -> None:
 def test_intent_503(logs: Logs) -> None:
     """Success was read, then the POST of step 1 fails for the last time: an intent that nobody seals."""
     (chain,) = logs.push(plan(2, delays_s=()))
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     logs.delivered(chain, 2)
-    logs.failed(chain, 1)
+    logs.failed(chain, 1, last=True)
     assert due(logs, chain, START) == Wait(2, START + 60_000)
 
 
@@ -166,14 +167,14 @@ def test_replicas(logs: Logs) -> None:
     """Three contradicting callbacks, appended by replicas with stale tails: the first is the verdict."""
     (chain,) = logs.push(plan())
     for verdict in (Verdict.ERROR, Verdict.SUCCESS, Verdict.FAILURE):
-        logs.callback(chain, 1, verdict)
+        logs.verdict(chain, 1, verdict)
     assert due(logs, chain) == Halt(1, HaltReason.CALLBACK_ERROR)
 
 
 def test_seal_cancel(logs: Logs) -> None:
     """A cancel against a sealed halt: the cancel needs no seal; with it the intent is over."""
     (chain,) = logs.push(plan(1, delays_s=()))
-    logs.failed(chain, 1)
+    logs.failed(chain, 1, last=True)
     logs.cancel(chain)
     assert due(logs, chain) == Halt(1, HaltReason.CANCELLED)
 
@@ -184,6 +185,6 @@ def test_seal_zombie(logs: Logs) -> None:
     zombie = logs.token
     owner = logs.fence("new owner")
     logs.token = zombie
-    logs.failed(chain, 1)
+    logs.failed(chain, 1, last=True)
     logs.token = owner
     assert due(logs, chain) == Post(1, 1)

@@ -13,7 +13,7 @@ from hookline.chain.ids import ChainId
 from hookline.chain.keys import KeyRing
 from hookline.chain.tokens import CallbackToken, callback_path, open_token, sign_token
 from hookline.errors import TokenError
-from tests.unit.chain.logs import START
+from tests.kit.events import START
 from tests.unit.chain.test_ids import chain_ids
 
 PUSH = "6b8f3a52-1111-5222-8333-444455556666"

@@ -1,6 +1,6 @@
 """A dispatcher's worker without clock, Kafka or HTTP, for generated histories: reads, decides, POSTs and appends when told."""
 
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from hookline.chain.decide import Action, Close, Complete, Halt, Post, Seal, Wait, decide
 from hookline.chain.events import (
@@ -11,7 +11,6 @@ from hookline.chain.events import (
     Event,
     Fence,
     HookAttemptFailed,
-    HookDelivered,
     ReadTo,
     StepClosing,
     StepSealed,
@@ -21,6 +20,7 @@ from hookline.chain.retries import next_attempt_at
 from hookline.chain.state import Chain
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Positions, Topic
+from tests.kit import events
 from tests.unit.chain.logs import PARTITION, Logs
 
 
@@ -41,7 +41,7 @@ class Worker:
 
     def __init__(self, logs: Logs, now: int) -> None:
         self.logs = logs
-        self.token = self.logs.append(Fence(owner="w", fenced_at=now))
+        self.token = self.logs.append(events.fence(at=now))
         self.reader = PartitionReader(PARTITION, Positions())
         self.memory = PartitionFold()
         self.over = False
@@ -102,7 +102,7 @@ class Worker:
 
     def act(self, chain: Chain, action: Action, now: int) -> Sent | None:
         """Do it; the POST that went out, if it was one."""
-        common: dict[str, Any] = {"cause": chain.cause, "chain_id": chain.id, "step": action.step, "decided_at": now}
+        known = {"at": now, "read_to": self._read_to}
         match action:
             case Post(step, attempt):
                 expires_at = now + chain.plan.callback_deadline_s * 1000
@@ -110,15 +110,14 @@ class Worker:
                 self.posts.append(sent)
                 return sent
             case Close():
-                self._decide(StepClosing(**common, read_to=self._read_to))
+                self._decide(events.closing(chain.id, action.step, **known))
             case Seal(step, intent):
-                event = StepSealed(cause=chain.cause, chain_id=chain.id, step=step, intent=intent, sealed_at=now)
-                self.logs.append(event)
+                self.logs.append(events.sealed(chain.id, step, intent, at=now))
                 self._sealing.add(chain.id)
             case Halt():
-                self._decide(ChainHalted(**common, reason=action.reason, read_to=self._read_to))
+                self._decide(events.halted(chain.id, action.step, action.reason, **known))
             case Complete():
-                self._decide(ChainCompleted(**common, read_to=self._read_to))
+                self._decide(events.completed(chain.id, action.step, **known))
         return None
 
     def answered(
@@ -132,10 +131,10 @@ class Worker:
         """The receiver's answer to one of its POSTs, or none."""
         self.posts.remove(sent)
         chain, step = sent.chain, sent.step
-        common: dict[str, Any] = {"cause": chain.cause, "chain_id": chain.id, "step": step, "attempt": sent.attempt}
-        common |= {"started_at": sent.at, "took_ms": now - sent.at, "decided_at": now, "read_to": self._read_to}
+        of = (chain.id, step, sent.attempt)
+        known = {"at": now, "started_at": sent.at, "took_ms": now - sent.at, "read_to": self._read_to, "status": status}
         if error is None:
-            self._decide(HookDelivered(**common, status=status, expires_at=sent.expires_at))
+            self._decide(events.delivered(*of, **known, expires_at=sent.expires_at))
             return
         again_at = next_attempt_at(
             attempt=sent.attempt,
@@ -147,8 +146,8 @@ class Worker:
             now=now,
             random=lambda: 0.5,
         )
-        failed = {"error": error, "status": status, "retry_after_s": retry_after_s, "next_attempt_at": again_at}
-        self._decide(HookAttemptFailed(**common, **failed))
+        failed = {"error": error, "retry_after_s": retry_after_s, "next_attempt_at": again_at}
+        self._decide(events.failed(*of, **known, **failed))
 
     @property
     def _read_to(self) -> ReadTo:

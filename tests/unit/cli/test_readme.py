@@ -17,8 +17,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.integration.readme import blocks
-from tests.integration.running import eventually
 from tests.kafka import free_broker_port
+from tests.kit.waiting import wait_until
 
 README = Path(__file__).parents[3] / "README.md"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -64,7 +64,7 @@ def receiver(tmp_path: Path) -> Iterator[str]:
         [sys.executable, str(file)], env={**os.environ, "HOOKLINE_HOOK_SECRET": SECRET}, stderr=subprocess.DEVNULL
     )
     url = f"http://127.0.0.1:{port}/"
-    eventually("it listens", lambda: post(url, b"{}", {}) != 0, within_s=30)
+    wait_until(lambda: post(url, b"{}", {}) != 0, within_s=30)
     yield url
     process.kill()
     process.wait()

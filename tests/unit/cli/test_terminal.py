@@ -42,9 +42,9 @@ from hookline.log.open_chains import OpenPartition
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.settings import Settings
 from hookline.testing.manual_clock import ManualClock
+from tests.kit.events import START, plan, push
 from tests.unit.audit.script import Script
 from tests.unit.audit.test_bundle import LOG_ID, bundle
-from tests.unit.chain.logs import START, plan, push
 from tests.unit.cli.operate.test_drain import chain as open_chain
 from tests.unit.cli.printing import unguarded
 from tests.unit.cli.pty_output import HOSTILE, faults_of, on_terminal
@@ -211,8 +211,8 @@ async def test_an_audit_of_a_hostile_log(tmp_path: Path) -> None:
     event = push(hostile, name=HOSTILE).model_copy(update={"repository": HOSTILE, "tag": HOSTILE, "pusher": HOSTILE})
     made = str(ChainId(event.push_id, script.records.append(event), 0, 0))
     script.plans[made] = hostile
-    script.deliver(made)
-    script.callback(made, description=HOSTILE, context=HOSTILE, target_url=HOSTILE, remote_ip=HOSTILE)
+    script.delivered(made)
+    script.verdict(made, description=HOSTILE, context=HOSTILE, target_url=HOSTILE, remote_ip=HOSTILE)
     draft = encode_setting(LogId(log_id=LOG_ID), now_ms=0)
     script.records.pipelines = [RawRecord(draft.place, 0, 0, draft.key, draft.value, draft.headers)]
     await bundle(script.records, tmp_path / "b")

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -36,6 +36,7 @@ from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
 from services.console.session_store import open_session_store
 from services.console.sessions import Sessions
+from tests.kit.waiting import until
 from tests.unit.console.contract import fits
 from tests.unit.console.histories import LOG_ID
 from tests.unit.console.histories import History as Writing
@@ -132,13 +133,6 @@ class Running:
 
     def records(self, topic: Any, partition: int = 0) -> list[Any]:
         return self.cluster.log(Place(topic, partition))
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Wait for what other tasks bring about."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from hookline.chain.artifacts import ArtifactType
-from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, SkipRequested, Verdict
+from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, Verdict
 from hookline.chain.hook_secrets import is_run_of, signing
 from hookline.chain.ids import ChainId
 from hookline.chain.pipeline import Pipeline
 from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.errors import AppendFailed
-from hookline.log.codec import decode, decode_setting, encode
+from hookline.log.codec import decode, decode_setting
 from hookline.log.records import Draft, Place, Topic
 from hookline.settings import Settings
+from tests.kit.waiting import until
 from tests.unit.console.histories import URL, plan, push
-from tests.unit.console.running import KEY, PARTITIONS, Running, running, until
+from tests.unit.console.running import KEY, PARTITIONS, Running, running
 
 HUB = "/v2/repositories/acme/app/webhook_pipeline"
 
@@ -137,7 +138,7 @@ async def test_timeline(console: Running) -> None:
     failed = console.writing.failed(chain, 1)
     delivered = console.writing.delivered(chain, 1, 2)
     verdict = console.writing.verdict(chain, 1, description="387 tests PASSED")
-    console.writing.fence(place := console.writing.place(chain.push_id))
+    console.writing.fence(of=(place := console.writing.partition_of(chain.push_id)))
     void = console.writing.delivered(chain, 2, fence=0)
     body = await console.get(f"/api/chains/{chain}/")
     assert (body["uuid"], body["status"], body["step"], body["run"]) == (str(chain), "pending", 2, 1)
@@ -408,7 +409,7 @@ async def test_pushes_since(console: Running) -> None:
 async def test_a_stopped_partition_is_said_and_refused(console: Running) -> None:
     chain = started(console)
     await console.projected()
-    place = console.writing.place(chain.push_id)
+    place = console.writing.partition_of(chain.push_id)
     console.cluster.append(Draft(Place(Topic.COMMANDS, place), b"k", b"{}", {"ce_type": b"hookline.New.v9"}))
     status, body = await console.call("POST", f"/api/chains/{chain}/run", {}, headers=keyed(console))
     assert status == 503
@@ -421,11 +422,10 @@ async def test_a_skipped_record_is_passed_over(console: Running, monkeypatch: py
     monkeypatch.setattr("hookline.log.standing.LOOK_S", 0.05)
     chain = started(console)
     await console.projected()
-    place = console.writing.place(chain.push_id)
+    place = console.writing.partition_of(chain.push_id)
     bad = console.cluster.append(Draft(Place(Topic.PUSHES, place), b"k", b"{}", {"ce_type": b"hookline.Bad"}))
     await until(lambda: place in console.projector.progress.stopped)
-    said = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
-    console.cluster.append(encode(said, place, now_ms=1))
+    console.writing.skip(Topic.PUSHES, bad, place)
     await until(lambda: not console.projector.progress.stopped)
     status, body = await console.call("POST", f"/api/chains/{chain}/run", {}, headers=keyed(console))
     assert status == 202, body

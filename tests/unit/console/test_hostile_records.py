@@ -77,7 +77,7 @@ class Story:
 def numbers() -> Iterator[int]:
     """Of pushes whose records lie in `P`."""
     history = History(MemoryCluster(PARTITIONS), PARTITIONS)
-    return (n for n in range(10**6) if history.place(str(uuid5(LOG_ID, str(n)))) == P)
+    return (n for n in range(10**6) if history.partition_of(str(uuid5(LOG_ID, str(n)))) == P)
 
 
 def story() -> Story:

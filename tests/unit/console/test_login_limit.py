@@ -11,6 +11,7 @@ from hookline.errors import TooMany
 from hookline.testing.manual_clock import ManualClock
 from services.console.login_limit import MAX_DELAY_S, MAX_WAITING, LoginLimit
 from services.console.metrics import LOGIN_FAILURES, LOGINS_WAITING
+from tests.kit.waiting import until
 from tests.metric_values import value_of
 from tests.unit.console.running import PASSWORD, Running
 
@@ -20,10 +21,8 @@ HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 DEADLINE_S = 30.0
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not holds():  # noqa: ASYNC110 - a limit says nothing by itself
-            await asyncio.sleep(0)
+async def until_still(holds: Callable[[], bool]) -> None:
+    await until(holds)
     await settled()
 
 
@@ -129,10 +128,10 @@ async def test_guesses_of_many_addresses_are_slow_in_all() -> None:
         assert await turns(limit, clock, f"2001:db8:0:{number:x}::1", 1) == [0]
     assert limit.delay_s(ELSEWHERE) == 1
     tries = [asyncio.create_task(limit.turn(f"2001:db8:1:{number:x}::1")) for number in range(900)]
-    await until(lambda: limit.waiting == 900)
+    await until_still(lambda: limit.waiting == 900)
     assert limit.delay_s(ELSEWHERE) == MAX_DELAY_S
     right = asyncio.create_task(limit.turn(ELSEWHERE))
-    await until(lambda: limit.waiting == 901)
+    await until_still(lambda: limit.waiting == 901)
     clock.advance(MAX_DELAY_S)
     await asyncio.gather(right, *tries)
     limit.right(ELSEWHERE)
@@ -148,7 +147,7 @@ async def test_above_the_bound_the_address_with_the_most_gives_up_its_oldest() -
         await turns(limit, clock, address, 6)
     mine = asyncio.create_task(limit.turn(ELSEWHERE))
     flood = [asyncio.create_task(limit.turn(HERE)) for _ in range(MAX_WAITING + 20)]
-    await until(lambda: sum(one.done() for one in flood) == 21)
+    await until_still(lambda: sum(one.done() for one in flood) == 21)
     assert limit.waiting == MAX_WAITING
     assert value_of(LOGINS_WAITING) == MAX_WAITING
     assert [one.done() for one in flood] == [True] * 21 + [False] * (MAX_WAITING - 1)
@@ -167,7 +166,7 @@ async def test_a_try_that_is_given_up_leaves_nothing() -> None:
     limit = LoginLimit(clock)
     await turns(limit, clock, HERE, 6)
     task = asyncio.create_task(limit.turn(HERE))
-    await until(lambda: limit.waiting == 1)
+    await until_still(lambda: limit.waiting == 1)
     task.cancel()
     await asyncio.wait({task})
     assert task.cancelled()
@@ -223,9 +222,7 @@ async def test_a_right_password_waits_as_a_wrong_one_does(console: Running) -> N
         await waited(console, by_api(console, "wrong"))
     before = value_of(LOGINS_WAITING)
     tries = [asyncio.create_task(by(console, word)) for by in (by_api, by_page) for word in ("wrong", PASSWORD)]
-    async with asyncio.timeout(DEADLINE_S):
-        while value_of(LOGINS_WAITING) < before + 4:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: value_of(LOGINS_WAITING) >= before + 4)
     console.clock.advance(3)
     done, _ = await asyncio.wait(tries, timeout=0.1)
     assert not done

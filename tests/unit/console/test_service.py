@@ -25,9 +25,10 @@ from services.console.readmodel.database import Database, open_database
 from services.console.readmodel.schema import METADATA, chains, meta, pushes
 from services.console.rebuild import ends_now, rebuild
 from services.console.service import Console
+from tests.kit.waiting import until
 from tests.metric_values import value_of
 from tests.unit.console.histories import LOG_ID, History, fill, plan, push
-from tests.unit.console.running import KEY, PARTITIONS, PASSWORD, until
+from tests.unit.console.running import KEY, PARTITIONS, PASSWORD
 
 
 def logs(number: int = 20) -> MemoryCluster:
@@ -127,8 +128,12 @@ async def test_a_record_whose_cause_is_lost_stops_its_partition_and_no_other_unt
 ) -> None:
     cluster = logs()
     writing = History(cluster, PARTITIONS)
-    here = next(p for p in (push(number, (plan(),)) for number in range(1000, 2000)) if writing.place(p.push_id) == 1)
-    there = next(p for p in (push(number, (plan(),)) for number in range(1000, 2000)) if writing.place(p.push_id) == 2)
+    here = next(
+        p for p in (push(number, (plan(),)) for number in range(1000, 2000)) if writing.partition_of(p.push_id) == 1
+    )
+    there = next(
+        p for p in (push(number, (plan(),)) for number in range(1000, 2000)) if writing.partition_of(p.push_id) == 2
+    )
     end = cluster.end(Place(Topic.PUSHES, 1))
     settings = Settings(data_dir=tmp_path)
     with capture_logs() as lines:
@@ -326,7 +331,7 @@ async def test_a_record_that_is_set_aside_is_named_by_readiness_by_a_rebuild_and
     odd = push(1, (plan().model_copy(update={"n": 2**40}),))
     history.push(odd)
     (chain,) = history.push(push(1, (plan(),), received_at=history.now, window_s=0))
-    place = f"pushes[{history.place(odd.push_id)}]@0"
+    place = f"pushes[{history.partition_of(odd.push_id)}]@0"
     named = f"{place} is set aside: n is too large a number"
     for _ in range(2):
         async with started(database_settings, cluster) as console:

@@ -74,7 +74,7 @@ async def tell(console: Running) -> list[Told]:
             for said in [URL, *(next(encodings)(URL) for _ in range(EACH - 1))]:
                 (chain,) = history.push(push(next(numbers), (plan(),), received_at=history.now))
                 event = sample(history, model, chain, next(numbers))
-                partition = history.place(event.push_id if isinstance(event, PushReceived) else chain.push_id)
+                partition = history.partition_of(event.push_id if isinstance(event, PushReceived) else chain.push_id)
                 draft = encode(event, partition, now_ms=history.now, fence=history.fences.get(partition))
                 body = with_value(event, path, said).model_dump_json().encode()
                 offset = history.cluster.append(replace(draft, value=body))

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookline.chain.artifacts import ArtifactType
-from hookline.chain.events import AttemptError as Error
-from hookline.chain.events import CallbackReceived, HaltReason, HookAttemptFailed, HookDelivered, Plan, Verdict
+from hookline.chain.events import HaltReason, Plan, Verdict
 from hookline.chain.ids import ChainId
 from hookline.chain.pipeline import Pipeline
 from hookline.chain.tokens import CallbackToken, sign_token
@@ -109,7 +108,7 @@ def _chains_of_shop(console: Running, world: World, plan: Plan, notify: Plan) ->
     chains["completed"], chains["notified"] = _start(
         console, 1, plan, notify, tag="1.4.0", digest=f"sha256:{'ab' * 32}", artifact_type=ArtifactType.INDEX
     )
-    writing.failed(chains["completed"], 1)
+    writing.failed(chains["completed"], 1, took_ms=12)
     for step in (1, 2, 3):
         writing.delivered(chains["completed"], step, 2 if step == 1 else 1)
         said = {
@@ -129,14 +128,16 @@ def _chains_of_shop(console: Running, world: World, plan: Plan, notify: Plan) ->
     writing.verdict(chains["failure"], 2, Verdict.FAILURE, description="2 critical vulnerabilities")
     writing.halted(chains["failure"], 2, HaltReason.CALLBACK_FAILURE)
     writing.verdict(chains["failure"], 2, Verdict.SUCCESS, description="changed my mind")
-    chains["rerun"] = writing.run(chains["failure"], 2, plan, None, "acme/shop", "1.4.1")
+    chains["rerun"] = writing.rerun(
+        chains["failure"], plan, 2, repository="acme/shop", payload={"push_data": {"tag": "1.4.1"}}
+    )
     writing.delivered(chains["rerun"], 2)
 
     (chains["timeout"],) = _start(console, 3, plan, tag="1.4.2")
     writing.delivered(chains["timeout"], 1)
     writing.sealed(chains["timeout"], 1, writing.closing(chains["timeout"], 1))
     writing.verdict(chains["timeout"], 1, description="a minute late")
-    writing.fence(place := writing.place(chains["timeout"].push_id))
+    writing.fence(of=(place := writing.partition_of(chains["timeout"].push_id)))
     writing.halted(chains["timeout"], 1, HaltReason.CALLBACK_TIMEOUT)
     writing.fences[place], current = 0, writing.fences[place]
     writing.delivered(chains["timeout"], 2)
@@ -157,38 +158,11 @@ def _hostile(console: Running, world: World, plan: Plan) -> None:
     (chain,) = _start(console, 6, plan, repository="evil/repo", tag=HOSTILE, pusher=HOSTILE)
     world.chains["hostile"] = chain
     world.token = sign_token(KEYS, CallbackToken(chain, 1, writing.now), "evil/repo")
-    about: dict[str, Any] = writing.decision(chain, 1)
-    times = {"started_at": writing.now, "took_ms": 1234}
-    writing.decide(
-        chain,
-        HookAttemptFailed(
-            **about,
-            **times,
-            attempt=1,
-            error=Error.STATUS,
-            status=500,
-            answer=HOSTILE,
-            next_attempt_at=writing.now + 5000,
-        ),
-    )
+    writing.failed(chain, 1, took_ms=1234, answer=HOSTILE)
     echo = f'{{"callback_url":"https://hooks.example/u/evil/repo/hook/{world.token}/"}}'
-    writing.decide(
-        chain, HookDelivered(**about, **times, attempt=2, status=200, answer=echo, expires_at=writing.now + 86_400_000)
-    )
-    writing.write(
-        CallbackReceived(
-            cause=chain.cause,
-            chain_id=str(chain),
-            step=1,
-            state=Verdict.FAILURE,
-            description=HOSTILE,
-            context=HOSTILE,
-            target_url=SCRIPT_URL,
-            received_at=writing.now,
-            remote_ip="192.0.2.1",
-        ),
-        writing.place(chain.push_id),
-    )
+    writing.delivered(chain, 1, 2, took_ms=1234, answer=echo)
+    said = {"description": HOSTILE, "context": HOSTILE, "target_url": SCRIPT_URL}
+    writing.verdict(chain, 1, Verdict.FAILURE, **said)
 
 
 def _pushes(console: Running, deep: Plan) -> None:

@@ -1,7 +1,6 @@
 """A dispatcher over the in-memory cluster, receivers that a test scripts, and what a test asks of the logs."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,16 +11,7 @@ from uuid import UUID, uuid4
 from pydantic import SecretStr
 from pydantic_core import from_json
 
-from hookline.chain.events import (
-    CallbackReceived,
-    CancelRequested,
-    Event,
-    HookPlan,
-    Plan,
-    PushReceived,
-    RedeliveryRequested,
-    Verdict,
-)
+from hookline.chain.events import Event, Plan, PushReceived, Verdict
 from hookline.chain.fold import PartitionFold
 from hookline.chain.ids import ChainId
 from hookline.chain.keys import KeyRing
@@ -38,20 +28,15 @@ from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher, Pace
 from services.dispatcher.surroundings import HookSender
 from services.dispatcher.worker import Worker
+from tests.kit import events as kit
+from tests.kit.events import hook
+from tests.kit.waiting import until
 
 LOG_ID = UUID("6f1c9c3e-0000-4000-8000-000000000001")
 KEY = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
+REPOSITORY = "ns/app"
 DELIVERED = Outcome(took_ms=1, status=200)
 T = TypeVar("T")
-
-
-async def until(check: Callable[[], T | None], within_s: float = 10.0) -> T:
-    """Wait for a condition, with a deadline; what it gave."""
-    deadline = time.monotonic() + within_s
-    while not (got := check()):
-        assert time.monotonic() < deadline, f"not within {within_s} s: {check}"
-        await asyncio.sleep(0.001)
-    return got
 
 
 class Gated(MemoryCluster):
@@ -107,26 +92,15 @@ class Receivers:
 
 
 def plan(hooks: int = 1, *, n: int = 0, final: bool = True, delays: Sequence[int] = (5,), deadline_s: int = 60) -> Plan:
-    made = tuple(
-        HookPlan(id=f"h{i}", version=1, key="k1", name=str(i), url=f"http://r{i}.test/") for i in range(1, hooks + 1)
-    )
-    return Plan(
-        n=n, pipeline_id=f"p{n}", name="ci", slug="ci", expect_final_callback=final, callback_deadline_s=deadline_s,
-        timeout_s=15, retry_delays_s=tuple(delays), hooks=made,
-    )  # fmt: skip
+    made = tuple(hook(step, f"http://r{step}.test/") for step in range(1, hooks + 1))
+    return kit.plan(n=n, hooks=made, expect_final_callback=final, deadline_s=deadline_s, delays_s=tuple(delays))
 
 
 def push_received(now_ms: int, *plans: Plan, push_id: str | None = None, window_s: int = 3600) -> PushReceived:
-    return PushReceived(
-        push_id=push_id or str(uuid4()), source="dockerhub", received_at=now_ms, dedupe_window_s=window_s,
-        pushed_at=now_ms, repository="ns/app", tag="v1",
-        payload={"push_data": {"tag": "v1"}, "repository": {"repo_name": "ns/app"}}, raw="{}", settings_offset=1,
-        plans=plans or (plan(),),
+    return kit.push(
+        *plans or (plan(),), push_id=push_id or str(uuid4()), received_at=now_ms, window_s=window_s, source="dockerhub",
+        repository=REPOSITORY, payload={"push_data": {"tag": "1"}, "repository": {"repo_name": REPOSITORY}},
     )  # fmt: skip
-
-
-def cancel_requested(now_ms: int, chain_id: str) -> CancelRequested:
-    return CancelRequested(cause=ChainId.parse(chain_id).cause, chain_id=chain_id, by="admin", requested_at=now_ms)
 
 
 class World:
@@ -174,25 +148,18 @@ class World:
         return event
 
     def verdict(self, chain_id: str, step: int = 1, state: Verdict = Verdict.SUCCESS, partition: int = 0) -> int:
-        return self.append(
-            CallbackReceived(
-                cause=ChainId.parse(chain_id).cause, chain_id=chain_id, step=step, state=state,
-                received_at=self.clock.now_ms(), remote_ip="127.0.0.1",
-            ),
-            partition,
-        )  # fmt: skip
+        return self.append(kit.verdict(chain_id, step, state, at=self.clock.now_ms()), partition)
 
     def cancel(self, chain_id: str, partition: int = 0) -> int:
-        return self.append(cancel_requested(self.clock.now_ms(), chain_id), partition)
+        return self.append(kit.cancel(chain_id, at=self.clock.now_ms()), partition)
 
     def redeliver(self, event: PushReceived, offset: int, from_step: int = 1) -> str:
-        at = self.append(
-            RedeliveryRequested(
-                cause=offset, push_id=event.push_id, repository=event.repository, by="admin", requested_at=self.clock.now_ms(),
-                from_step=from_step, plan=event.plans[0], payload=event.payload,
-            )
-        )  # fmt: skip
-        return str(ChainId(event.push_id, offset, event.plans[0].n, at + 1))
+        """The id of the run of its first chain."""
+        chain = ChainId(event.push_id, offset, event.plans[0].n, 0)
+        asked = kit.rerun(
+            chain, event.plans[0], from_step, at=self.clock.now_ms(), repository=event.repository, payload=event.payload
+        )
+        return str(chain._replace(run=self.append(asked) + 1))
 
     def append(self, event: Event, partition: int = 0) -> int:
         return self.cluster.append(encode(event, partition, now_ms=self.clock.now_ms()))

@@ -17,7 +17,8 @@ from hookline.testing.faults import Faults
 from hookline.testing.manual_clock import ManualClock
 from hookline.testing.memory import MemoryCluster
 from services.dispatcher.service import MEASURE_S
-from tests.unit.dispatcher.harness import Gated, World, member_of, plan, stop_polling, until, worker_of
+from tests.kit.waiting import until
+from tests.unit.dispatcher.harness import Gated, World, member_of, plan, stop_polling, worker_of
 from tests.unit.dispatcher.test_incarnations import fold_of, packed
 
 PUSHES, DELIVERIES = Place(Topic.PUSHES, 0), Place(Topic.DELIVERIES, 0)

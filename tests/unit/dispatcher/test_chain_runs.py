@@ -18,7 +18,8 @@ from hookline.chain.events import (
 from hookline.chain.tokens import open_token
 from hookline.testing.memory import MemoryCluster
 from services.dispatcher.sender import HookPost, Outcome
-from tests.unit.dispatcher.harness import DELIVERED, World, callback_url, plan, until
+from tests.kit.waiting import until
+from tests.unit.dispatcher.harness import DELIVERED, World, callback_url, plan
 
 
 @pytest.fixture

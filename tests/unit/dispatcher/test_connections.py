@@ -10,7 +10,7 @@ from hookline.clock import SystemClock
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.kept_connections import IDLE_S
 from services.dispatcher.sender import HookPost, Sender
-from tests.unit.dispatcher.harness import until
+from tests.kit.waiting import until
 from tests.unit.dispatcher.raw_receiver import OK, Line, always, raw_receiver
 from tests.unit.dispatcher.test_sender import KEYS, LOOPBACK, a_post
 

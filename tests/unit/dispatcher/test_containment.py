@@ -15,8 +15,9 @@ from hookline.web.hook_url import HookUrl
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.metrics import SET_ASIDE
 from services.dispatcher.sender import Sender
+from tests.kit.waiting import until
 from tests.metric_values import value_of
-from tests.unit.dispatcher.harness import World, until
+from tests.unit.dispatcher.harness import World
 from tests.unit.dispatcher.injection import VICTIM, Injector
 from tests.unit.dispatcher.instant_dial import InstantDial
 from tests.unit.dispatcher.raw_receiver import OK

@@ -6,7 +6,8 @@ import pytest
 
 from hookline.chain.events import Fence, HookDelivered
 from hookline.log.records import Draft
-from tests.unit.dispatcher.harness import Gated, World, until
+from tests.kit.waiting import until
+from tests.unit.dispatcher.harness import Gated, World
 
 TURNS = 50
 

@@ -11,11 +11,9 @@ from hookline.chain.events import (
     ChainCompleted,
     ChainHalted,
     Event,
-    Fence,
     HaltReason,
     HookAttemptFailed,
     HookDelivered,
-    SkipRequested,
     StepClosing,
     StepSealed,
 )
@@ -31,18 +29,10 @@ from hookline.testing.memory import MemoryCluster
 from services.dispatcher import metrics
 from services.dispatcher.partition import State
 from services.dispatcher.sender import HookPost, Outcome
+from tests.kit.events import fence, skip
+from tests.kit.waiting import until
 from tests.metric_values import halted, value_of
-from tests.unit.dispatcher.harness import (
-    DELIVERED,
-    World,
-    kill,
-    member_of,
-    plan,
-    snapshots,
-    stop_polling,
-    until,
-    worker_of,
-)
+from tests.unit.dispatcher.harness import DELIVERED, World, kill, member_of, plan, snapshots, stop_polling, worker_of
 
 
 @pytest.fixture
@@ -114,7 +104,7 @@ async def test_a_fence_above_the_token_ends_the_incarnation_and_a_new_one_restor
         token = worker_of(dispatcher).token
         world.push(plan(1))
         await until(lambda: world.decisions(HookDelivered))
-        world.append(Fence(owner="a", fenced_at=1))
+        world.append(fence("a"))
         await until(lambda: (w := dispatcher.partitions[0].worker) is not None and w.token > token)
         await until(lambda: dispatcher.ready().ok)
         world.verdict(world.only_chain())
@@ -211,8 +201,7 @@ async def test_a_skipped_record_is_passed_over_by_who_is_stopped_and_by_who_star
         await until(lambda: dispatcher.partitions[0].state is State.STOPPED)
         assert halted("dispatcher") == 1
         assert not world.receivers.posts
-        said = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
-        world.append(said)
+        world.append(skip("pushes", bad))
 
         def goes_on() -> bool:
             world.clock.advance(LOOK_S)
@@ -294,7 +283,7 @@ async def test_a_record_that_cannot_be_folded_stops_its_partition_with_its_own_p
         world.push(plan(1))
         await until(lambda: dispatcher.partitions[0].state is State.STOPPED)
         assert f"callbacks[0]@{at}: it can be read and not folded: ZeroDivisionError" in dispatcher.ready().detail
-        world.append(SkipRequested(topic="callbacks", offset=at, by="ada", requested_at=1, reason="our fault"))
+        world.append(skip("callbacks", at))
 
         def goes_on() -> bool:
             world.clock.advance(LOOK_S)

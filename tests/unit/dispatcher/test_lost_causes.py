@@ -13,8 +13,10 @@ from hookline.log.records import Place, Topic
 from hookline.testing.memory import MemoryCluster
 from services.dispatcher.partition import State
 from services.dispatcher.service import Dispatcher
+from tests.kit.events import fence
+from tests.kit.waiting import until
 from tests.metric_values import halted
-from tests.unit.dispatcher.harness import World, kill, until
+from tests.unit.dispatcher.harness import World, kill
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ async def test_an_incarnation_that_ends_while_it_is_stopped_takes_that_with_it(w
     async with world.running() as dispatcher:
         partition = dispatcher.partitions[0]
         partition.lack(lost())
-        world.append(Fence(owner="another", fenced_at=1), 0)
+        world.append(fence("another"), 0)
         await until(lambda: dispatcher.ready().ok)
         assert (fences(world, 0), halted("dispatcher")) == (3, 0)
         assert world.cluster.end(Place(Topic.DELIVERIES, 0)) == 3

@@ -1,7 +1,5 @@
 """Many chains due at once, after an outage or a restart: a part at a time, and never in front of what is new."""
 
-import asyncio
-import time
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +9,8 @@ from hookline.log.records import Place, Topic
 from hookline.testing.memory import MemoryCluster
 from services.dispatcher.sender import HookPost, Outcome
 from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import DELIVERED, World, plan, until
+from tests.kit.waiting import until
+from tests.unit.dispatcher.harness import DELIVERED, World, plan
 
 CHAINS = 2_000
 DAY_S = 86_400
@@ -40,11 +39,7 @@ async def fail_all_once(world: World) -> None:
 
 async def pass_time_until(world: World, check: Callable[[], bool]) -> None:
     """They are not begun all at once."""
-    deadline = time.monotonic() + 60
-    while not check():
-        assert time.monotonic() < deadline
-        world.clock.advance(0.05)
-        await asyncio.sleep(0.001)
+    await until(check, meanwhile=lambda: world.clock.advance(0.05))
 
 
 def written(world: World, kind: type[HookAttemptFailed | HookDelivered]) -> int:

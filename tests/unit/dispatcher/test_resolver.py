@@ -15,7 +15,7 @@ from services.dispatcher.dialer import Dialer
 from services.dispatcher.guard import AddressGuard
 from services.dispatcher.resolver import ADDRESSES_S, FAILURE_S, NameFailed, Resolver
 from services.dispatcher.sender import Sender
-from tests.unit.dispatcher.harness import until
+from tests.kit.waiting import until
 from tests.unit.dispatcher.raw_receiver import OK, always, raw_receiver
 from tests.unit.dispatcher.test_sender import KEYS, LOOPBACK, a_post
 

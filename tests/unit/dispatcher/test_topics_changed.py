@@ -12,7 +12,8 @@ from hookline.log.snapshots import DISPATCHER_GROUP
 from hookline.log.watch import LOOK_S, LogState
 from hookline.testing.memory import MemoryCluster
 from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import LOG_ID, World, kill, plan, snapshots, until
+from tests.kit.waiting import until
+from tests.unit.dispatcher.harness import LOG_ID, World, kill, plan, snapshots
 
 
 @pytest.fixture
@@ -30,10 +31,7 @@ def saving() -> World:
 async def ended(dispatcher: Dispatcher, world: World) -> None:
     """Raises what ended it, as time goes by."""
     ending = asyncio.create_task(dispatcher.wait())
-    async with asyncio.timeout(10):
-        while not ending.done():
-            world.clock.advance(1)
-            await asyncio.sleep(0.01)
+    await until(ending.done, pause_s=0.01, meanwhile=lambda: world.clock.advance(1))
     await ending
 
 

@@ -24,10 +24,11 @@ from services.dispatcher.guard import AddressGuard
 from services.dispatcher.resolver import Resolver
 from services.dispatcher.sender import Outcome, Sender
 from services.dispatcher.tunnel import MAX_HEAD
+from tests.kit.waiting import until
 from tests.metric_values import value_of
 from tests.unit.dispatcher.certificate_maker import make_authority, make_certificate, pem, server_context
 from tests.unit.dispatcher.connect_proxy import OPENED, authorities, connect_proxy
-from tests.unit.dispatcher.harness import World, plan, until
+from tests.unit.dispatcher.harness import World, plan
 from tests.unit.dispatcher.raw_receiver import OK, Handle, Line, always, once, raw_receiver
 from tests.unit.dispatcher.test_sender import KEYS, LOOPBACK, a_post
 

@@ -11,7 +11,9 @@ from hookline.chain.ids import ChainId
 from hookline.log.records import RawRecord
 from hookline.web.hook_url import HookUrl
 from services.dispatcher.service import Dispatcher
-from tests.unit.dispatcher.harness import cancel_requested, plan, push_received, until, worker_of
+from tests.kit.events import cancel
+from tests.kit.waiting import until
+from tests.unit.dispatcher.harness import plan, push_received, worker_of
 from tests.unit.dispatcher.injection import VICTIM, Injector
 
 __all__ = ["ANSWERS", "Answer", "Logs", "TwoChains"]
@@ -77,7 +79,7 @@ class TwoChains:
     async def end(self, chain_id: str) -> None:
         """Cancel it, if it is not over: it can be ended, whatever was wrong with it."""
         if not self.is_over(chain_id):
-            await self._logs.append(cancel_requested(self._now_ms(), chain_id))
+            await self._logs.append(cancel(chain_id, at=self._now_ms()))
         await until(lambda: self.is_over(chain_id), WITHIN_S)
 
     async def survive(self, answer: Answer, at_least: int) -> None:

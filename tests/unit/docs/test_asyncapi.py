@@ -15,30 +15,17 @@ from hookline import __version__
 from hookline.chain.events import (
     EVENTS,
     AttemptError,
-    CallbackReceived,
-    CancelRequested,
-    ChainCompleted,
-    ChainHalted,
     Event,
     Fence,
     HaltReason,
-    HookAttemptFailed,
-    HookDelivered,
-    Plan,
-    PushReceived,
     Quarantined,
-    ReadTo,
-    RedeliveryRequested,
-    SkipRequested,
-    StepClosing,
-    StepSealed,
-    Verdict,
 )
 from hookline.chain.pipeline import LogId, Pipeline
 from hookline.log.codec import encode, encode_quarantined, encode_setting
 from hookline.log.records import Draft, Topic
 from hookline.log.snapshots import Snapshot, write_snapshot
 from hookline.schemas.models import MODELS
+from tests.kit import events
 
 Json: TypeAlias = dict[str, JsonValue]
 
@@ -120,38 +107,21 @@ def test_the_version_is_ours() -> None:
     assert part("info")["version"] == __version__
 
 
-DECISION = {
-    "cause": 7,
-    "chain_id": CHAIN,
-    "step": 1,
-    "read_to": ReadTo(pushes=8, callbacks=0, commands=0),
-    "decided_at": 1,
-}
-ATTEMPT = {"attempt": 1, "started_at": 1, "took_ms": 1}
-PLAN = Plan(
-    n=0, pipeline_id="p", name="ci", slug="ci", expect_final_callback=True,
-    callback_deadline_s=1, timeout_s=1, retry_delays_s=(), hooks=(),
-)  # fmt: skip
 SAMPLES: dict[type[Event], Event] = {
     type(event): event
     for event in (
-        PushReceived(
-            push_id=PUSH, source="dockerhub", received_at=1, dedupe_window_s=1, pushed_at=1, repository="acme/app",
-            payload={}, raw="{}", settings_offset=0, plans=(),
-        ),
-        CallbackReceived(cause=7, chain_id=CHAIN, step=1, state=Verdict.SUCCESS, received_at=1, remote_ip="127.0.0.1"),
-        StepSealed(cause=7, chain_id=CHAIN, step=1, intent=9, sealed_at=1),
-        CancelRequested(cause=7, chain_id=CHAIN, by="admin", requested_at=1),
-        RedeliveryRequested(
-            cause=7, push_id=PUSH, repository="acme/app", by="admin", requested_at=1, from_step=1, plan=PLAN, payload={}
-        ),
-        SkipRequested(topic="pushes", offset=7, by="ada", requested_at=1, reason="cut off"),
-        HookAttemptFailed.model_validate({**DECISION, **ATTEMPT, "error": AttemptError.DNS}),
-        HookDelivered.model_validate({**DECISION, **ATTEMPT, "status": 200, "expires_at": 1}),
-        StepClosing.model_validate(DECISION),
-        ChainHalted.model_validate({**DECISION, "reason": HaltReason.GONE}),
-        ChainCompleted.model_validate(DECISION),
-        Fence(owner="me", fenced_at=1),
+        events.push(push_id=PUSH),
+        events.verdict(CHAIN),
+        events.sealed(CHAIN, 1, 9),
+        events.cancel(CHAIN),
+        events.rerun(CHAIN, events.plan()),
+        events.skip("pushes", 7),
+        events.failed(CHAIN, error=AttemptError.DNS, status=None),
+        events.delivered(CHAIN),
+        events.closing(CHAIN),
+        events.halted(CHAIN, 1, HaltReason.GONE),
+        events.completed(CHAIN),
+        events.fence(),
     )
 }  # fmt: skip
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import base64
-from collections.abc import Callable
 
 import pytest
 from prometheus_client import REGISTRY
 
 from hookline.settings import Settings
 from services.ingress.app import MAX_BODY
+from tests.kit.waiting import until
 from tests.unit.ingress.conftest import SOURCES, TOKEN, Ingress, running, shown
 from tests.unit.ingress.raw import connect
 
@@ -66,12 +66,6 @@ async def test_a_good_one_is_waited_for(ingress: Ingress) -> None:
     writer.write(body[-1:])
     assert (await reader.readline()).startswith(b"HTTP/1.1 202")
     writer.close()
-
-
-async def until(said: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not said():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.005)
 
 
 def held() -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hookline.chain.events import PushReceived, SkipRequested
+from hookline.chain.events import PushReceived
 from hookline.chain.pipeline import Dedupe
 from hookline.errors import AppendFailed, Undecodable
 from hookline.log.codec import encode
@@ -15,6 +15,7 @@ from hookline.log.records import Draft, Place, Topic
 from hookline.testing.memory import MemoryCluster
 from services.ingress.delivery import Push
 from services.ingress.digests import Digests, DigestTail, Tag, tag_of
+from tests.kit.events import skip
 from tests.unit.ingress.conftest import PARTITIONS, Ingress, pipeline, running
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -250,8 +251,7 @@ async def test_a_skipped_record_is_passed_over(ingress: Ingress) -> None:
     ingress.set_pipeline(once())
     await send(ingress, event(1))
     bad = ingress.cluster.append(Draft(Place(Topic.PUSHES, 3), b"x", b"{}", {"ce_type": b"hookline.Bad"}))
-    said = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
-    ingress.cluster.append(encode(said, 3, now_ms=1))
+    ingress.cluster.append(encode(skip("pushes", bad), 3, now_ms=1))
     tail = DigestTail(ingress.cluster, PARTITIONS)
     reading = asyncio.create_task(tail.run())
     async with tail.turn([Tag("r.example.com", "acme/app", "v1")]):

@@ -8,6 +8,7 @@ import pytest
 from hookline.errors import AppendFailed, Unavailable
 from services.ingress.kept_once import WINDOW_S, BodyKey, KeptOnce
 from services.ingress.metrics import QUARANTINE_REPEATS, QUARANTINED
+from tests.kit.waiting import until
 from tests.metric_values import value_of
 from tests.unit.ingress.conftest import BEARER, Ingress
 
@@ -81,8 +82,7 @@ async def test_many_at_once_share_the_fate_of_the_first(end: str) -> None:
     append.gate.clear()
     append.fails = int(end == "failed")
     tries = [asyncio.create_task(kept.keep(KEY, 10**12, append)) for _ in range(5)]
-    while not append.made:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await until(lambda: append.made)
     tries[-1].cancel()
     await asyncio.wait({tries[-1]})
     if end == "cancelled":

@@ -10,7 +10,6 @@ from aiohttp import ClientSession, web
 from structlog.testing import capture_logs
 
 from hookline.chain.pipeline import LogId
-from hookline.clock import SystemClock
 from hookline.errors import LogUnavailable, TopicsUnfit
 from hookline.log.cluster import Consumer
 from hookline.log.codec import encode_setting
@@ -20,16 +19,11 @@ from hookline.settings import Settings
 from hookline.testing.memory import MemoryCluster
 from hookline.web.service import app_runner
 from services.ingress.service import Ingress
+from tests.kit.clocks import QuickClock
+from tests.kit.waiting import until
 from tests.unit.ingress.conftest import BEARER, LOG_ID, NOW, TOKEN, pipeline
 
 PUSH = '{"push_data":{"tag":"v1"},"repository":{"repo_name":"acme/app"}}'
-
-
-class QuickClock(SystemClock):
-    """Sleeps are a hundred times shorter."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 100)
 
 
 class Running:
@@ -49,15 +43,14 @@ class Running:
             return answer.status
 
     async def until_harbor(self, secret: str, status: int) -> None:
-        async with asyncio.timeout(10):
-            while await self.harbor(secret) != status:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        async def answers() -> bool:
+            return await self.harbor(secret) == status
+
+        await until(answers)
 
     async def until(self, ready: bool, said: str = "") -> None:
         """Wait until readiness says so."""
-        async with asyncio.timeout(10):
-            while (status := self.service.ready()).ok != ready or said not in status.detail:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await until(lambda: (status := self.service.ready()).ok == ready and said in status.detail)
 
 
 @asynccontextmanager
@@ -182,9 +175,7 @@ async def test_a_changed_secrets_file_counts_without_a_restart(cluster: MemoryCl
         for wrong in ("harbor = [", 'harbour = ["third"]', None):
             with capture_logs() as said:
                 replace(wrong) if wrong else file.unlink()
-                async with asyncio.timeout(10):
-                    while not any(line["log_level"] == "error" for line in said):  # noqa: ASYNC110
-                        await asyncio.sleep(0.005)
+                await until(lambda said=said: any(line["log_level"] == "error" for line in said))
             assert "stays good" in str(said)
             assert "third" not in str(said)
             assert await it.harbor("second") == 202

@@ -3,7 +3,8 @@
 from hypothesis import strategies as st
 
 from hookline.chain.events import Verdict
-from tests.unit.chain.logs import Logs, plan
+from tests.kit.events import plan
+from tests.unit.chain.logs import Logs
 
 __all__ = ["logs"]
 
@@ -22,11 +23,11 @@ def logs(draw: st.DrawFn, most: int = 30) -> Logs:
             case "push":
                 chains += made.push(plan(2), name=f"p{n}")
             case "callback":
-                made.callback(chain, 1, draw(st.sampled_from(Verdict)))
+                made.verdict(chain, 1, draw(st.sampled_from(Verdict)))
             case "cancel":
                 made.cancel(chain)
             case "redeliver":
-                chains.append(made.redeliver(chains[0], plan(1)))
+                chains.append(made.rerun(chains[0], plan(1)))
             case "fence":
                 fences.append(made.fence(f"w{n}"))
             case _:

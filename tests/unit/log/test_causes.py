@@ -3,13 +3,14 @@
 import pytest
 from structlog.testing import capture_logs
 
-from hookline.chain.events import CallbackReceived, Event, PushReceived, StepSealed, Verdict
+from hookline.chain.events import Event
 from hookline.log.causes import SURE_S, LostCause, LostCauses
 from hookline.log.codec import encode
 from hookline.log.reader import PartitionReader, Wait
 from hookline.log.records import Place, Positions, Topic
 from hookline.testing.manual_clock import ManualClock
 from hookline.testing.memory import MemoryCluster
+from tests.kit.events import push, sealed, verdict
 
 PUSH_ID = "00000001-0000-5000-8000-000000000001"
 PUSHES, COMMANDS, DELIVERIES = (Place(topic, 0) for topic in (Topic.PUSHES, Topic.COMMANDS, Topic.DELIVERIES))
@@ -17,15 +18,7 @@ PUSHES, COMMANDS, DELIVERIES = (Place(topic, 0) for topic in (Topic.PUSHES, Topi
 
 def waiting(run: int, cause: int) -> PartitionReader:
     """A reader that has read a verdict of such a run, and nothing else."""
-    verdict = CallbackReceived(
-        cause=cause,
-        chain_id=f"{PUSH_ID}-0-0-{run}",
-        step=1,
-        state=Verdict.SUCCESS,
-        received_at=1,
-        remote_ip="192.0.2.1",
-    )
-    return having_read(verdict, Positions())
+    return having_read(verdict(f"{PUSH_ID}-0-0-{run}", at=1, cause=cause), Positions())
 
 
 def having_read(event: Event, positions: Positions) -> PartitionReader:
@@ -91,8 +84,8 @@ def test_kafka_must_have_said_twice_that_it_is_not_there(causes: LostCauses, clo
 
 
 def test_a_seal_rests_on_its_intent(causes: LostCauses, clock: ManualClock) -> None:
-    sealed = StepSealed(cause=0, chain_id=f"{PUSH_ID}-0-0-0", step=1, intent=3, sealed_at=1)
-    waits = causes.waits([having_read(sealed, Positions(pushes=1))])
+    seal = sealed(f"{PUSH_ID}-0-0-0", 1, 3, at=1)
+    waits = causes.waits([having_read(seal, Positions(pushes=1))])
     causes.check(waits, {PUSHES: 1, DELIVERIES: 3})
     clock.advance(SURE_S)
     lost = causes.check(waits, {PUSHES: 1, DELIVERIES: 3})
@@ -121,19 +114,7 @@ def test_a_later_run_rests_on_commands(causes: LostCauses, clock: ManualClock) -
 def test_what_waits_no_more_is_not_named(causes: LostCauses) -> None:
     reader = waiting(run=0, cause=0)
     cluster = MemoryCluster(1)
-    push = PushReceived(
-        push_id=PUSH_ID,
-        source="dockerhub",
-        received_at=1,
-        dedupe_window_s=1,
-        pushed_at=1,
-        repository="acme/app",
-        payload={},
-        raw="{}",
-        settings_offset=0,
-        plans=(),
-    )
-    cluster.append(encode(push, 0, now_ms=1))
+    cluster.append(encode(push(push_id=PUSH_ID), 0, now_ms=1))
     reader.offer(Topic.PUSHES, cluster.log(PUSHES))
     assert len(list(reader.read())) == 2
     assert causes.waits([reader]) == []

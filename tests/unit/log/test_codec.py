@@ -11,7 +11,8 @@ from hookline.chain.pipeline import LOG_ID_KEY, LogId
 from hookline.errors import Undecodable
 from hookline.log.codec import decode, decode_setting, encode, encode_quarantined, encode_setting, topic_of, type_of
 from hookline.log.records import Draft, Place, RawRecord, Topic
-from tests.unit.chain.logs import LOG_ID, PARTITION, START, Logs, plan
+from tests.kit.events import LOG_ID, START, plan
+from tests.unit.chain.logs import PARTITION, Logs
 from tests.unit.log.random_logs import logs
 
 
@@ -57,8 +58,8 @@ def test_a_decision_written_twice_shows_as_such() -> None:
 def test_the_key_of_all_that_belongs_to_a_push_is_its_id() -> None:
     made = Logs()
     (chain,) = made.push(plan())
-    made.callback(chain, 1)
-    made.redeliver(chain, plan())
+    made.verdict(chain, 1)
+    made.rerun(chain, plan())
     made.fence()
     made.delivered(chain, 1)
     keys = {

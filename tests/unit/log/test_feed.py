@@ -7,7 +7,8 @@ from hookline.log.reader import HELD_LIMIT, PartitionReader
 from hookline.log.records import Draft, Place, Positions, RawRecord, Topic
 from hookline.testing.faults import Faults
 from hookline.testing.memory import MemoryCluster
-from tests.unit.chain.logs import PARTITION, Logs, plan
+from tests.kit.events import plan
+from tests.unit.chain.logs import PARTITION, Logs
 
 CALLBACKS = Place(Topic.CALLBACKS, PARTITION)
 
@@ -30,7 +31,7 @@ async def test_a_log_that_waits_for_causes_does_not_fill_memory(faults: Faults |
     (chain,) = logs.push(plan(1))
     count = 3 * HELD_LIMIT
     for _ in range(count):
-        logs.callback(chain, 1)
+        logs.verdict(chain, 1)
     cluster = MemoryCluster(PARTITION + 1, faults=faults)
     put(cluster, *logs.records[Topic.CALLBACKS])
     feed, reader = Feed(await cluster.consumer()), PartitionReader(PARTITION, Positions())

@@ -2,14 +2,15 @@
 
 import pytest
 
-from hookline.chain.events import CallbackReceived, SkipRequested
+from hookline.chain.events import CallbackReceived
 from hookline.cli.operate.log import fold_fault, parse_spot
 from hookline.errors import ConfigError, Undecodable, Unfoldable
 from hookline.log.codec import encode
 from hookline.log.open_chains import read_open_chains
 from hookline.log.records import LOGS, Draft
 from hookline.testing.memory import MemoryCluster
-from tests.unit.chain.logs import PARTITION, START, Logs, plan
+from tests.kit.events import START, plan, skip
+from tests.unit.chain.logs import PARTITION, Logs
 from tests.unit.dispatcher.harness import LOG_ID
 from tests.unit.log.faulty_fold import fault_in_fold
 
@@ -24,8 +25,8 @@ def cluster_of(logs: Logs) -> MemoryCluster:
 async def test_it_says_its_own_place_and_is_passed_over_once_it_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     logs = Logs()
     chain, other = (logs.push(plan(1), name=name)[0] for name in ("a", "b"))
-    at = logs.callback(chain, 1)
-    logs.callback(other, 1)
+    at = logs.verdict(chain, 1)
+    logs.verdict(other, 1)
     cluster = cluster_of(logs)
     raised = fault_in_fold(monkeypatch, lambda event: isinstance(event, CallbackReceived) and event.chain_id == chain)
     with pytest.raises(Unfoldable) as stopped:
@@ -33,13 +34,7 @@ async def test_it_says_its_own_place_and_is_passed_over_once_it_is_skipped(monke
     assert isinstance(stopped.value, Undecodable)
     assert (stopped.value.topic, stopped.value.partition, stopped.value.offset) == ("callbacks", PARTITION, at)
     assert str(stopped.value) == f"callbacks[{PARTITION}]@{at}: it can be read and not folded: ZeroDivisionError"
-    cluster.append(
-        encode(
-            SkipRequested(topic="callbacks", offset=at, by="ada", requested_at=START, reason="x"),
-            PARTITION,
-            now_ms=START,
-        )
-    )
+    cluster.append(encode(skip("callbacks", at), PARTITION, now_ms=START))
     found = {c.id: c for one in await read_open_chains(cluster, LOG_ID) for c in one.chains}
     assert found[chain].step(1).verdict is None
     assert found[other].step(1).verdict is not None
@@ -50,7 +45,7 @@ async def test_only_a_record_that_nobody_gets_past_may_be_skipped(monkeypatch: p
     """`hookline log skip` folds the partition up to there, and sees for itself."""
     logs = Logs()
     (chain,) = logs.push(plan(1))
-    first, second = logs.callback(chain, 1), logs.callback(chain, 1)
+    first, second = logs.verdict(chain, 1), logs.verdict(chain, 1)
     cluster = cluster_of(logs)
     spot = parse_spot(f"callbacks[{PARTITION}]@{first}", None)
     assert await fold_fault(cluster, LOG_ID, spot) is None

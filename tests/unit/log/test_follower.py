@@ -20,8 +20,8 @@ from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import Restored
 from hookline.log.standing import Standing, State
 from hookline.testing.memory import MemoryCluster
-from tests.unit.callbacks.world import until
-from tests.unit.chain.logs import plan, push
+from tests.kit.events import plan, push
+from tests.kit.waiting import until
 
 LOG_ID = UUID(int=7)
 PARTITIONS = 2

@@ -8,7 +8,8 @@ from hookline.chain.events import Fence, PushReceived, Verdict
 from hookline.errors import Undecodable
 from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
-from tests.unit.chain.logs import PARTITION, START, Logs, plan
+from tests.kit.events import START, plan
+from tests.unit.chain.logs import PARTITION, Logs
 
 
 def offer_all(reader: PartitionReader, logs: Logs, *topics: Topic) -> None:
@@ -57,7 +58,7 @@ def two_workers() -> Logs:
 def test_a_callback_waits_for_its_push_and_is_handed_out_behind_it() -> None:
     logs = Logs()
     (chain,) = logs.push(plan())
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     reader = PartitionReader(PARTITION, Positions())
     offer_all(reader, logs, Topic.CALLBACKS)
     assert read(reader) == []
@@ -71,8 +72,8 @@ def test_a_callback_waits_for_its_push_and_is_handed_out_behind_it() -> None:
 def test_a_later_run_waits_for_its_redelivery_and_that_for_the_push() -> None:
     logs = Logs()
     (chain,) = logs.push(plan())
-    again = logs.redeliver(chain, plan())
-    logs.callback(again, 1)
+    again = logs.rerun(chain, plan())
+    logs.verdict(again, 1)
     logs.fence()
     logs.delivered(again, 1)
     reader = PartitionReader(PARTITION, Positions())
@@ -88,9 +89,9 @@ def test_the_second_run_asked_for_at_offset_0_is_not_taken_for_the_first() -> No
     """Model, `run_plus`: run is the offset in `commands` plus one."""
     logs = Logs()
     (chain,) = logs.push(plan())
-    again = logs.redeliver(chain, plan())
+    again = logs.rerun(chain, plan())
     assert again.endswith("-1")
-    logs.callback(again, 1)
+    logs.verdict(again, 1)
     reader = PartitionReader(PARTITION, Positions())
     offer_all(reader, logs, Topic.PUSHES, Topic.CALLBACKS)
     assert names(read(reader)) == ["PushReceived"], "its cause is in commands"
@@ -99,7 +100,7 @@ def test_the_second_run_asked_for_at_offset_0_is_not_taken_for_the_first() -> No
 def test_a_cause_below_the_first_position_counts_as_read() -> None:
     logs = Logs()
     (chain,) = logs.push(plan())
-    logs.callback(chain, 1)
+    logs.verdict(chain, 1)
     reader = PartitionReader(PARTITION, Positions(pushes=1))
     offer_all(reader, logs)
     assert names(read(reader)) == ["CallbackReceived"]
@@ -209,7 +210,7 @@ def test_a_fence_and_verdicts_of_any_kind_are_handed_out_as_they_lie() -> None:
     (chain,) = logs.push(plan())
     logs.fence()
     for state in Verdict:
-        logs.callback(chain, 1, state)
+        logs.verdict(chain, 1, state)
     reads = run(PartitionReader(PARTITION, Positions()), logs)
     assert all(r.valid for r in reads)
     assert [r.record.event.state for r in reads if r.record.topic is Topic.CALLBACKS] == list(Verdict)  # type: ignore[union-attr]

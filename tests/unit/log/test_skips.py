@@ -13,7 +13,8 @@ from hookline.log.reader import PartitionReader, Read
 from hookline.log.records import LOGS, Draft, Place, Positions, RawRecord, Topic, damaged
 from hookline.log.skips import Skip, find_skip, skip_of
 from hookline.testing.memory import MemoryCluster
-from tests.unit.chain.logs import PARTITION, START, Logs, plan
+from tests.kit.events import START, plan
+from tests.unit.chain.logs import PARTITION, Logs
 
 
 def garbage(logs: Logs, topic: Topic, ce_type: bytes = b"hookline.Broken") -> Skip:
@@ -41,16 +42,16 @@ def history(bad_in: Topic | None) -> tuple[Logs, Skip | None]:
     logs.fence("w0")
     logs.delivered(one, 1)
     bad = None if bad_in is None else garbage(logs, bad_in)
-    logs.callback(one, 1)
+    logs.verdict(one, 1)
     logs.push(plan(), name="c")
     logs.delivered(one, 2)
-    logs.callback(one, 2, Verdict.FAILURE)
+    logs.verdict(one, 2, Verdict.FAILURE)
     logs.cancel(two)
-    again = logs.redeliver(two, plan())
+    again = logs.rerun(two, plan())
     logs.delivered(again, 1)
     if bad is not None:
         skip(logs, bad)
-    logs.callback(again, 1)
+    logs.verdict(again, 1)
     return logs, bad
 
 

@@ -1,7 +1,6 @@
 """The look at the topics every minute: when it is taken, what it says and how often, and what ends the process."""
 
 import asyncio
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -11,6 +10,7 @@ from structlog.testing import capture_logs
 from hookline.errors import ForeignLog, LogUnavailable, Refused, TopicsUnfit
 from hookline.log.watch import LOOK_S, MENDING_S, LogState, LogWatch
 from hookline.testing.manual_clock import ManualClock
+from tests.kit.waiting import until
 
 LOG_ID = UUID(int=7)
 GOOD = LogState(LOG_ID)
@@ -50,7 +50,7 @@ class Running:
     async def look(self) -> None:
         """Whatever it waits for, it looks once more."""
         seen = self.topics.looks
-        await until(lambda: self.topics.looks > seen or self.ended, self.clock)
+        await until(lambda: self.topics.looks > seen or self.ended, pause_s=0, meanwhile=lambda: self.clock.advance(1))
         await settle()
 
     @property
@@ -61,15 +61,6 @@ class Running:
 async def settle() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
-
-
-async def until(condition: Callable[[], bool], clock: ManualClock) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-        clock.advance(1)
-    raise AssertionError("it never came true")
 
 
 @pytest.fixture

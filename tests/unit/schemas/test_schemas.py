@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from hookline.chain.events import EVENTS, CallbackReceived, Fence, PushReceived, Quarantined, Verdict
+from hookline.chain.events import EVENTS, Quarantined
 from hookline.chain.pipeline import Hook, Pipeline
 from hookline.log.codec import encode, encode_quarantined, encode_setting
 from hookline.log.records import Draft
 from hookline.schemas.folder import check
 from hookline.schemas.models import MODELS, Schema, all_schemas, schema_of
+from tests.kit import events
 
 ROOT = Path(__file__).parents[3]
 PUSH = "0b5a1c1e-2f3d-5a6b-8c7d-9e0f1a2b3c4d"
@@ -32,25 +33,12 @@ def test_every_event_has_a_schema() -> None:
 
 
 def drafts() -> list[Draft]:
-    push = PushReceived(
-        push_id=PUSH,
-        source="dockerhub",
-        received_at=1,
-        dedupe_window_s=3600,
-        pushed_at=1,
-        repository="acme/app",
-        payload={"callback_url": "", "push_data": {"images": [], "tag": None}},
-        raw="{}",
-        settings_offset=1,
-        plans=(PIPELINE.plan(0),),
-    )
-    callback = CallbackReceived(
-        cause=0, chain_id=f"{PUSH}-0-0-0", step=1, state=Verdict.SUCCESS, received_at=1, remote_ip="127.0.0.1"
-    )
+    plans = (PIPELINE.plan(0),)
+    payload = {"callback_url": "", "push_data": {"images": [], "tag": None}}
     return [
-        encode(push, 0, now_ms=1),
-        encode(callback, 0, now_ms=1),
-        encode(Fence(owner="me", fenced_at=1), 0, now_ms=1),
+        encode(events.push(*plans, push_id=PUSH, payload=payload, tag=None, producer_id=None), 0, now_ms=1),
+        encode(events.verdict(f"{PUSH}-0-0-0"), 0, now_ms=1),
+        encode(events.fence(), 0, now_ms=1),
         encode_setting(PIPELINE, now_ms=1),
         encode_quarantined(Quarantined(source="dockerhub", received_at=1, reason="no repository", raw="{}"), b"{}", now_ms=1),
     ]  # fmt: skip

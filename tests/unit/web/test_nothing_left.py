@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
@@ -13,6 +13,7 @@ from hookline.web.body import read_body
 from hookline.web.in_flight import REQUEST_BYTES, InFlight
 from hookline.web.middleware import error_middleware, metrics_middleware
 from hookline.web.service import app_runner
+from tests.kit.waiting import until
 
 LIMIT = 100_000
 PART = b"x" * 60_000
@@ -69,12 +70,6 @@ def _no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
-
-
-async def until(said: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not said():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.005)
 
 
 async def send(port: int, *lines: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -15,15 +15,10 @@ from standardwebhooks import Webhook
 from hookline.cli.demo.demo_client import DemoClient, DemoFailed, Json
 from hookline.cli.demo.demo_story import PIPELINE, REPOSITORY, Story
 from hookline.cli.terminal import THEME
-from hookline.clock import SystemClock
+from tests.kit.clocks import QuickClock
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PASSWORD, TOKEN = "a-long-password-of-mine", "a-long-token-of-mine"
-
-
-class QuickClock(SystemClock):
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.01))
 
 
 class StandIn:
@@ -119,7 +114,7 @@ class World:
         self._file = io.StringIO()
         console = Console(file=self._file, theme=THEME, width=200, soft_wrap=True)
         client = DemoClient(session, console, stand_in.url, stand_in.url)
-        self.story = Story(client, console, QuickClock())
+        self.story = Story(client, console, QuickClock(lambda seconds: min(seconds, 0.01)))
 
     @property
     def text(self) -> str:

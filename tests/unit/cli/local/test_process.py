@@ -1,6 +1,5 @@
 """Child processes: their output kept, stopped when asked, gone when their parent is killed. Real processes, small scripts."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import psutil
 import pytest
 
 from hookline.cli.local.process import Child, how_it_ended, launcher
+from tests.kit.waiting import until
 
 STUBBORN = (
     "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(60)"
@@ -24,9 +24,7 @@ def child(script: str, tmp_path: Path, **more: str) -> Child:
 
 
 async def until_said(one: Child, text: str) -> None:
-    async with asyncio.timeout(20):
-        while text not in one.last_lines():  # noqa: ASYNC110 - a reader task fills it
-            await asyncio.sleep(0.01)
+    await until(lambda: text in one.last_lines())
 
 
 async def test_its_output_is_in_the_log_file_and_its_end_in_words(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """When a unit is started again, after how long, and when the supervisor gives up. The clock is moved by hand."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +8,7 @@ from hookline.cli.local.supervisor import SLOW_PAUSE_S, TRIES, RestartPolicy, Su
 from hookline.errors import BrokerError, ProcessFailed
 from hookline.testing.manual_clock import ManualClock
 from hookline.web.health import Status
+from tests.kit.waiting import until
 
 
 class FakeUnit:
@@ -64,33 +64,25 @@ class Notes:
         self.given.append((how, pause_s))
 
 
-async def until(condition: Callable[[], bool], clock: ManualClock | None = None) -> None:
-    """Let tasks run until the condition holds; with a clock, move it on by 0.1 s each time."""
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-        if clock:
-            clock.advance(0.1)
-    raise AssertionError("it never came true")
-
-
 class Bench:
     def __init__(self, *, is_needed: bool = True) -> None:
         self.unit, self.clock, self.notes = FakeUnit(), ManualClock(), Notes()
         self.supervisor = Supervisor(self.unit, self.clock, self.notes, is_needed=is_needed)
         self.task = asyncio.create_task(self.supervisor.keep())
 
+    def tick(self) -> None:
+        self.clock.advance(0.1)
+
     async def die(self) -> None:
         """Once it runs."""
         starts = self.unit.starts
         self.unit.die()
-        await until(lambda: self.task.done() or self.unit.starts > starts, self.clock)
+        await until(lambda: self.task.done() or self.unit.starts > starts, pause_s=0, meanwhile=self.tick)
 
     async def until_ready(self) -> None:
         seen = self.notes.ready
         self.unit.is_ready = True
-        await until(lambda: self.notes.ready > seen, self.clock)
+        await until(lambda: self.notes.ready > seen, pause_s=0, meanwhile=self.tick)
 
 
 @pytest.fixture
@@ -117,7 +109,7 @@ def test_a_death_after_it_was_ready_begins_anew() -> None:
 
 
 async def test_ready_is_told_once_with_why_it_waited(bench: Bench) -> None:
-    await until(lambda: bool(bench.notes.waiting), bench.clock)
+    await until(lambda: bool(bench.notes.waiting), pause_s=0, meanwhile=bench.tick)
     assert not bench.supervisor.first_ready.is_set()
     await bench.until_ready()
     assert bench.supervisor.first_ready.is_set()
@@ -188,7 +180,7 @@ async def test_one_that_was_given_up_and_gets_ready_begins_anew() -> None:
 async def test_one_that_the_rest_does_without_may_fail_to_start_at_all() -> None:
     bench = Bench(is_needed=False)
     bench.unit.fail_start = ProcessFailed("there is no such program")
-    await until(lambda: bool(bench.notes.given), bench.clock)
+    await until(lambda: bool(bench.notes.given), pause_s=0, meanwhile=bench.tick)
     assert bench.notes.given[0][0] == "there is no such program"
     bench.task.cancel()
 
@@ -214,7 +206,7 @@ async def test_a_start_that_fails_later_is_tried_again(bench: Bench) -> None:
     await bench.until_ready()
     bench.unit.fail_start = BrokerError("the port is taken")
     bench.unit.die()
-    await until(lambda: bench.task.done(), bench.clock)
+    await until(lambda: bench.task.done(), pause_s=0, meanwhile=bench.tick)
     with pytest.raises(ProcessFailed, match="the port is taken"):
         await bench.task
     assert bench.notes.deaths == ["exit code 3", *["the port is taken"] * (TRIES - 1)]

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -12,9 +12,10 @@ import pytest
 from hookline.cli.local.process import Child
 from hookline.cli.local.system import LocalSystem
 from hookline.cli.local.units import BrokerUnit, ServiceUnit
-from hookline.clock import SystemClock
 from hookline.errors import BrokerError, ProcessFailed, TopicsUnfit
 from tests.kafka import free_broker_port
+from tests.kit.clocks import QuickClock
+from tests.kit.waiting import until
 
 NAMES = ("ingress", "dispatcher", "callbacks", "console")
 
@@ -38,11 +39,9 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Ready).serve_forever()
 """
 
 
-class QuickClock(SystemClock):
+def shortened(seconds: float) -> float:
     """Pauses are next to nothing; of a minute three seconds are left, above what a script takes to start."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 20 if seconds >= 30 else min(seconds, 0.02))
+    return seconds / 20 if seconds >= 30 else min(seconds, 0.02)
 
 
 class FakeBroker:
@@ -126,14 +125,14 @@ class World:
 
     def run(self) -> "asyncio.Task[None]":
         self.system = LocalSystem(
-            BrokerUnit(self.broker), lambda: self.topics(), self.services, QuickClock(), self.notes, ("console",)
+            BrokerUnit(self.broker),
+            lambda: self.topics(),
+            self.services,
+            QuickClock(shortened),
+            self.notes,
+            ("console",),
         )
         return asyncio.create_task(self.system.run(self.stopping))
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not condition():  # noqa: ASYNC110 - notes are a plain list
-                await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -146,7 +145,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def test_up_and_down_in_order(world: World) -> None:
     running = world.run()
-    await world.until(lambda: "all ready" in world.notes.all)
+    await until(lambda: "all ready" in world.notes.all)
     assert world.notes.all[:4] == ["broker started", "kafka ready", "topics made", "topics fit"]
     assert set(world.notes.all[4:-1]) == {f"{name} ready" for name in NAMES}
     world.stopping.set()
@@ -157,10 +156,10 @@ async def test_up_and_down_in_order(world: World) -> None:
 
 async def test_who_dies_is_started_again_and_nobody_else(world: World) -> None:
     running = world.run()
-    await world.until(lambda: "all ready" in world.notes.all)
+    await until(lambda: "all ready" in world.notes.all)
     others = [service.child.pid for service in world.services[1:]]
     world.services[0].child.kill()
-    await world.until(lambda: world.notes.all.count("ingress ready") == 2)
+    await until(lambda: world.notes.all.count("ingress ready") == 2)
     assert "ingress died: killed by SIGKILL" in world.notes.all
     assert [service.child.pid for service in world.services[1:]] == others
     world.stopping.set()
@@ -169,9 +168,9 @@ async def test_who_dies_is_started_again_and_nobody_else(world: World) -> None:
 
 async def test_a_broker_that_dies_is_started_again(world: World) -> None:
     running = world.run()
-    await world.until(lambda: "all ready" in world.notes.all)
+    await until(lambda: "all ready" in world.notes.all)
     world.broker.kill()
-    await world.until(lambda: world.notes.all.count("kafka ready") == 2)
+    await until(lambda: world.notes.all.count("kafka ready") == 2)
     world.stopping.set()
     await running
 
@@ -187,12 +186,12 @@ async def test_a_console_that_cannot_stay_up_leaves_the_rest_running_and_comes_b
     script = f"import os\nif not os.path.exists({str(world.mended)!r}): raise SystemExit('ForeignLog')\n{SERVICE}"
     world.services[3] = world.service("console", script)
     running = world.run()
-    await world.until(lambda: "ready without console" in world.notes.all)
-    await world.until(lambda: "console given up: exit code 1" in world.notes.all)
+    await until(lambda: "ready without console" in world.notes.all)
+    await until(lambda: "console given up: exit code 1" in world.notes.all)
     others = [service.child.pid for service in world.services[:3]]
     assert all(others)
     world.mended.touch()
-    await world.until(lambda: "console ready" in world.notes.all)
+    await until(lambda: "console ready" in world.notes.all)
     assert [service.child.pid for service in world.services[:3]] == others
     assert world.notes.all.count("console given up: exit code 1") == 1, "said once"
     world.stopping.set()
@@ -204,13 +203,13 @@ async def test_a_console_that_cannot_stay_up_later_on_leaves_the_rest_running_to
     script = f"import os\nif os.path.exists({str(world.mended)!r}): raise SystemExit('ForeignLog')\n{SERVICE}"
     world.services[3] = world.service("console", script)
     running = world.run()
-    await world.until(lambda: "all ready" in world.notes.all)
+    await until(lambda: "all ready" in world.notes.all)
     world.mended.touch()  # from now on it is broken
     world.services[3].child.kill()
-    await world.until(lambda: "console given up: exit code 1" in world.notes.all)
+    await until(lambda: "console given up: exit code 1" in world.notes.all)
     assert not running.done()
     world.services[0].child.kill()
-    await world.until(lambda: world.notes.all.count("ingress ready") == 2)
+    await until(lambda: world.notes.all.count("ingress ready") == 2)
     world.stopping.set()
     await running
 
@@ -218,7 +217,7 @@ async def test_a_console_that_cannot_stay_up_later_on_leaves_the_rest_running_to
 async def test_a_console_that_lives_and_is_not_ready_does_not_hold_up_the_word_that_the_rest_is(world: World) -> None:
     world.services[3] = world.service("console", SERVICE.replace("send_response(200)", "send_response(503)"))
     running = world.run()
-    await world.until(lambda: "ready without console" in world.notes.all)
+    await until(lambda: "ready without console" in world.notes.all)
     world.stopping.set()
     await running
 
@@ -242,7 +241,7 @@ async def test_topics_that_do_not_fit(world: World) -> None:
 
 async def test_stop_while_it_still_starts(world: World) -> None:
     running = world.run()
-    await world.until(lambda: "topics fit" in world.notes.all)
+    await until(lambda: "topics fit" in world.notes.all)
     world.stopping.set()
     await running
     assert world.notes.all[-1] == "stopped"
@@ -252,9 +251,9 @@ async def test_hurry_kills(world: World) -> None:
     deaf = SERVICE.replace("signal.signal(signal.SIGTERM, stop)", "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
     world.services[3] = world.service("console", deaf)
     running = world.run()
-    await world.until(lambda: "all ready" in world.notes.all)
+    await until(lambda: "all ready" in world.notes.all)
     world.stopping.set()
-    await world.until(lambda: "stopping" in world.notes.all)
+    await until(lambda: "stopping" in world.notes.all)
     world.system.hurry()
     await running
     assert world.notes.all[-1] == "stopped"

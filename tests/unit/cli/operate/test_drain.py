@@ -11,7 +11,7 @@ from hookline.cli.operate.topics import drain
 from hookline.cli.terminal import THEME
 from hookline.errors import ConfigError
 from hookline.log.open_chains import OpenPartition
-from tests.unit.chain.logs import START, plan
+from tests.kit.events import START, plan
 
 NONE: tuple[int, ...] = ()
 

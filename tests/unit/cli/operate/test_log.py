@@ -3,7 +3,6 @@ tests/integration/test_operations.py."""
 
 import pytest
 
-from hookline.chain.events import SkipRequested
 from hookline.cli.operate.log import Spot, fault_of, parse_spot, skip_record
 from hookline.cli.operate.record_view import masked, shown
 from hookline.errors import ConfigError
@@ -11,7 +10,8 @@ from hookline.log.codec import encode
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.log.skips import Skip, skip_of
 from hookline.testing.memory import MemoryCluster
-from tests.unit.chain.logs import START, Logs, plan
+from tests.kit.events import START, plan, skip
+from tests.unit.chain.logs import Logs
 
 URL = "https://ci.example.com/hooks/0123456789abcdef0123456789/run?token=geheim"
 
@@ -117,7 +117,7 @@ def test_a_tombstone_and_a_snapshot_are_said() -> None:
 
 
 def test_a_skip_is_shown_like_any_other() -> None:
-    event = SkipRequested(topic="pushes", offset=17, by="ada", requested_at=START, reason="cut off")
+    event = skip("pushes", 17)
     draft = encode(event, 3, now_ms=START)
     said = text(RawRecord(draft.place, 0, START, draft.key, draft.value, draft.headers))
     assert '"reason": "cut off"' in said

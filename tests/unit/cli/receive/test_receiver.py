@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 
 from hookline.cli.receive.receiver import Conduct, Hook, Receiver, Verdict, check_secret, verify
 from hookline.errors import ConfigError
+from tests.kit.waiting import until
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_" + "AAAA9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -76,11 +77,7 @@ class World:
         )
 
     async def until(self, note: str) -> None:
-        import asyncio
-
-        async with asyncio.timeout(20):
-            while not any(note in one for one in self.notes.order):  # noqa: ASYNC110 - notes are a plain list
-                await asyncio.sleep(0.01)
+        await until(lambda: any(note in one for one in self.notes.order))
 
 
 @pytest.fixture

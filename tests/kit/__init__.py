@@ -1,0 +1,1 @@
+"""What the tests share: events, a hand that writes them into a log, waiting, time."""
