@@ -31,7 +31,7 @@ __all__ = ["BundleSource", "BundleWriter"]
 T = TypeVar("T")
 
 CHUNK = 100
-"""Most records handed out at once."""
+"""Most records delivered at once."""
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes; a record of 4 MiB with every letter escaped is shorter."""
 LEVEL = 6

@@ -3,7 +3,7 @@
 Its bytes: version 1 | length of key id, key id | push_id 16 | offset, n, run, step as varints | expiry in Unix ms, 6 bytes
 | HMAC-SHA256 over the length of all that, all that, and the repository of the path. Hexadecimal in small letters: letters and digits only,
 and only as we write it (no other text opens as the same token).
-The offset and the run name the cause (`ChainId.cause`), so the service needs no look-up to trust a token or to place it.
+The offset and the run name the cause (`ChainId.cause`), so the service needs no lookup to trust a token or to place it.
 """
 
 import hmac

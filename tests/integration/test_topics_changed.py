@@ -107,7 +107,7 @@ async def completed(system: System, tag: str) -> bool:
 
 
 async def test_a_limit_that_is_lowered_costs_nobody_but_what_is_larger(stand: Stand, tmp_path: Path) -> None:
-    """C28. Of 8 small pushes 5 were 503, the large one for ever, and no log had a word of it."""
+    """C28. Of 8 small pushes 5 were 503, the large one forever, and no log had a word of it."""
     system = System(stand, tmp_path, partitions=4, look_s=LOOK_S)
     async with system.running("ingress"):
         await change(system.cluster(), Topic.PUSHES, "max.message.bytes", LIMIT)

@@ -253,7 +253,7 @@ RULES = (
         tests="unit/dispatcher/test_parts.py",
     ),
     rule(
-        "a record is handed out before its cause",
+        "a record is delivered before its cause",
         Edit(READER, "        for topic, offset in causes_of(record.event):\n", "        for topic, offset in ():\n"),
         tests="unit/log/test_reader.py unit/log/test_reader_properties.py",
     ),
@@ -542,7 +542,7 @@ RULES = (
         tests="unit/chain/test_scenarios_sealing.py::test_seal_forged",
     ),
     rule(
-        "a StepSealed is handed out before the intent that it names",
+        "a StepSealed is delivered before the intent that it names",
         Edit(
             "hookline/log/reader.py",
             "        for topic, offset in causes_of(record.event):\n",

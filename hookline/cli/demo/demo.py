@@ -155,7 +155,7 @@ class Demo:
             "  A receiver   answers 2xx and POSTs its verdict to the callback_url that it was given; README has one in Python;"
         )
         show("               `hookline receive` is one to try: it prints each hook and calls back as you tell it")
-        show("  For good     `hookline up`")
+        show("  To keep it   `hookline up`")
         show("\n[quiet]With --exit all this ends now.[/]" if leave else "\n[bold]Ctrl-C stops it.[/]")
 
     def _password(self, password: str) -> str:

@@ -106,7 +106,7 @@ def _as_json(use: Use) -> dict[str, object]:
 
 def _show(console: Console, use: Use) -> None:
     table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
-    for column in ("key", "hooks", "of open chains", "may it go?"):
+    for column in ("key", "hooks", "of open chains", "safe to remove?"):
         table.add_column(column)
     for key in use.keys:
         style = "bad" if not key.here else "good" if _may_go(key, use.tokens) else "quiet"

@@ -97,7 +97,7 @@ def skip(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Let every reader pass over a record that none can read or fold, for good. `hookline audit replay` shows it.
+    """Permanently let every reader pass over a record that none can read or fold. `hookline audit replay` shows it.
 
     Of a damaged batch, whose bytes a disk has changed, all is skipped that cannot
     be read from there on. Before that, try whether another broker has it whole.
@@ -123,7 +123,7 @@ def skip(
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("skip asks before it acts, and there is no terminal to ask on: add --yes")
-        typer.confirm("Whatever it said is lost for every chain, for good. Skip it?", abort=True)
+        typer.confirm("Whatever it said is permanently lost for every chain. Skip it?", abort=True)
     console.print(plain(_ask(skip_record(cluster, at, by or getpass.getuser(), reason, until))))
 
 

@@ -33,8 +33,8 @@ def create() -> None:
     """Make the topics that are missing, and the log's id. Run again it changes nothing, or goes on where it stopped.
 
     HOOKLINE_PARTITIONS (12) and HOOKLINE_REPLICATION count for topics that are
-    made; the number of partitions is for good. HOOKLINE_RETENTION_DAYS (0: for
-    ever) is given to the four logs, whether they are new or not.
+    made; the number of partitions cannot be changed later. HOOKLINE_RETENTION_DAYS (0:
+    forever) is given to the four logs, whether they are new or not.
 
     Examples:
         hookline topics create
@@ -190,4 +190,4 @@ def _show(console: Console, found: Topics, cluster: KafkaCluster) -> None:
 
 def _kept(state: TopicState) -> str:
     days = days_kept(state.config)
-    return "for ever" if days is None else f"{days:g} days"
+    return "forever" if days is None else f"{days:g} days"

@@ -24,7 +24,7 @@ PUSHES, DELIVERIES = Place(Topic.PUSHES, 0), Place(Topic.DELIVERIES, 0)
 
 
 class OneByOne(Faults):
-    """Nothing goes wrong, but a poll hands out one record of a log."""
+    """Nothing goes wrong, but a poll delivers one record of a log."""
 
     def fetched(self, available: int) -> int:
         return min(1, available)
@@ -138,7 +138,7 @@ async def test_a_decision_counts_when_it_is_read_back_and_not_at_its_ack(world: 
 
 
 async def test_a_decision_that_is_not_acked_ends_the_incarnation(world: World, cluster: Gated) -> None:
-    """Rule 5: else the chain would wait for ever for what never comes."""
+    """Rule 5: else the chain would wait forever for what never comes."""
     lost = []
 
     async def lose_the_first(draft: Draft) -> None:

@@ -1,4 +1,4 @@
-"""Pushes whose record Kafka does not take: kept in quarantine where that can be, else refused in words; never 503 for ever."""
+"""Pushes whose record Kafka does not take: kept in quarantine where that can be, else refused in words; never 503 forever."""
 
 import asyncio
 import json
