@@ -486,7 +486,7 @@ RULES = (
         tests="unit/dispatcher/test_slots.py",
     ),
     rule(
-        "the same cause ends one incarnation after the other without a brake",
+        "the same cause keeps a partition restarting without a brake",
         Edit("services/dispatcher/brake.py", "if again else MIN_S", "if False else MIN_S"),
         tests="unit/dispatcher/test_brake.py",
     ),
@@ -668,7 +668,7 @@ RULES = (
         tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
     ),
     rule(
-        "a verdict is refused for good by a clock that may be wrong",
+        "a verdict is refused permanently by a clock that may be wrong",
         Edit(
             "services/callbacks/service.py",
             "Gate(replica, writer, lambda: self._skew.doubtful)",
