@@ -143,7 +143,7 @@ class Settings(BaseSettings):
     def _not_everybody(cls, networks: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
         if any(network.prefixlen == 0 for network in networks):
             raise ValueError(
-                "that trusts everybody, and anybody could take any address: name the networks of your proxies"
+                "that trusts everyone, so anyone could pretend any address: name the networks of your proxies"
             )
         return networks
 

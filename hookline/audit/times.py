@@ -23,7 +23,7 @@ def parse_time(text: str, now: int) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no time: write 2026-11-24T10:00:00Z, 2026-11-24, now, or -2h (s, m, h, d, w)"
+            f"{text!r} is not a time: write 2026-11-24T10:00:00Z, 2026-11-24, now, or -2h (s, m, h, d, w)"
         ) from None
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 

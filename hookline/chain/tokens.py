@@ -55,7 +55,7 @@ def open_token(keys: KeyRing, text: str, repository: str) -> CallbackToken:
     try:
         data = bytes.fromhex(text)
         if data.hex() != text:
-            raise TokenError("not a token as we write it")
+            raise TokenError("not a token in the form we write")
         body, mac = data[:-MAC_BYTES], data[-MAC_BYTES:]
         key_id = body[2 : 2 + body[1]].decode()
         if (
@@ -63,7 +63,7 @@ def open_token(keys: KeyRing, text: str, repository: str) -> CallbackToken:
             or key_id not in keys
             or not hmac.compare_digest(mac, _mac(keys.callback_key(key_id), body, repository))
         ):
-            raise TokenError("not signed by a key that is here")
+            raise TokenError("not signed by any of our keys")
         return _parse(body, 2 + body[1])
     except (ValueError, IndexError) as error:
         raise TokenError("not a token") from error

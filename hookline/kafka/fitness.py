@@ -129,7 +129,7 @@ def _partitions_wrong(topic: Topic, state: TopicState, found: Topics) -> list[st
             return []
         return [
             f"{state.name} has {state.partitions} partitions, and this log was made with {found.made_with}, which cannot change: where a"
-            " push lies follows from that number. Kafka takes no partition away: put HOOKLINE_TOPIC_PREFIX to another set of"
+            " push lies follows from that number. Kafka cannot remove partitions: put HOOKLINE_TOPIC_PREFIX to another set of"
             " topics (docs/operations.md, “More partitions”), or restore these from a backup"
         ]
     first = next(found.states[t] for t in CO_PARTITIONED if t in found.states)
@@ -138,7 +138,7 @@ def _partitions_wrong(topic: Topic, state: TopicState, found: Topics) -> list[st
     return [
         f"{state.name} has {state.partitions} partitions, {first.name} has {first.partitions}: the four logs and the"
         " snapshots permanently need the same number. Delete what is new and run `hookline topics create`,"
-        " or put HOOKLINE_TOPIC_PREFIX to another set of topics"
+        " or set HOOKLINE_TOPIC_PREFIX to use another set of topics"
     ]
 
 

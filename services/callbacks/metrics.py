@@ -12,7 +12,7 @@ APPEND_SECONDS = Histogram(
 )
 TAIL_LAG = Gauge(
     "hookline_callbacks_tail_lag_events",
-    "Events of a partition's four logs not read yet; NaN while Kafka does not say",
+    "Events of a partition's four logs not read yet; NaN while Kafka does not answer",
     ["partition"],
 )
 STOPPED = Gauge(

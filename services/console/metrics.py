@@ -21,11 +21,11 @@ STOPPED = Gauge(
     "1 while a record that cannot be read, or whose cause is lost, stops the partition",
     ["partition"],
 )
-SET_ASIDE = Gauge("hookline_projection_set_aside", "Records that the database did not take, while all others went on")
+SET_ASIDE = Gauge("hookline_projection_set_aside", "Records that the database refused, while all others were read")
 BATCH_SECONDS = Histogram(
     "hookline_projection_batch_seconds",
     "Time to fold and write one batch",
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-LOGINS_WAITING = Gauge("hookline_console_logins_waiting", "Logins that wait for their turn")
+LOGINS_WAITING = Gauge("hookline_console_logins_waiting", "Logins waiting for their turn")
 LOGIN_FAILURES = Counter("hookline_console_login_failures", "Logins refused", ["reason"])

@@ -39,7 +39,7 @@ def keys(
     as_json: Annotated[bool, typer.Option("--json", help="One object, for machines.")] = False,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
-    """What still rests on each master key: hooks, and callback URLs that receivers hold. Reads only.
+    """What still depends on each master key: hooks, and callback URLs that receivers hold. Reads only.
 
     A hook's secret stays with the key that it was made with. Which key signed a
     callback URL is not in the log: it was the first one then.

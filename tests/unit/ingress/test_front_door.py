@@ -185,7 +185,7 @@ CASES = [
     # Numbers, bodies, names.
     Case("a number", "dockerhub", json.dumps(docker_hub(tag="NUMBER")).replace('"NUMBER"', "1.20"), unread="tag: a number with a fraction"),
     Case("a whole number", "dockerhub", docker_hub(tag=7), (("docker.io", "a/b", "7", None, "x"),)),
-    Case("no tag at all", "dockerhub", docker_hub(tag={"name": "1"}), unread="tag: neither a text nor a number"),
+    Case("no tag at all", "dockerhub", docker_hub(tag={"name": "1"}), unread="tag: neither text nor a number"),
     Case("a form", "dockerhub", urlencode({"payload": json.dumps(docker_hub())}), (("docker.io", "a/b", "1", None, "x"),),
          headers={"Content-Type": "application/x-www-form-urlencoded"}),
     Case("a local time", "dockerhub", docker_hub(pushed_at="2026-11-29 20:25:46", digest=DIGEST), (("docker.io", "a/b", "1", DIGEST, "x"),)),

@@ -32,7 +32,7 @@ async def test_it_says_its_own_place_and_is_passed_over_once_it_is_skipped(monke
         await read_open_chains(cluster, LOG_ID)
     assert isinstance(stopped.value, Undecodable)
     assert (stopped.value.topic, stopped.value.partition, stopped.value.offset) == ("callbacks", PARTITION, at)
-    assert str(stopped.value) == f"callbacks[{PARTITION}]@{at}: it can be read and not folded: ZeroDivisionError"
+    assert str(stopped.value) == f"callbacks[{PARTITION}]@{at}: it can be read but not folded: ZeroDivisionError"
     cluster.append(
         encode(
             SkipRequested(topic="callbacks", offset=at, by="ada", requested_at=START, reason="x"),
