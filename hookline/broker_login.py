@@ -27,7 +27,7 @@ class BrokerLogin:
 
     def __post_init__(self) -> None:
         if not (self.password.isascii() and self.password.isprintable()):
-            raise ConfigError(f"{KAFKA_PASSWORD} must be of ASCII characters that can be printed")
+            raise ConfigError(f"{KAFKA_PASSWORD} must be printable ASCII")
 
 
 def read_secrets(path: Path) -> Mapping[str, str]:

@@ -21,11 +21,9 @@ def password_fault(password: str) -> str | None:
             f"{PASSWORD} is empty: set it to the password that the console asks for (`hookline up` makes one by itself)"
         )
     if len(password) < MIN_PASSWORD:
-        return f"{PASSWORD} is too short: at least {MIN_PASSWORD} characters, for anybody may try one who reaches the console"
+        return f"{PASSWORD} is too short: at least {MIN_PASSWORD} characters, because anyone who reaches the console may try one"
     if password.lower() in _common():
-        return (
-            f"{PASSWORD} is one of the 10,000 most common passwords: whoever guesses begins with those. Choose another"
-        )
+        return f"{PASSWORD} is one of the 10,000 most common passwords: an attacker tries those first. Choose another"
     return None
 
 

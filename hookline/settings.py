@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     replication: int | None = Field(default=None, ge=1)
     """None: 3 on a cluster of three or more brokers, else 1."""
     retention_days: int = Field(default=0, ge=0, le=36_500)
-    """How long `topics create` has the four logs kept, 0 for ever (`hookline.log.retention`)."""
+    """How long `topics create` has the four logs kept, 0 forever (`hookline.log.retention`)."""
     quarantine_days: int = Field(default=30, ge=0, le=36_500)
     """Likewise `quarantine`, and how much of it, 0 without a bound."""
     quarantine_bytes: int = Field(default=1024**3, ge=0)
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     def _not_everybody(cls, networks: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
         if any(network.prefixlen == 0 for network in networks):
             raise ValueError(
-                "that trusts everybody, and anybody could take any address: name the networks of your proxies"
+                "that trusts everyone, so anyone could pretend any address: name the networks of your proxies"
             )
         return networks
 

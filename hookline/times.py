@@ -50,7 +50,7 @@ def parse_time(text: str, now: int) -> int:
         return parse_rfc3339(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no time: write 2026-11-24T10:00:00Z, 2026-11-24, now, or -2h (s, m, h, d, w)"
+            f"{text!r} is not a time: write 2026-11-24T10:00:00Z, 2026-11-24, now, or -2h (s, m, h, d, w)"
         ) from None
 
 

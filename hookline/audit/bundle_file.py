@@ -32,7 +32,7 @@ __all__ = ["BundleSource", "BundleWriter"]
 T = TypeVar("T")
 
 CHUNK = 100
-"""Most records handed out at once."""
+"""Most records delivered at once."""
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes; a record of 4 MiB with every letter escaped is shorter."""
 LEVEL = 6
@@ -154,7 +154,7 @@ class BundleSource:
     def _check_end(self) -> None:
         end = self._end
         if end is None:
-            self._lines.broken("a record stands outside its section: lines were moved")
+            self._lines.broken("a record is outside its section: lines were moved")
         for section, (hash_there, number) in self._last.items():
             if end.last.get(section) != hash_there:
                 self._lines.broken(
@@ -211,7 +211,7 @@ class _Lines:
         line = self._read()
         self.number += 1
         if not line:
-            self.broken("the file ends before its last line: it was cut, or its export did not come to its end")
+            self.broken("the file ends before its last line: it was cut, or its export did not finish")
         if not line.endswith(b"\n"):
             self.broken("the line is cut, or longer than any that is written")
         return line[:-1]
@@ -219,7 +219,7 @@ class _Lines:
     def check_over(self) -> None:
         if self._read():
             self.number += 1
-            self.broken("something stands behind the last line")
+            self.broken("there is something after the last line")
 
     def explained(self, load: Callable[[bytes], T], line: bytes) -> T:
         """What `load` makes of the line. Raises BundleBroken."""

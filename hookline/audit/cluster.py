@@ -18,7 +18,7 @@ POLL_S = 1.0
 READ_S = 30.0
 """Seconds without a record that must be there after which reading is given up."""
 CHUNK = 100
-"""Most records handed out at once: how far one log may be read ahead of the others."""
+"""Most records delivered at once: how far one log may be read ahead of the others."""
 HELD = 4_000
 """Records of one log fetched and not asked for, above which its fetching is paused."""
 
@@ -39,7 +39,7 @@ async def open_cluster(cluster: Cluster, prefix: str, clock: Clock) -> "ClusterS
         found = _log_id(pipelines)
         if found is not None and found.partitions not in (None, count):
             raise TopicsUnfit(
-                f"the topics have {count} partitions, and this log was made with {found.partitions}, for good: read it as it"
+                f"the topics have {count} partitions, and this log was made with {found.partitions}, which cannot change: read it as it"
                 " was, restored from a backup, or from a bundle of `hookline audit export`"
             )
         return ClusterSource(

@@ -41,7 +41,7 @@ def open_console(url: str) -> "ConsoleRows":
             target = target.set(drivername="postgresql+psycopg")
         if target.get_backend_name() == "sqlite":
             if not target.database or not Path(target.database).is_file():
-                raise ConfigError(f"there is no console's database at {target.database}")
+                raise ConfigError(f"there is no console database at {target.database}")
             engine = create_engine(target, hide_parameters=True)
             event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         else:
@@ -52,7 +52,7 @@ def open_console(url: str) -> "ConsoleRows":
                 connect_args={"connect_timeout": 5},
             )
     except (ArgumentError, NoSuchModuleError):
-        raise ConfigError("that is not a database's URL, such as sqlite:///hookline-data/console.sqlite3") from None
+        raise ConfigError("that is not a database URL, such as sqlite:///hookline-data/console.sqlite3") from None
     except ModuleNotFoundError as error:
         raise ConfigError(f"the package {error.name} is missing: install hookline[postgres]") from None
     try:

@@ -128,7 +128,7 @@ class PartitionJudge:
             self._wrong(Invariant.I13, record, "the id of its push is none: ids are UUIDs in lower case")
             return False
         if (right := partition_of(push_id, self._partitions)) != self._number:
-            self._wrong(LOST[record.topic], record, f"it belongs into partition {right}")
+            self._wrong(LOST[record.topic], record, f"it belongs in partition {right}")
         return right == self._number
 
     def _judge_start(self, record: Record, event: PushReceived | RedeliveryRequested) -> None:

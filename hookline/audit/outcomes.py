@@ -85,7 +85,7 @@ def _judge_beginning(
 
 def _judge_delivered(event: HookDelivered, chain: Chain) -> Iterator[Wrong]:
     if not is_delivered(event.status):
-        yield Wrong(Invariant.I7, f"status {event.status} is no delivery")
+        yield Wrong(Invariant.I7, f"status {event.status} is not a delivery")
     right = event.started_at + chain.plan.callback_deadline_s * 1000
     if event.expires_at != right:
         yield Wrong(

@@ -50,7 +50,7 @@ class PipelineHistory:
         latest = 0
         for raw in records:
             if isinstance(raw, DamagedBatch):  # of no time, and of no key
-                self._fault(raw, f"nobody can read it: {raw.said}")
+                self._fault(raw, f"it cannot be read: {raw.said}")
                 continue
             self._add(raw)
             if raw.timestamp < latest - BACK_MS:
@@ -152,7 +152,7 @@ class PipelineHistory:
                 if pipeline is not None and raw.key != pipeline.pipeline_id.encode():
                     self._fault(raw, f"it lies under the key of another pipeline than its own, {pipeline.pipeline_id}")
         except (Undecodable, ValueError) as error:
-            self._fault(raw, f"nobody can read it: {error}")
+            self._fault(raw, f"it cannot be read: {error}")
 
     def _put(self, pipeline_id: str, offset: int, pipeline: Pipeline | None) -> None:
         self._versions.setdefault(pipeline_id, []).append(_Version(offset, pipeline))

@@ -151,7 +151,7 @@ class _Verification:
             raise
         except Exception as error:  # noqa: BLE001 - whoever may write to Kafka must not end an audit by what he writes
             record = read.record
-            said = f"it cannot be judged ({type(error).__name__}): no writer of Hookline's makes such a record"
+            said = f"it cannot be judged ({type(error).__name__}): no part of Hookline writes such a record"
             self._tell(
                 Finding(
                     Invariant.I13, record.topic, record.partition, record.offset, type(record.event).__name__, "", said

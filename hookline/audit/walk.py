@@ -33,7 +33,7 @@ class Stop(NamedTuple):
 class Walk:
     """Partition by partition, an audit reads through this.
 
-    taken_at: Unix ms, when the ends were asked for. mark: positions of a checkpoint; before a decision at or above its `deliveries` the others are handed out up to it.
+    taken_at: Unix ms, when the ends were asked for. mark: positions of a checkpoint; before a decision at or above its `deliveries` the others are delivered up to it.
     until: each log is cut before its first record stamped later (Unix ms).
     """
 
@@ -42,9 +42,9 @@ class Walk:
     ) -> None:
         extent = source.extent
         self.ends = extent.ends
-        """How far there is anything to hand out."""
+        """How far there is anything to deliver."""
         self.stopped: Stop | None = None
-        """Set where reading stopped before the end: a record that cannot be decoded, or that waits for ever."""
+        """Set where reading stopped before the end: a record that cannot be decoded, or that waits forever."""
         self._source, self._taken_at, self._until, self._mark = source, taken_at, until, mark
         # Where the log no longer begins at 0, the Fence in force at its first offset may be gone.
         fence = -1 if extent.starts.deliveries == 0 else None
@@ -52,7 +52,7 @@ class Walk:
         self._blocked: Stop | None = None
         """At a record that cannot be decoded, until what lets readers pass over it is found further on in `commands`."""
         self._read: dict[Topic, deque[Read]] = {topic: deque() for topic in LOGS}
-        """Handed out by the reader, and not yet by us."""
+        """Delivered by the reader, and not yet by us."""
 
     @property
     def skipped(self) -> Collection[Skip]:
@@ -61,7 +61,7 @@ class Walk:
 
     @property
     def left(self) -> int:
-        """Records not handed out; what was cut by `until` counts."""
+        """Records not delivered; what was cut by `until` counts."""
         unread = sum(end - at for end, at in zip(self.ends, self._reader.positions, strict=True))
         return unread + sum(map(len, self._read.values()))
 
@@ -100,7 +100,7 @@ class Walk:
                 self._go_to(mark.pushes, mark.commands, mark.callbacks, batch)
             if (decision := decision_of(read.record)) is not None:
                 read_to, cause = decision.read_to, decision.cause + 1
-                # Its cause lies below its read_to, unless that is wrong; no reader hands out a record before its cause.
+                # Its cause lies below its read_to, unless that is wrong; no reader delivers a record before its cause.
                 if decision.chain_id.endswith("-0"):
                     self._go_to(max(read_to.pushes, cause), read_to.commands, read_to.callbacks, batch)
                 else:
@@ -108,7 +108,7 @@ class Walk:
             batch.append(read)
 
     def _take(self) -> None:
-        """All that the reader hands out."""
+        """All that the reader delivers."""
         try:
             for read in self._reader.read():
                 self._read[read.record.topic].append(read)
@@ -116,7 +116,9 @@ class Walk:
             self._blocked = Stop(Topic(error.topic), error.offset, error.reason)
         if self._reader.rewind is not None:
             at = self._reader.rewind
-            self.stopped = Stop(Topic.DELIVERIES, at, "the first decision's token names this offset, which is no Fence")
+            self.stopped = Stop(
+                Topic.DELIVERIES, at, "the first decision's token names this offset, which is not a Fence"
+            )
 
     def _may_go(self, read: Read, positions: Positions) -> bool:
         decision, mark = decision_of(read.record), self._mark

@@ -222,5 +222,5 @@ def _engine_in_words() -> Iterator[None]:
         yield
     except (DockerException, RequestException) as error:
         raise BrokerError(
-            f"HOOKLINE_KAFKA=docker, but the Docker engine fails: {error}. Is it running, and may this user use it? Mend that, {instead}."
+            f"HOOKLINE_KAFKA=docker, but the Docker engine fails: {error}. Is it running, and may this user use it? Fix that, {instead}."
         ) from error

@@ -86,7 +86,7 @@ class DataFolder:
             yield
         except OSError as error:
             raise BrokerError(
-                f"the broker cannot use {self.path}: {error.strerror or error}. Mend that or make room, or {CHOOSE_ANOTHER}."
+                f"the broker cannot use {self.path}: {error.strerror or error}. Fix that or make room, or {CHOOSE_ANOTHER}."
             ) from error
 
     def last_log_lines(self, count: int) -> list[str]:

@@ -213,7 +213,7 @@ def _verify(jar: Jar, path: Path) -> None:
         path.unlink()
         raise BrokerError(
             f"{jar.coordinate} came with sha256 {found}, pinned is {jar.sha256}: it was dropped. "
-            "Try again; if it stays so, something between here and Maven Central changes downloads."
+            "Try again; if it happens again, something between here and Maven Central changes downloads."
         )
 
 

@@ -301,7 +301,7 @@ class SkipRequested(_Model):
 
 
 class Quarantined(_Model):
-    """ingress: a body that was delivered but could not be read, with the reason. Not part of any chain."""
+    """ingress: a rejected payload, with the reason. Not part of any chain."""
 
     source: str
     received_at: Millis

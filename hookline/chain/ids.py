@@ -78,7 +78,7 @@ def _what_is_told(source: str, body: bytes) -> bytes:
 
 
 def partition_of(push: str, partitions: int) -> int:
-    """The partition of everything about that push; the same for all co-partitioned topics, for good."""
+    """The partition of everything about that push; the same for all co-partitioned topics, permanently."""
     return int(push[:8], 16) % partitions
 
 

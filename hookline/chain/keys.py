@@ -58,7 +58,7 @@ class KeyRing:
                 )
             if len(set(key)) == 1:
                 raise ConfigError(
-                    f"HOOKLINE_MASTER_KEYS entry {number} is one byte repeated: anybody can guess it. Make one of random"
+                    f"HOOKLINE_MASTER_KEYS entry {number} is one byte repeated, which anyone can guess. Make one of random"
                     " bytes: echo k1:$(head -c 32 /dev/urandom | base64)"
                 )
             if key_id in keys:

@@ -58,11 +58,11 @@ def range_fault(text: str) -> str | None:
         if not comparators:
             return "a part of it is empty"
         if wrong := [word for word in comparators if not _COMPARATOR.fullmatch(word)]:
-            return f"{wrong[0]} is no comparison of versions"
+            return f"{wrong[0]} is not a comparison of versions"
     try:
         _range(text)
     except ValueError:
-        return "it is no range of versions"
+        return "it is not a range of versions"
     return None
 
 

@@ -22,7 +22,7 @@ class _Setting(BaseModel):
 
 
 class LogId(_Setting):
-    """The random id of this log, the namespace of push ids, and how many partitions it was made with, for good;
+    """The random id of this log, the namespace of push ids, and how many partitions it was made with, permanently;
     `hookline topics create` writes it. partitions null: an earlier version wrote it."""
 
     log_id: UUID

@@ -29,7 +29,7 @@ class RegistryNames:
             name, found, meant = (part.strip() for part in pair.partition("="))
             if not (name and found and meant) or "/" in pair:
                 raise ConfigError(
-                    f"HOOKLINE_REGISTRY_ALIASES: {pair!r} is no pair of hosts such as registry:5000=registry.example.com"
+                    f"HOOKLINE_REGISTRY_ALIASES: {pair!r} is not a pair of hosts such as registry:5000=registry.example.com"
                 )
             name, meant = registry_name(name), registry_name(meant)
             if aliases.get(name, meant) != meant:

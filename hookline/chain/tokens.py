@@ -3,7 +3,7 @@
 Its bytes: version 1 | length of key id, key id | push_id 16 | offset, n, run, step as varints | expiry in Unix ms, 6 bytes
 | HMAC-SHA256 over the length of all that, all that, and the repository of the path. Hexadecimal in small letters: letters and digits only,
 and only as we write it (no other text opens as the same token).
-The offset and the run name the cause (`ChainId.cause`), so the service needs no look-up to trust a token or to place it.
+The offset and the run name the cause (`ChainId.cause`), so the service needs no lookup to trust a token or to place it.
 """
 
 import hmac
@@ -55,7 +55,7 @@ def open_token(keys: KeyRing, text: str, repository: str) -> CallbackToken:
     try:
         data = bytes.fromhex(text)
         if data.hex() != text:
-            raise TokenError("not a token as we write it")
+            raise TokenError("not a token in the form we write")
         body, mac = data[:-MAC_BYTES], data[-MAC_BYTES:]
         key_id = body[2 : 2 + body[1]].decode()
         if (
@@ -63,7 +63,7 @@ def open_token(keys: KeyRing, text: str, repository: str) -> CallbackToken:
             or key_id not in keys
             or not hmac.compare_digest(mac, _mac(keys.callback_key(key_id), body, repository))
         ):
-            raise TokenError("not signed by a key that is here")
+            raise TokenError("not signed by any of our keys")
         return _parse(body, 2 + body[1])
     except (ValueError, IndexError) as error:
         raise TokenError("not a token") from error

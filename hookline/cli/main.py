@@ -34,9 +34,9 @@ app = typer.Typer(
 LOCAL, SERVICES, OPERATE = "On this machine", "One service in the foreground", "Operate"
 sources_app = typer.Typer(
     cls=sources.SourcesGroup,
-    help="""The kinds of registries that ingress takes events of, and what it makes of a body.
+    help="""The kinds of registries whose events ingress accepts, and what it makes of a body.
 
-    `hookline sources` with names and options of `list` is the list itself.
+    Without a command it lists them: `hookline sources` takes the names and options of `list`.
 
     Examples:
         hookline sources
@@ -87,5 +87,5 @@ def main() -> None:
         error_console().print(f"[bad]hookline:[/] {plain_hanging(error)}")
         sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED)
     except Exception:  # noqa: BLE001 - a fault of ours: Python's own trace would print what it quotes as it is
-        error_console().print(f"[bad]hookline:[/] this is a fault of Hookline\n{plain_lines(format_exc().strip())}")
+        error_console().print(f"[bad]hookline:[/] this is a bug in Hookline\n{plain_lines(format_exc().strip())}")
         sys.exit(EXIT_FAILED)

@@ -13,12 +13,10 @@ __all__ = ["callbacks", "console", "dispatcher", "ingress"]
 def ingress(
     insecure_ingress: Annotated[
         bool,
-        typer.Option(
-            "--insecure-ingress", help="Open sources that have no credential to check, to anyone who can reach them."
-        ),
+        typer.Option("--insecure-ingress", help="Open the sources without a credential to anyone who can reach them."),
     ] = False,
 ) -> None:
-    """Takes in registries' events: POST /events/{source}.
+    """Accepts events from registries: POST /events/{source}.
 
     Settings come from the environment; `hookline doctor` shows them, `hookline
     sources` what to paste into a registry's configuration.
@@ -34,7 +32,7 @@ def ingress(
 
 
 def dispatcher() -> None:
-    """Calls the hooks, step by step, and writes what became of each.
+    """Calls the hooks, step by step, and records the outcome of each.
 
     Settings come from the environment; `hookline doctor` shows them.
 
@@ -47,7 +45,7 @@ def dispatcher() -> None:
 
 
 def callbacks() -> None:
-    """Takes in receivers' verdicts: POST to the callback_url that a hook was given.
+    """Accepts verdicts from receivers: POST to the callback_url that a hook was given.
 
     Settings come from the environment; `hookline doctor` shows them.
 
@@ -61,7 +59,7 @@ def callbacks() -> None:
 
 def console(
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Drop the database, read it anew from the logs, and end.")
+        bool, typer.Option("--rebuild", help="Drop the database, rebuild it from the logs, and exit.")
     ] = False,
 ) -> None:
     """Settings, the Docker Hub compatible API and the History pages.

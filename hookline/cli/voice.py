@@ -39,7 +39,7 @@ REBUILD_NEEDS = (
 )
 """Settings that `hookline console --rebuild` must have beside those that its line shows."""
 WITHOUT: Mapping[str, str] = {
-    "console": "pushes come in, hooks are called, callbacks are taken. Pages, API, History and new pipelines are away"
+    "console": "pushes come in, hooks are called, callbacks are accepted. Pages, API, History and new pipelines are unavailable"
 }
 """What still works without a service, and what does not."""
 QUIET_S = 10.0
@@ -120,10 +120,10 @@ class UpVoice:
         show(f"[bad]![/] [name]{plain(unit.name):<11}[/] ended {TRIES:d} times before it was ready ({plain(how)})")
         if last:
             self._add(last)
-        self._add(f"the rest runs on without it: {WITHOUT.get(unit.name, '')}")
+        self._add(f"the rest keeps running without it: {WITHOUT.get(unit.name, '')}")
         if must_rebuild := REBUILD in last:
             self._add(f"to do: {self._rebuild()}")
-            self._add(f"{self._as_here()}it reads everything anew from Kafka; nothing is lost")
+            self._add(f"{self._as_here()}it rebuilds everything from Kafka; nothing is lost")
         else:
             self._add(f"to do: see {shown_path(self._log_file(unit.name))}, and what `hookline doctor` says")
         self._add(f"it is tried again every {pause_s:g} s{', also while that runs' if must_rebuild else ''}")
@@ -184,7 +184,7 @@ class UpVoice:
         self._console.print("[quiet]stopping[/]")
 
     def had_to_kill(self, name: str) -> None:
-        self._console.print(f"[warn]![/] [name]{plain(name):<11}[/] did not stop by itself: killed")
+        self._console.print(f"[warn]![/] [name]{plain(name):<11}[/] did not stop in time: killed")
 
     def stopped(self) -> None:
         self._console.print("[quiet]stopped[/]")

@@ -41,7 +41,7 @@ async def admin_of(cluster: KafkaCluster) -> AsyncIterator[AIOKafkaAdminClient]:
         async with asyncio.timeout(ASK_S):
             yield admin
     except TimeoutError:
-        raise LogUnavailable(f"topics: no answer, or no broker that can be used, within {ASK_S:g} s") from None
+        raise LogUnavailable(f"topics: no answer, or no usable broker, within {ASK_S:g} s") from None
     except KAFKA_TROUBLE as error:
         raise LogUnavailable(f"topics: {error!r}") from error
     finally:

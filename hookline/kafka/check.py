@@ -65,7 +65,7 @@ class LogCheck:
         """Raises ForeignLog."""
         for topic in REMEMBERED:
             if (state := states.get(topic)) is not None and self._ids.setdefault(topic, state.id) != state.id:
-                _changed(f"{state.name} was made anew while this process ran")
+                _changed(f"{state.name} was deleted and made anew while this process ran")
 
     async def _look_for_log_id(self) -> None:
         """The last one counts."""
@@ -78,4 +78,4 @@ class LogCheck:
 
 def _changed(what: str) -> NoReturn:
     """What is in memory came from records that are gone."""
-    raise ForeignLog(f"{what}: started again, it reads the log as it is now")
+    raise ForeignLog(f"{what}: start it again to read the log as it is now")

@@ -196,7 +196,7 @@ def check_member(consumer: AIOKafkaConsumer) -> None:
         if FencedInstanceIdError.__name__ in repr(error):  # aiokafka wraps it in others
             raise NameTaken(
                 f"another process is in the group {consumer._group_id} under our name {consumer._group_instance_id}: the two"
-                " take the partitions from each other again and again. Stop one of them, or give each dispatcher a"
+                " keep taking the partitions from each other. Stop one of them, or give each dispatcher a"
                 " HOOKLINE_GROUP_INSTANCE_ID of its own"
             ) from error
         raise LogUnavailable(f"cannot be a member of {consumer._group_id}: {error!r}") from error

@@ -48,7 +48,7 @@ class _Lane:
 class KafkaConsumer:
     """`hookline.log.cluster.Consumer`, without a group. The next fetch goes out while the records of one are worked on.
 
-    gather_ms: a fetch begins so much later than what one brought was handed out, except for the topics `at_once`. Here and
+    gather_ms: a fetch begins so much later than the records of the previous one were delivered, except for the topics `at_once`. Here and
     not by the broker (`min_bytes`): that looks at all places of a waiting fetch again at each append to one of them.
     """
 
@@ -141,7 +141,7 @@ class KafkaConsumer:
             await asyncio.wait(fetching)
         await abandon_client(self._client)
 
-    # ---- handing out
+    # ---- delivering
 
     def _check(self) -> None:
         if self._closed:
@@ -202,7 +202,7 @@ class KafkaConsumer:
     # ---- fetching
 
     def _fetch(self) -> float:
-        """Ask each broker that has nothing to answer, unless what it brought is not handed out yet.
+        """Ask each broker that has nothing to answer, unless what it brought is not delivered yet.
 
         When a pace, or its broker, lets the next begin: monotonic seconds, infinite where none is waited for.
         Raises Refused where there is a place that Kafka does not let us see.

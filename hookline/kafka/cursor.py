@@ -41,7 +41,7 @@ class Pace:
         self._busy_s = max(gather_ms, busy_ms) / 1000
 
     def begin(self, records: int) -> None:
-        """So many were handed out just now."""
+        """So many were delivered just now."""
         self._begun_at = time.monotonic()
         self.next_at = self._begun_at + (self._busy_s if records > FEW_RECORDS else self._gather_s)
 
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
 
 class Cursor:
-    """One place: where it is read from next, what is fetched and not handed out yet, and whether it is still that log.
+    """One place: where it is read from next, what is fetched and not delivered yet, and whether it is still that log.
 
     Whoever goes on after a lost connection, or at another leader, may meet another log under the same name: an older copy was
     put back, or that leader never had all that the last one gave. So the last record that was read is fetched once more
@@ -113,7 +113,7 @@ class Cursor:
         return error
 
     def answered(self, answer: Answer) -> bool:
-        """Take an answer about `reads_from`: `fetched` or `error` is set where there is something to hand out.
+        """Take an answer about `reads_from`: `fetched` or `error` is set where there is something to deliver.
 
         False where it must be asked again: time mends it, or another broker does.
         """

@@ -1,6 +1,6 @@
 """The consumer to fall back to where our own fetcher is suspected: the same interface over aiokafka's consumer.
 
-`HOOKLINE_KAFKA_FETCHER=aiokafka` chooses it. It hands out the same records (`tests/contract/test_fetchers.py`), and cannot do
+`HOOKLINE_KAFKA_FETCHER=aiokafka` chooses it. It delivers the same records (`tests/contract/test_fetchers.py`), and cannot do
 four things that `KafkaConsumer` does:
 
 * It names no damaged batch: aiokafka says only that there is one, so that reading fails there (LogUnavailable), again and again.

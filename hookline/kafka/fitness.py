@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 CO_PARTITIONED = (*LOGS, Topic.SNAPSHOTS)
-"""Partition p of these belongs to one dispatcher worker: they have one partition count, for good."""
+"""Partition p of these belongs to one dispatcher worker: they have one partition count, permanently."""
 COMPACTED = Topic.PIPELINES
 LIMIT = "max.message.bytes"
 TIMES, BROKERS_TIMES = "message.timestamp.type", "LogAppendTime"
@@ -128,8 +128,8 @@ def _partitions_wrong(topic: Topic, state: TopicState, found: Topics) -> list[st
         if state.partitions == found.made_with:
             return []
         return [
-            f"{state.name} has {state.partitions} partitions, and this log was made with {found.made_with}, for good: where a"
-            " push lies follows from that number. Kafka takes no partition away: put HOOKLINE_TOPIC_PREFIX to another set of"
+            f"{state.name} has {state.partitions} partitions, and this log was made with {found.made_with}, which cannot change: where a"
+            " push lies follows from that number. Kafka cannot remove partitions: put HOOKLINE_TOPIC_PREFIX to another set of"
             " topics (docs/operations.md, “More partitions”), or restore these from a backup"
         ]
     first = next(found.states[t] for t in CO_PARTITIONED if t in found.states)
@@ -137,8 +137,8 @@ def _partitions_wrong(topic: Topic, state: TopicState, found: Topics) -> list[st
         return []
     return [
         f"{state.name} has {state.partitions} partitions, {first.name} has {first.partitions}: the four logs and the"
-        " snapshots need the same number, for good. Delete what is new and run `hookline topics create`,"
-        " or put HOOKLINE_TOPIC_PREFIX to another set of topics"
+        " snapshots permanently need the same number. Delete what is new and run `hookline topics create`,"
+        " or set HOOKLINE_TOPIC_PREFIX to use another set of topics"
     ]
 
 

@@ -182,7 +182,7 @@ class KafkaGroup:
         try:
             async with asyncio.timeout(COMMIT_S):
                 if not await commit_once(consumer, under, offsets):
-                    raise CommitRefused("the group has gone on")
+                    raise CommitRefused("the group has moved on without us")
         except KAFKA_TROUBLE as error:
             raise CommitRefused(f"no answer, or a refusal: {error!r}") from error
 

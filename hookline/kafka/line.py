@@ -53,7 +53,7 @@ class Sending:
 
 @dataclass(slots=True)
 class Batch:
-    """What is sent as one, over and over, until it is answered for good."""
+    """What is sent as one, over and over, until its answer is final."""
 
     sendings: Sequence[Sending]
     data: bytes
@@ -81,7 +81,7 @@ class Line:
         return self.batch is not None or bool(self._parts) or bool(self._waiting)
 
     def next_batch(self, producer: ProducerId) -> Batch:
-        """The one that was sent, if it is not answered for good; else the next. Only where there is work."""
+        """The one that was sent, if its answer is not final yet; else the next. Only where there is work."""
         assert self.has_work, "a broker refuses a batch of nothing"
         if self.batch is None:
             taken: Sequence[Sending]

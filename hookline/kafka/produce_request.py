@@ -101,7 +101,7 @@ def refusal(code: int, message: str, topic: str, size: int) -> RecordRefused:
     """The error for one record, in words. topic: its name in Kafka; size: bytes of the record, compressed, as it was sent."""
     said = name_of(code)
     if code in TOO_LARGE:
-        return RecordTooLarge(f"{topic} does not take a record of {size} bytes ({said}): look at its max.message.bytes")
+        return RecordTooLarge(f"{topic} does not take a record of {size} bytes ({said}): raise its max.message.bytes")
     if code in RIGHTS:
         return NotAuthorised(missing_right(topic, "Write"))
     return RecordRefused(f"{topic} does not take the record ({said}){f': {message}' if message else ''}")

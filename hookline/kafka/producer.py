@@ -123,7 +123,7 @@ class KafkaProducer:
         request = InitProducerIdRequest(None, TRANSACTION_MS)
         answer = await self._client.send(self._client.get_random_node(), request)
         if answer.error_code in RIGHTS:
-            raise Refused(f"Kafka lets us write to no topic at all ({name_of(answer.error_code)})")
+            raise Refused(f"Kafka does not let us write to any topic ({name_of(answer.error_code)})")
         if answer.error_code:
             raise for_code(answer.error_code)()
         return ProducerId(answer.producer_id, answer.producer_epoch)
@@ -236,7 +236,7 @@ class KafkaProducer:
         self._settle(sendings, AppendFailed(why))
 
     def _ring(self) -> None:
-        """The time of the first that was unacked is up: if it still is, this producer is broken and all overdue have failed."""
+        """The deadline of the first unacked append has passed: if it is still unacked, this producer is broken and all overdue have failed."""
         now, self._alarm = time.monotonic(), None
         for sending in list(self._unacked):
             if sending.deadline > now:

@@ -64,4 +64,4 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
 
 
 def _no_passphrase() -> str:
-    raise ValueError("the key has a passphrase, and there is none to give")
+    raise ValueError("the key needs a passphrase, and none can be given")

@@ -99,9 +99,7 @@ async def _refusal(connection: Connection) -> str | None:
             said = f"certificate verify failed: {error.verify_message}"
             return f"the broker at {there} is not trusted, {said}: does HOOKLINE_KAFKA_CA_FILE name its authority?"
         except ssl.SSLError as error:
-            return (
-                f"no TLS with {there}: {error.reason or error}; is HOOKLINE_KAFKA_SECURITY_PROTOCOL that of this port?"
-            )
+            return f"no TLS with {there}: {error.reason or error}; does HOOKLINE_KAFKA_SECURITY_PROTOCOL fit this port?"
         except (AuthenticationFailedError, SaslAuthenticationFailed):
             return f"the broker at {there} refuses HOOKLINE_KAFKA_USERNAME with HOOKLINE_KAFKA_PASSWORD"
         except KAFKA_TROUBLE:

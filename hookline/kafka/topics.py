@@ -64,7 +64,7 @@ async def create_topics(
     Kafka that does not answer at all is said at once.
     Which topics take less than a record may have is said, too, and for an operator to mend.
 
-    replication None: 3 on three or more brokers, else 1. retention_days: how long the four logs are kept, 0 for ever; quarantine_*: how
+    replication None: 3 on three or more brokers, else 1. retention_days: how long the four logs are kept, 0 forever; quarantine_*: how
     long and how much of quarantine, likewise.
     Of topics that are there only these are changed; where they have another partition count than `partitions`, the new
     ones follow them.
@@ -91,7 +91,7 @@ async def create_topics(
     there = next((found.states[t].partitions for t in CO_PARTITIONED if t in found.states), partitions)
     count = found.made_with or there
     if count != partitions:
-        note(f"the topics have {count} partitions, for good; {partitions} as asked for is not done")
+        note(f"the topics have {count} partitions, which cannot be changed: {partitions}, as asked for, was not done")
     if missing := _missing(found):
         await patience.until(lambda: _make(cluster, missing, count, replication, keep))
         note(
@@ -166,7 +166,9 @@ async def _set(cluster: KafkaCluster, found: Topics, keep: Keep) -> list[str]:
         for answer in await admin.alter_configs(wanted):
             for code, why, _, name in answer.resources:
                 if code:
-                    raise TopicsUnfit(f"{name} could not be set to what it needs: {why or for_code(code).__name__}")
+                    raise TopicsUnfit(
+                        f"{name} could not be given the setting it needs: {why or for_code(code).__name__}"
+                    )
     return [
         f"{s.name}: {key} was {s.config.get(key)}, is {value} now"
         for s, right in other

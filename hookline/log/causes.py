@@ -41,7 +41,7 @@ class LostCause:
         wait, cause = self.wait, f"{self.wait.cause_topic}[{self.partition}]"
         return (
             f"{wait.topic}[{self.partition}]@{wait.offset} rests on {cause}@{wait.cause}, and {cause} ends at"
-            f" {self.end}: that topic lost records, or was made anew. Restore it from"
+            f" {self.end}: that topic lost records, or was deleted and made anew. Restore it from"
             f" a backup; or stop all services, delete {_resting(wait.cause_topic)} too, and run `hookline topics create`"
         )
 

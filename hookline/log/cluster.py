@@ -27,7 +27,7 @@ class Commit(NamedTuple):
 
 
 class Producer(Protocol):
-    """Appends with acks=all, idempotent. Once it is unknown what became of a record it is broken for good: close it and
+    """Appends with acks=all, idempotent. Once it is unknown what became of a record it is permanently broken: close it and
     make another. A refusal breaks nothing: whatever else is under way, to that place too, goes on and keeps its order."""
 
     @property
@@ -68,7 +68,7 @@ class PlaceReader(Protocol):
         It skips nothing: offsets that cannot be read come as a DamagedBatch, and reading goes on behind it.
         Raises LogUnavailable when it cannot go on, and Refused where we may not read. OffsetOutOfRange is the error of one
         place, where there is nothing at its position, or (LogTruncated) not the log any more that was read so far: it comes
-        before anything is handed out of others, and these go on with the next poll; that place is read no further until it is
+        before anything is delivered of others, and these go on with the next poll; that place is read no further until it is
         sought, or assigned.
         """
 

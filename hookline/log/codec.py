@@ -129,7 +129,7 @@ def decode(raw: RawRecord) -> Record:
     try:
         model = EVENTS[raw.headers["ce_type"].decode()]
         if topic_of(model) is not place.topic:
-            raise ValueError(f"{model.__name__} does not belong into {place.topic}")
+            raise ValueError(f"{model.__name__} does not belong in {place.topic}")
         fence = int(raw.headers["fence"]) if place.topic is Topic.DELIVERIES and model is not Fence else None
         event = model.model_validate_json(raw.value or b"")
     except (KeyError, ValueError) as error:

@@ -16,5 +16,5 @@ def fold_record(fold: PartitionFold, record: Record) -> tuple[str, ...]:
     try:
         return fold.fold(record.event, record.offset, record.timestamp)
     except Exception as error:
-        said = f"it can be read and not folded: {type(error).__name__}"
+        said = f"it can be read but not folded: {type(error).__name__}"
         raise Unfoldable(record.topic, record.partition, record.offset, said) from error

@@ -182,7 +182,7 @@ class Follower:
             return set()
 
     async def _advance(self, feed: Feed, partitions: Iterable[int]) -> None:
-        """Take what these may hand out."""
+        """Take what these may deliver."""
         going = self._read_on()
         asked = [partition for partition in partitions if partition in going]
         was_current = self.current

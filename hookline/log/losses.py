@@ -17,7 +17,9 @@ DOUBT_S = 0.01
 """Between two looks at whether a log is still the one that was read: a few fetches tell."""
 
 LOST_LOGS = Counter(
-    "hookline_lost_logs", "Times that a log turned out to have lost what was read of it", ["topic", "partition"]
+    "hookline_lost_logs",
+    "Times that a log turned out to have lost records that were already read",
+    ["topic", "partition"],
 )
 
 
@@ -25,7 +27,7 @@ def say_lost(error: OffsetOutOfRange, then: str) -> None:
     """then: what the service does about it."""
     LOST_LOGS.labels(error.topic, error.partition).inc()
     log.error(
-        "a log has lost what was read of it",
+        "a log has lost records that were already read",
         topic=error.topic,
         partition=error.partition,
         offset=error.offset,

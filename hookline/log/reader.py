@@ -1,6 +1,6 @@
 """The one reader of the four logs: causal order, and the fence rule (design sections 3 and 4).
 
-Pure: it is offered raw records and hands out decoded ones. Dispatcher, callbacks, console and audit all read through it.
+Pure: it is offered raw records and delivers decoded ones. Dispatcher, callbacks, console and audit all read through it.
 """
 
 from collections import deque
@@ -18,12 +18,12 @@ __all__ = ["HELD_LIMIT", "PartitionReader", "Read", "Wait", "cause_of", "causes_
 HELD_LIMIT = 2_000
 """Records of one log that may wait for a cause before its fetching is paused."""
 
-# Causes first: then most records are handed out as soon as they are offered.
+# Causes first: then most records are delivered as soon as they are offered.
 _ORDER = (Topic.PUSHES, Topic.COMMANDS, Topic.CALLBACKS, Topic.DELIVERIES)
 
 
 class Read(NamedTuple):
-    """A record handed out. `valid` is False for a decision whose writer was fenced off: void for every reader (I10)."""
+    """A record delivered. `valid` is False for a decision whose writer was fenced off: void for every reader (I10)."""
 
     record: Record
     valid: bool
@@ -63,8 +63,8 @@ def causes_of(event: Event) -> tuple[tuple[Topic, int], ...]:
 class PartitionReader:
     """Partition p of the four logs, from `positions` on.
 
-    A record waits until its cause was handed out; a cause below the position that reading began at counts as read.
-    Positions are those of what was handed out, never of what was fetched.
+    A record waits until its cause was delivered; a cause below the position that reading began at counts as read.
+    Positions are those of what was delivered, never of what was fetched.
 
     fence: the offset of the Fence in force at `positions.deliveries`, where it is known (a commit names it), -1 before
     any; None after starting somewhere in the middle: then the token of the first decision met is the offset of its Fence,
@@ -105,7 +105,7 @@ class PartitionReader:
         return queue[-1].next_offset if queue else self._next[topic]
 
     def held(self, topic: Topic) -> int:
-        """Records of that log offered and not handed out."""
+        """Records of that log offered and not delivered."""
         return len(self._queues[topic])
 
     @property
@@ -130,7 +130,7 @@ class PartitionReader:
         )
 
     def read(self) -> Iterator[Read]:
-        """Hand out all that may be. Raises Undecodable at a record this version cannot read; it stays the next one."""
+        """Deliver all that may be. Raises Undecodable at a record this version cannot read; it stays the next one."""
         moved = True
         while moved:
             moved = False
@@ -144,7 +144,7 @@ class PartitionReader:
         self._skips.add(skip)
 
     def go_back(self, positions: Positions, fence: int | None) -> None:
-        """Hand out again from an earlier point on; fence: the one in force there. What is held is to be fetched anew."""
+        """Deliver again from an earlier point on; fence: the one in force there. What is held is to be fetched anew."""
         self.fence, self.rewind = fence, None
         self._next = dict(zip(LOGS, positions, strict=True))
         self._head.clear()
@@ -170,7 +170,7 @@ class PartitionReader:
         return Read(record, record.fence is None or record.fence == self.fence)
 
     def _missing(self, record: Record) -> tuple[Topic, int] | None:
-        """The first of its causes that was not handed out; one in its own log lies below it."""
+        """The first of its causes that was not delivered; one in its own log lies below it."""
         for topic, offset in causes_of(record.event):
             if self._next[topic] <= offset and topic is not record.topic:
                 return topic, offset

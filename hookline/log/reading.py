@@ -52,7 +52,7 @@ class Reading(Protocol):
         """
 
     async def take(self, partitions: Collection[int]) -> Mapping[int, Undecodable]:
-        """Take what their readers may hand out; the record at which one stops, by partition."""
+        """Take what their readers may deliver; the record at which one stops, by partition."""
 
     async def lose(self, error: OffsetOutOfRange) -> None:
         """A log has lost what was read of it: forget that partition, which is begun anew. Raises where it cannot be."""

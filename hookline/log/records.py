@@ -124,7 +124,7 @@ class DamagedBatch(RawRecord):
         spot = f"{self.place.topic}[{self.place.partition}]@{self.offset}"
         last = f" to {self.until - 1}" if self.until > self.offset + 1 else ""
         return (
-            f"the batch of offsets {self.offset}{last} is damaged: {self.why}. Let another broker lead that has it whole; or"
+            f"the batch of offsets {self.offset}{last} is damaged: {self.why}. Let another broker lead that has it intact; or"
             f" let every reader pass over it: hookline log skip {spot}"
         )
 

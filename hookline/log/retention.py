@@ -39,7 +39,7 @@ QUARANTINE_BYTES = 1024**3
 
 
 class Keep(NamedTuple):
-    """How long topics keep what they have: Kafka's `retention.ms` and `retention.bytes`, -1 for ever."""
+    """How long topics keep what they have: Kafka's `retention.ms` and `retention.bytes`, -1 forever."""
 
     logs_ms: str = FOR_EVER
     quarantine_ms: str = str(QUARANTINE_DAYS * DAY_S * 1000)
@@ -59,7 +59,7 @@ class Keep(NamedTuple):
 
 
 def keep_of(retention_days: int, quarantine_days: int, quarantine_bytes: int, pipelines: Iterable[Pipeline]) -> Keep:
-    """Of the settings, 0 being for ever and without a bound. Raises ConfigError as `retention_ms`."""
+    """Of the settings, 0 being forever and without a bound. Raises ConfigError as `retention_ms`."""
     days_ms = str(quarantine_days * DAY_S * 1000) if quarantine_days else FOR_EVER
     return Keep(retention_ms(retention_days, pipelines), days_ms, str(quarantine_bytes or -1))
 
@@ -89,19 +89,19 @@ def needed_days(pipelines: Iterable[Pipeline]) -> tuple[int, str]:
 
 
 def days_kept(config: Mapping[str, str]) -> float | None:
-    """How long a topic with these settings keeps its records; None: for ever."""
+    """How long a topic with these settings keeps its records; None: forever."""
     if config.get("cleanup.policy") != "delete" or config.get("retention.ms", FOR_EVER) == FOR_EVER:
         return None
     return round(int(config["retention.ms"]) / 1000 / DAY_S, 2)
 
 
 def retention_ms(days: int, pipelines: Iterable[Pipeline]) -> str:
-    """Kafka's `retention.ms` for that many days, 0 being for ever. Raises ConfigError where it is too short."""
+    """Kafka's `retention.ms` for that many days, 0 being forever. Raises ConfigError where it is too short."""
     if days == 0:
         return FOR_EVER
     needed, why = needed_days(pipelines)
     if days < needed:
         raise ConfigError(
-            f"HOOKLINE_RETENTION_DAYS={days} is too short: {why}. Set {needed} or more, or 0 to keep the logs for ever"
+            f"HOOKLINE_RETENTION_DAYS={days} is too short: {why}. Set {needed} or more, or 0 to keep the logs forever"
         )
     return str(days * DAY_S * 1000)

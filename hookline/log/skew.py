@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 SKEW = Gauge(
     "hookline_clock_skew_seconds",
-    "How far this process's clock is ahead of the brokers' at least (behind: below 0); NaN before the first ack that tells",
+    "How far this process's clock is ahead of the brokers', at least (negative: behind); NaN before the first ack that tells",
 )
 SKEW.set(math.nan)
 
@@ -88,7 +88,7 @@ class ClockSkew:
         if self._acked:
             return f"{self._distance()}{self._consequence()}" if self._is_off() else ""
         if self._missed:
-            return f"this clock was not compared with the brokers' yet: nothing was appended{self._consequence()}"
+            return f"this clock has not been compared with the brokers' yet: nothing has been appended{self._consequence()}"
         return ""
 
     def _is_off(self) -> bool:

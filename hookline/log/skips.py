@@ -7,7 +7,7 @@ not only below the reader's own position.
 That keeps the fold independent of interleaving (I5), and of when anyone looks:
 * Only a record that cannot be decoded or folded is ever passed over, so no reader has folded it, and none folds it later.
 * Before its SkipRequested is found, no reader gets past it; after that, all get past it in the same way: as if it were not
-  there. So whatever a reader has handed out is a part of what every reader hands out in the end.
+  there. So whatever a reader has delivered is part of what every reader delivers in the end.
 * The SkipRequested itself changes no chain. It is never waited for as a cause, nor does it wait for one.
 * A reader that starts elsewhere, from a snapshot that had read further in `commands`, finds it all the same.
 

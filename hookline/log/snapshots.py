@@ -182,7 +182,7 @@ async def read_checkpoint(
         if any(starts):
             # Chains that only the snapshot has would be forgotten; and it holds what came of records that are gone.
             raise SnapshotLost(
-                f"partition {partition}: {lost}: records were lost, deleted, or the topic was made anew. Restore the topics"
+                f"partition {partition}: {lost}: records were lost or deleted, or the topic was made anew. Restore the topics"
                 f" from a backup. Or: {DELETE_GROUP}, and the partition is folded from what is there"
             )
         log.error("records were lost: folding the logs from their beginning", partition=partition, reason=lost)
@@ -190,7 +190,9 @@ async def read_checkpoint(
     if checkpoint is not None:
         end = (await offsets.ends([place := Place(Topic.SNAPSHOTS, partition)]))[place]
         if checkpoint.snapshot >= end and not any(starts):
-            log.warning("the snapshot went with its topic: folding the logs from their beginning", partition=partition)
+            log.warning(
+                "the snapshot was lost with its topic: folding the logs from their beginning", partition=partition
+            )
             checkpoint = None
     if checkpoint is None:
         # Where the log no longer begins at 0 (retention), the Fence in force at its first offset may be gone.
@@ -238,7 +240,7 @@ async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: in
     start, end = (await offsets.starts([place]))[place], (await offsets.ends([place]))[place]
     if not start <= first < end:
         raise SnapshotLost(
-            f"snapshots[{partition}]@{first} is not in the log ({start} to {end}). If no dispatcher commits a newer one:"
+            f"snapshots[{partition}]@{first} is not in the log ({start} to {end}). Unless a dispatcher commits a newer one:"
             f" {DELETE_GROUP}"
         )
     consumer = await cluster.consumer()
@@ -249,7 +251,7 @@ async def _records(cluster: Cluster, offsets: Offsets, partition: int, first: in
             try:
                 records = (await consumer.poll(POLL_S)).get(place, ())
             except OffsetOutOfRange as error:
-                raise SnapshotLost(f"snapshots[{partition}]@{first} was deleted meanwhile") from error
+                raise SnapshotLost(f"snapshots[{partition}]@{first} was deleted in the meantime") from error
             idle = 0 if records else idle + 1
             for raw in records:
                 if snapshot_id is None:

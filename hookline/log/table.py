@@ -92,7 +92,7 @@ class PipelineTable:
             raise Unavailable("the pipelines are not read yet")
         before = self.position
         if (end := (await self._ends.now())[PIPELINES]) < before:
-            raise Unavailable("the topic of the pipelines ends below what was read of it")
+            raise Unavailable("the pipelines topic ends before what was already read")
         return await self.wait_for(end)
 
     async def wait_for(self, offset: int) -> int:

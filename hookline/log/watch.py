@@ -28,7 +28,7 @@ MENDING_S = 5.0
 HURRY_S = 1.0
 """The same at least, however often somebody hurries."""
 
-MISSING_RIGHTS = Gauge("hookline_missing_rights", "Topics that this service must write to and may not")
+MISSING_RIGHTS = Gauge("hookline_missing_rights", "Topics that this service must write to but may not")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LogWatch:
         async with self._looking:
             state = await self._check()
         before, self._state, self._refused = self._state, state, ""
-        _tell("the topics take less than they should", before.narrow if before else (), state.narrow)
+        _tell("the topics accept smaller records than they should", before.narrow if before else (), state.narrow)
         _tell("a right is missing", before.denied if before else (), state.denied)
         MISSING_RIGHTS.set(len(state.denied))
         return state
@@ -76,7 +76,7 @@ class LogWatch:
                 await self.look()
             except Refused as error:
                 if str(error) != self._refused:
-                    log.error("the topics cannot be looked at", reason=str(error))
+                    log.error("the topics cannot be checked", reason=str(error))
                 self._refused = str(error)
             except LogUnavailable:
                 pass  # Kafka is away: whoever reads or appends says so

@@ -23,7 +23,7 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
 MOST_PENDING = 64 * 1024 * 1024
 """Bytes that may wait for their ack; more is refused, so that memory stays bounded however many ask."""
 
-REFUSED = Counter("hookline_records_refused", "Records that Kafka does not take", ["topic", "reason"])
+REFUSED = Counter("hookline_records_refused", "Records that Kafka refuses", ["topic", "reason"])
 
 
 class Writer:
@@ -83,7 +83,7 @@ class Writer:
                 raise
             except AppendFailed as error:
                 if self._producer is producer:  # the first of all that it had under way
-                    log.warning("an append failed, another producer is made", reason=str(error))
+                    log.warning("an append failed, making another producer", reason=str(error))
                 self._replace(producer)
                 raise
         finally:
@@ -120,7 +120,7 @@ class Writer:
         REFUSED.labels(topic, _reason(refused)).inc()
         self._on_refusal()
         if topic not in self._denied:
-            log.error("Kafka does not take a record", topic=topic, reason=str(refused))
+            log.error("Kafka refuses a record", topic=topic, reason=str(refused))
         if isinstance(refused, NotAuthorised):
             self._denied.add(topic)
 

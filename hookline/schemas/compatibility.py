@@ -1,6 +1,6 @@
 """May a type keep its version? Pure: two JSON Schemas in, what forbids it in words out.
 
-Old readers must read new records and new readers old ones, for good. So the only change that keeps a version is a new
+Old readers must read new records and new readers old ones, permanently. So the only change that keeps a version is a new
 optional field (design section 2); everything else that a validator would notice needs the next version:
 
     a removed field, a new required one, one that becomes required or optional, another type, format, bound or default,

@@ -26,7 +26,7 @@ class EmbeddedCluster:
         properties: Mapping[str, str] | None = None,
         format_arguments: Sequence[str] = (),
     ) -> None:
-        """One broker for each port, for good: who the controllers are, and where, is made with `data_dir` and kept there.
+        """One broker for each port, permanently: who the controllers are, and where, is made with `data_dir` and kept there.
 
         The other parameters are EmbeddedBroker's. Raises BrokerError when `data_dir` was made with other ports.
         """

@@ -44,7 +44,7 @@ class Faults:
     held: an append, read or commit is delayed. late: the sender gets AppendFailed (or CommitRefused), and the record
     (or commit) lands before or after that. refused: the same, and it never lands. unanswered: LogUnavailable.
     commits: how many times likelier a commit is late or refused than an append: there are far fewer of them.
-    split: a poll hands out only a part of what there is. stale: an end offset is one of the past, as a leader says that was
+    split: a poll delivers only a part of what there is. stale: an end offset is one of the past, as a leader says that was
     deposed while it stood still (ListOffsets is not linearizable). late_turns: how long after its sender gave up something may land.
     budget: after that many failures (late, refused, unanswered) there are only delays, so that a test comes to its end.
     """
@@ -98,7 +98,7 @@ class Faults:
         )
 
     def fetched(self, available: int) -> int:
-        """How many of the records that are there the next poll hands out, from 0."""
+        """How many of the records that are there the next poll delivers, from 0."""
         if self._random.random() >= self.split:
             return available
         handed_out = self._random.randint(0, available)

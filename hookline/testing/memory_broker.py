@@ -180,7 +180,7 @@ class MemoryBroker:
         self.notify()
 
     def make_anew(self, topic: Topic) -> None:
-        """As if it were deleted and made again: nothing lies in it, and no group has committed anything there."""
+        """As if it were deleted and made anew: nothing lies in it, and no group has committed anything there."""
         for place in [place for place in self._logs if place.topic is topic]:
             self._logs[place] = _Log()
             for group in self._groups.values():

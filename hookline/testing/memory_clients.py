@@ -16,7 +16,7 @@ __all__ = ["MemoryConsumer", "MemoryOffsets", "MemoryPlaceReader", "MemoryProduc
 Answer = TypeVar("Answer")
 
 POLL_RECORDS = 1_000
-"""Most records of one place that one poll hands out."""
+"""Most records of one place that one poll delivers."""
 
 
 class _Sending:

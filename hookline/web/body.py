@@ -45,7 +45,7 @@ async def read_body(request: web.Request, limit: int, timeout_s: float = READ_S,
         room.check()
     if is_late:
         raise web.HTTPRequestTimeout
-    raise web.HTTPBadRequest(reason="The body did not come whole")
+    raise web.HTTPBadRequest(reason="The body is incomplete")
 
 
 async def _gather(request: web.Request, limit: int, room: Room | None) -> bytes:
@@ -101,5 +101,5 @@ def _inflate(body: bytes, limit: int) -> bytes:
     if len(whole) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, len(whole))
     if not stream.eof or stream.unused_data:
-        raise Unreadable("compressed, but cut off or with something behind its end")
+        raise Unreadable("compressed, but cut off or with trailing data")
     return whole

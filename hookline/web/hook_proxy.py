@@ -29,15 +29,15 @@ def parse_hook_proxy(text: str) -> HookProxy:
     """Raises ValueError, in words without the text: it may hold a password."""
     found = _FORM.fullmatch(text)
     if found is None:
-        raise ValueError(f"must be {_LIKE}, and nothing behind it")
+        raise ValueError(f"must be {_LIKE}, and nothing after it")
     if found["scheme"].lower() != "http":
-        raise ValueError(f"must begin with http://: a tunnel is asked for in the clear (HTTP CONNECT); {_LIKE}")
+        raise ValueError(f"must begin with http://: a tunnel is requested without encryption (HTTP CONNECT); {_LIKE}")
     if not _HAS_PORT.search(found["place"]):
         raise ValueError(f"must name the proxy's port: {_LIKE}")
     try:
         place = parse_hook_url(f"http://{found['place']}/")
     except HookUrlError as error:
-        raise ValueError(f"its host or port cannot be: {error}") from None
+        raise ValueError(f"its host or port is impossible: {error}") from None
     return HookProxy(place.host, place.port, place.address, _authorization(found["userinfo"]))
 
 
@@ -47,7 +47,7 @@ def _authorization(userinfo: str | None) -> str:
         return ""
     name, colon, password = userinfo.partition(":")
     if not colon:
-        raise ValueError("has a user name and no password")
+        raise ValueError("has a user name but no password")
     user = unquote_to_bytes(name)
     if b":" in user:
         raise ValueError("has a ':' in its user name, which cannot be told from the password's")

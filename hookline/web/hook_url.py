@@ -95,7 +95,7 @@ def _authority(text: str) -> tuple[str, str, IPAddress | None, int | None]:
     if text.startswith("["):
         inner, bracket, behind = text[1:].partition("]")
         if not bracket or (behind and not behind.startswith(":")):
-            raise HookUrlError("Has a '[' in its host that begins no IPv6 address.")
+            raise HookUrlError("Has a '[' in its host that does not begin an IPv6 address.")
         address, port = _ipv6(inner), _port(behind[1:])
         return str(address), f"[{inner}]{behind if port else ''}", address, port
     given, _, behind = text.partition(":")
@@ -111,7 +111,7 @@ def _port(text: str) -> int | None:
     if not text:
         return None
     if not _PORT.fullmatch(text) or not 0 < int(text) < 65_536:
-        raise HookUrlError("Has a port that is no number from 1 to 65535.")
+        raise HookUrlError("Has a port that is not a number from 1 to 65535.")
     return int(text)
 
 
@@ -121,7 +121,7 @@ def _ipv6(text: str) -> IPv6Address:
             return IPv6Address(text)
     except ValueError:
         pass
-    raise HookUrlError("Has an IPv6 address in brackets that is none.")
+    raise HookUrlError("Has brackets in its host that do not hold an IPv6 address.")
 
 
 def _to_ascii(host: str) -> str:
@@ -144,7 +144,7 @@ def _ipv4(host: str) -> IPAddress | None:
         try:
             return IPv4Address(socket.inet_aton(".".join(labels)))
         except OSError:
-            raise HookUrlError("Has a host that ends in a number and is no IPv4 address.") from None
+            raise HookUrlError("Has a host that ends in a number but is not an IPv4 address.") from None
     for label in labels:
         if label.startswith(_A_LABEL):
             _check_a_label(label)

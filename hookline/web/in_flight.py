@@ -96,7 +96,7 @@ class Room:
     def check(self) -> None:
         """Raises Unavailable when the body was given up."""
         if self._given_up:
-            raise Unavailable("more bodies are coming in than there is room for", RETRY_AFTER_S)
+            raise Unavailable("more bodies are arriving than there is room for", RETRY_AFTER_S)
 
     def give_up(self) -> int:
         """End its reading; the bytes that this sets free."""

@@ -78,7 +78,7 @@ def _without_request_text(record: logging.LogRecord) -> bool:
     """aiohttp logs what is no HTTP with a trace and its text, which may hold a token (I11): leave the kind of error."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
-        record.msg, record.args = "refused what is no HTTP request: %s", (type(error).__name__,)
+        record.msg, record.args = "refused what is not an HTTP request: %s", (type(error).__name__,)
         record.exc_info = record.exc_text = None
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True

@@ -83,11 +83,13 @@ def log_answer(error: LogError) -> LogAnswer:
     """What Kafka will never take is 413: whoever hears 503 sends it again, without end."""
     match error:
         case RecordTooLarge():
-            return LogAnswer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large for Kafka's topic as it is set", None)
+            return LogAnswer(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large for Kafka's topic with its present settings", None
+            )
         case NotAuthorised():
-            said = "Kafka does not let this service write: its operator must give it the right"
+            said = "Kafka does not let this service write: an operator must grant it the right"
         case RecordRefused():
-            said = "Kafka's topic takes no such record as it is set: its operator must look at its settings"
+            said = "Kafka's topic does not accept this record with its present settings: an operator must change them"
         case AppendFailed():
             return LogAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "not acknowledged by Kafka", 1)
         case _:

@@ -68,7 +68,7 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _refuse_constant(_: str) -> NoReturn:
-    raise Invalid({WHOLE: ["The body is not JSON: NaN and Infinity are no JSON numbers."]})
+    raise Invalid({WHOLE: ["The body is not JSON: NaN and Infinity are not JSON numbers."]})
 
 
 def _state(fields: Mapping[str, object], errors: dict[str, list[str]]) -> Verdict | None:

@@ -125,5 +125,5 @@ class Gate:
             and answer is not judge(chain, token.step, state, expired=False)
             and self._clock_is_doubtful()
         ):
-            raise Unavailable("it seems too late, by a clock that may be wrong: try again", RETRY_AFTER_S)
+            raise Unavailable("it seems too late, but this clock may be wrong: try again", RETRY_AFTER_S)
         return answer

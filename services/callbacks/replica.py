@@ -102,7 +102,7 @@ class Replica(SnapshotReading):
         before = {tail.partition: tail.positions for tail in self.tails}
         ends = await self._ends.now(places)
         if any(end < before[place.partition].of(place.topic) for place, end in ends.items()):
-            raise Unavailable("the log ends below what was read of it")
+            raise Unavailable("the log ends before what was already read")
         return ends
 
     async def _ends_or_none(self) -> Mapping[Place, int]:

@@ -10,7 +10,7 @@ _ERRORS = {
     AttemptError.TLS: "no secure connection (TLS) to its receiver",
     AttemptError.TIMEOUT: "no answer in time",
     AttemptError.BLOCKED: "hooks may not be sent there",
-    AttemptError.BROKEN: "no answer that can be read",
+    AttemptError.BROKEN: "no readable answer",
 }
 
 

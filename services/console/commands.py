@@ -81,9 +81,11 @@ class Commands:
         plan_of = await asyncio.to_thread(self._history.folded, chain.id)
         payload = await asyncio.to_thread(self._history.payload, chain)
         if plan_of is None or payload is None:
-            raise Invalid({"non_field_errors": ["The push of this chain is not in the logs any more."]})
+            raise Invalid({"non_field_errors": ["The push of this chain is no longer in the logs."]})
         if not is_whole(chain.repository):
-            raise Invalid({"non_field_errors": ["Its repository's name is not kept whole: push again."]})
+            raise Invalid(
+                {"non_field_errors": ["The name of its repository was cut off when it was stored: push again."]}
+            )
         if not 1 <= from_step <= len(plan_of.steps):
             raise Invalid({"from_step": [f"Must be a step of the chain: 1 to {len(plan_of.steps)}."]})
         async with self._turn:

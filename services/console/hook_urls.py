@@ -39,7 +39,7 @@ async def warning_of(url: str, allowed: Sequence[IPNetwork], rules: HookRules, r
         parsed = parse_hook_url(url)
         rules.check(parsed)
     except HookNotAllowed as error:  # saved under other settings
-        return f"A hook's URL is not allowed any more, so its attempts fail: {error}"
+        return f"A hook's URL is no longer allowed, so its attempts fail: {error}"
     except HookUrlError as error:  # saved by a version that took it
         return f"A hook's URL cannot be called, so its attempts fail: {error}"
     if parsed.address is not None:
@@ -49,10 +49,10 @@ async def warning_of(url: str, allowed: Sequence[IPNetwork], rules: HookRules, r
         async with asyncio.timeout(RESOLVE_S):
             found = await resolve(host)
     except OSError:  # TimeoutError is one
-        return f"{host} does not resolve from here now."
+        return f"{host} does not resolve from here at the moment."
     blocked = [ip for ip in found if is_blocked(ip, allowed)]
     if blocked:
-        return f"{host} is {blocked[0]} now, an address that is refused unless {ALLOW} includes it."
+        return f"{host} is {blocked[0]} now, which is refused unless {ALLOW} includes it."
     return None
 
 

@@ -21,7 +21,7 @@ def plans_fault(others: Iterable[Pipeline], before: Pipeline | None, pipeline: P
     if found <= MAX_PLANS_BYTES:
         return None
     return (
-        f"With all pipelines that its pushes may start their plans would take {found} bytes, and may take {MAX_PLANS_BYTES}:"
+        f"Together with the other pipelines that a push may start, the plans would take {found} bytes, and may take {MAX_PLANS_BYTES}:"
         " make fewer pipelines for one repository, fewer hooks, or shorter URLs."
     )
 

@@ -61,7 +61,7 @@ sessions = Table(
 
 
 class Session(NamedTuple):
-    """A session that stands. `address`: whence it was begun; `entry`: `pages` or `API`; `*_at`: Unix ms."""
+    """A session that stands. `address`: where it was begun from; `entry`: `pages` or `API`; `*_at`: Unix ms."""
 
     id: str
     user: str

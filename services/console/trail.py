@@ -1,4 +1,4 @@
-"""The trail: a log line for everything that somebody did or tried in the console, with who, whence and what (ASVS 5.0, V16.3).
+"""The trail: a log line for everything that somebody did or tried in the console, with who, from where and what (ASVS 5.0, V16.3).
 
 Each line has `trail`, a word for machines, and is written whatever the log level. `ROUTES` says which requests leave one;
 a test holds it against the routes that there are. A request without a session leaves none, but for a login: nobody is known.
@@ -76,7 +76,7 @@ ROUTES: Mapping[tuple[str, str], Act] = {
 
 
 def trail(word: str, words: str, *, by: str, address: str, **what: object) -> None:
-    """Write a line. by: who; address: whence."""
+    """Write a line. by: who; address: from where."""
     log.info(words, trail=word, by=by, address=address, **{name: _short(value) for name, value in what.items()})
 
 

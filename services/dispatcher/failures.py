@@ -30,11 +30,11 @@ MAX_LOCATION = 200
 _NO_TLS = "its receiver does not speak TLS on this port: should the URL begin with http://?"
 _DNS = {
     None: f"no answer about its host's name within {LOOKUP_S:g} s",
-    socket.EAI_NONAME: "there is no host of that name",
+    socket.EAI_NONAME: "there is no host with that name",
     socket.EAI_AGAIN: "the name server does not answer",
     socket.EAI_FAIL: "the name server failed",
     socket.EAI_NODATA: "the name has no address",
-    socket.EAI_ADDRFAMILY: "the name has no address of a kind that is in use here",
+    socket.EAI_ADDRFAMILY: "the name has no address of a kind used here",
 }
 _CONNECT = {
     errno.ECONNREFUSED: "connection refused",

@@ -24,18 +24,18 @@ __all__ = [
     "WAITING",
 ]
 
-ATTEMPTS = Counter("hookline_hook_attempts", "POSTs that ended, by what came of them", ["outcome"])
+ATTEMPTS = Counter("hookline_hook_attempts", "POSTs that ended, by outcome", ["outcome"])
 ATTEMPT_SECONDS = Histogram(
     "hookline_hook_attempt_seconds",
     "Time of a POST until its answer",
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
 )
 IN_FLIGHT = Gauge("hookline_hooks_in_flight", "POSTs open now")
-WAITING = Gauge("hookline_hooks_waiting", "POSTs that are due and wait for a place")
+WAITING = Gauge("hookline_hooks_waiting", "POSTs that are due and waiting for a slot")
 OLDEST_DUE = Gauge("hookline_oldest_due_seconds", "Age of the oldest due POST that has not begun")
-SLOW_HOOKS = Gauge("hookline_slow_hooks", "Hooks that have fewer places, since their attempts ran out of time")
+SLOW_HOOKS = Gauge("hookline_slow_hooks", "Hooks with fewer slots because their attempts timed out")
 SET_ASIDE = Gauge("hookline_chains_set_aside", "Open chains that cannot be decided or POSTed", ["partition"])
-CONTAINED = Counter("hookline_contained_errors", "Exceptions that stayed those of one chain")
+CONTAINED = Counter("hookline_contained_errors", "Exceptions that were contained in one chain")
 MISFITS = Counter("hookline_misfit_records", "Records read that do not fit their chain: void", ["topic"])
 DECISIONS = Counter("hookline_decisions", "Decisions appended", ["type"])
 ENDED = Counter("hookline_chains_ended", "Chains whose terminal event was read", ["reason"])

@@ -100,7 +100,7 @@ class Partition:
     # ---- called by the poll loop and the group
 
     def on_data(self) -> None:
-        """Hand out what may be read; what goes wrong here ends the incarnation."""
+        """Deliver what may be read; an error here ends the incarnation."""
         if (now := self._incarnation) is None or self._failed.done():
             return
         try:
@@ -112,8 +112,8 @@ class Partition:
             self._fail(error)
 
     def lose(self, error: OffsetOutOfRange) -> None:
-        """A log has lost what was read of it: what is in memory is of no use."""
-        say_lost(error, "that partition is restored from what there is")
+        """A log lost records that were already read: the memory of this partition is useless."""
+        say_lost(error, "the partition is restored from what is left")
         if self._incarnation is not None:
             self._fail(error)
 
@@ -215,7 +215,7 @@ class Partition:
                 await self._assigned.wait()
                 await self._incarnate()
             except Undecodable as error:
-                self._restoring("looking whether the record was skipped")
+                self._restoring("checking whether the record was skipped")
                 await self._drop()
                 transport, clock = self._transport, self._around.clock
                 self._skips.add(await until_skipped(self.standing, error, transport.cluster, clock))

@@ -143,9 +143,11 @@ class Posting:
             raise
         except Exception as error:
             metrics.CONTAINED.inc()
-            log.exception("attempt failed by a fault of this program's", chain=attempt.chain.id, step=attempt.post.step)
+            log.exception(
+                "attempt failed through a bug in this program", chain=attempt.chain.id, step=attempt.post.step
+            )
             took_ms = round((time.perf_counter() - began) * 1000)
-            return Outcome(took_ms, error=AttemptError.BROKEN, detail=f"a fault of Hookline's: {type(error).__name__}")
+            return Outcome(took_ms, error=AttemptError.BROKEN, detail=f"a bug in Hookline: {type(error).__name__}")
 
 
 def _host_of(url: str) -> str:

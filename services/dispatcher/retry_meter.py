@@ -12,7 +12,7 @@ LEAST_PER_S = 50.0
 """Where fewer are due, none waits. On two slow cores that run everything, new pushes hardly feel so many (docs/performance.md, `outage`)."""
 MOST_LATE_S = 900.0
 """Seconds over which those that wait are spread where LEAST_PER_S would take longer: more of them begin sooner, so that a
-dispatcher whose retries come faster than LEAST_PER_S for good is late by so much, and no more."""
+dispatcher whose retries come permanently faster than LEAST_PER_S is late by so much, and no more."""
 BURST = 10
 """Retries that may begin at once after a while without any."""
 

@@ -47,7 +47,9 @@ TWIN_S = 60.0
 """How long readiness says that another process has taken our name."""
 MEASURE_S = 10.0
 """Between two looks at a clock that was found wrong."""
-WRONG_CLOCK = "no step is closed for its deadline, and behind, no hook is called whose deadline is as near"
+WRONG_CLOCK = (
+    "no step is closed at its deadline, and where it is behind, no hook is called whose deadline is that close"
+)
 """What is not done meanwhile."""
 
 
@@ -149,7 +151,9 @@ class Dispatcher(LogService):
             async with asyncio.timeout(MAX_TIMEOUT_S + DRAIN_EXTRA_S):
                 await asyncio.gather(*ends, return_exceptions=True)
         except TimeoutError:
-            log.warning("given up with hooks in flight: the next owner repeats them under the same webhook-id")
+            log.warning(
+                "partitions given up with hooks in flight: the next owner repeats them with the same webhook-id"
+            )
 
     # ---- GroupListener
 
@@ -179,7 +183,7 @@ class Dispatcher(LogService):
     # ---- the poll loop
 
     async def work(self, state: LogState, partitions: int) -> None:
-        """Poll for ever. A consumer that gives up is made anew, and all partitions restored."""
+        """Poll until cancelled. A consumer that gives up is made anew, and all partitions restored."""
         while True:
             try:
                 await self._session()
@@ -187,7 +191,7 @@ class Dispatcher(LogService):
                 metrics.NAME_TAKEN.inc()
                 self._detail = self._twin = str(error)
                 self._twin_at = self.clock.monotonic()
-                log.error("another dispatcher has our name", reason=str(error))
+                log.error("another dispatcher uses our name", reason=str(error))
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))

@@ -38,7 +38,7 @@ class Troubles:
     def set_aside(self, chain_id: str, error: Exception) -> None:
         """That chain, for that reason."""
         is_ours = isinstance(error, HooklineError)
-        why = str(error) if is_ours else f"{type(error).__name__}, a fault of this program's"
+        why = str(error) if is_ours else f"{type(error).__name__}, a bug in this program"
         self._aside[chain_id] = why
         self._count()
         log.error(

@@ -54,7 +54,7 @@ async def open_tunnel(to_proxy: socket.socket, proxy: HookProxy, address: str, p
             )
         said += data
         if not _BEGINS.startswith(said[: len(_BEGINS)]):
-            raise ProxyFailed("what it answered is not HTTP")
+            raise ProxyFailed("its answer is not HTTP")
     _judge(said, knows_us=bool(proxy.authorization))
 
 
@@ -70,7 +70,7 @@ def _judge(said: bytes, *, knows_us: bool) -> None:
     """Raises ProxyFailed unless it is a 2xx and nothing else: a target of ours says nothing before it is asked."""
     found = _STATUS.match(said)
     if found is None:
-        raise ProxyFailed("what it answered is not HTTP")
+        raise ProxyFailed("its answer is not HTTP")
     status = int(found[1])
     if status in _NOT_REACHED:
         raise ProxyFailed(f"it does not reach the receiver ({status})", another_may_do=True)
@@ -82,4 +82,4 @@ def _judge(said: bytes, *, knows_us: bool) -> None:
     if not 200 <= status < 300:
         raise ProxyFailed(f"it answered {status}")
     if said.index(_END) + len(_END) != len(said):
-        raise ProxyFailed("it said more than its answer")
+        raise ProxyFailed("it sent more than its answer")

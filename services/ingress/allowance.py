@@ -27,7 +27,7 @@ class Allowance:
     """Two buckets for each source and credential: there are never more of these than an operator has set.
 
     A delivery is let in while something is left, whatever its size, and what it takes beyond that is owed: so a large one
-    is never refused for ever.
+    is never refused forever.
     """
 
     def __init__(self, rates: Rates, clock: Clock) -> None:

@@ -95,7 +95,7 @@ class _Handler:
         door = self._door(request)
         if isinstance(door, web.Response):
             return door
-        said = f"events of {door.source.title} are taken here by POST: {request.method} does nothing"
+        said = f"events of {door.source.title} are accepted by POST only: {request.method} does nothing"
         answer = json_error(HTTPStatus.METHOD_NOT_ALLOWED, {"detail": said})
         answer.headers["Allow"] = ALLOWED
         return answer

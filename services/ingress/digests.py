@@ -170,9 +170,9 @@ class DigestTail:
 
     @contextlib.asynccontextmanager
     async def turn(self, tags: Iterable[Tag]) -> AsyncIterator[Turn]:
-        """A turn by the digests as the log has them now; whoever pushes one of these tags here meanwhile waits. Raises LogUnavailable.
+        """A turn with the digests as they are in the log now; other pushes of these tags wait meanwhile. Raises LogUnavailable.
 
-        It has no time limit of its own: who asks has one for all of a delivery.
+        The caller sets the timeout, one for the whole delivery.
         """
         async with contextlib.AsyncExitStack() as held:
             for tag in sorted(tags, key=repr):  # always in one order: two deliveries never wait for each other
@@ -187,7 +187,7 @@ class DigestTail:
         assert self._ends is not None, "waited for"
         before, ends = dict(self._positions), await self._ends.now()
         if any(before[place] > end for place, end in ends.items()):
-            raise LogUnavailable("a log of pushes ends below what was read of it")
+            raise LogUnavailable("a log of pushes ends before what was already read")
         await until_sure(lambda: self._consumer is not None and any(map(self._consumer.in_doubt, ends)))
         async with self._moved:
             await self._moved.wait_for(lambda: all(self._positions.get(place, 0) >= end for place, end in ends.items()))
@@ -228,7 +228,7 @@ def _seen(raw: RawRecord) -> _Seen:
         raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, raw.said)
     try:
         if raw.headers.get("ce_type") != PUSH_RECEIVED:
-            raise ValueError("not a PushReceived of a version that this one knows")
+            raise ValueError("not a PushReceived of a known version")
         return _Seen.model_validate_json(raw.value or b"").model_copy(update={"appended_at": raw.timestamp})
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:3])

@@ -75,7 +75,7 @@ def from_pubsub(message: Payload) -> Opened:
 def _from_sns(notification: Payload) -> Opened:
     message = text(notification.get("Message"))
     if message is None:
-        raise Unreadable("SNS: Message is no text")
+        raise Unreadable("SNS: Message is not text")
     inside = _inside(message.encode("utf-8", "surrogatepass"), "SNS: Message")
     return Opened(inside, text(notification.get("MessageId")), millis_of(notification.get("Timestamp")))
 

@@ -152,7 +152,7 @@ def key_source(place: str, clock: Clock) -> KeySource:
     except OSError as error:
         raise ConfigError(f"cannot read the keys {place}: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigError(f"{place} is no JSON Web Key Set: {error}") from None
+        raise ConfigError(f"{place} is not a JSON Web Key Set: {error}") from None
 
 
 def parse_keys(text: bytes) -> Keys:
@@ -170,7 +170,7 @@ def parse_keys(text: bytes) -> Keys:
             if key.algorithm_name in ALGORITHMS:
                 keys[key_id] = key
     if not keys:
-        raise ValueError("no key that can be used")
+        raise ValueError("no usable key")
     return keys
 
 

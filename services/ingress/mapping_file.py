@@ -112,7 +112,7 @@ def _mapping(name: str, table: object, clock: Clock) -> NamedMapping:
             raise ValueError(f"{DEFAULT_REGISTRY}: {error}") from None
     mapping = BodyMapping(expressions, lambda field: f"`{field}` of the mapping {name}", registry)
     if not mapping.is_complete:
-        raise ValueError("neither image nor repository: one must say where the image's name stands")
+        raise ValueError("neither image nor repository: one of them must say where the image's name is")
     return NamedMapping(name, mapping, tuple(_checks(table, clock)))
 
 
@@ -165,12 +165,12 @@ def _header(field: str, header: str) -> str:
     if not _HEADER.fullmatch(header):
         raise ValueError(f"{field}: header: 1 to 64 letters, digits and hyphens")
     if header.lower() in KEPT_HEADERS | {MESSAGE_ID}:
-        raise ValueError(f"{field}: {header} is kept with every push, and must hold no secret")
+        raise ValueError(f"{field}: {header} is kept with every push, so it must not hold a secret")
     return header
 
 
 def _text(key: str, table: Mapping[str, object]) -> str:
     value = table[key]
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{key}: must be a text that is not empty")
+        raise ValueError(f"{key}: must be non-empty text")
     return value

@@ -43,7 +43,7 @@ def _named(entry: object, known: Mapping[str, Source], unnamed: Collection[str])
     if len(token) < MIN_TOKEN:
         raise ValueError(f"too short: at least {MIN_TOKEN} characters, such as `openssl rand -hex 24` gives")
     if token in unnamed:
-        raise ValueError("stands in HOOKLINE_INGRESS_TOKENS, too, where it names nothing: take it out there")
+        raise ValueError("stands in HOOKLINE_INGRESS_TOKENS, too, where it has no restrictions: remove it there")
     sources = texts_of(entry, SOURCES, '["harbor"]') if SOURCES in entry else []
     for name in sources:
         if name not in known:

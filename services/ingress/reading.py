@@ -157,7 +157,7 @@ def tag_text(value: JsonValue) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if value is not None and not isinstance(value, str) and value != []:
-        raise Unreadable("tag: neither a text nor a number")
+        raise Unreadable("tag: neither text nor a number")
     return text(value)
 
 

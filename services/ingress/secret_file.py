@@ -118,9 +118,7 @@ def _secret(source: Source, entry: object) -> tuple[bytes, Scope]:
     table = entry if isinstance(entry, dict) else {"secret": entry}
     secret = table["secret"]
     if not isinstance(secret, str) or not secret:
-        raise _wrong(
-            source, "each of the list must be a text that is not empty, or a table with a secret or an audience"
-        )
+        raise _wrong(source, "each entry must be non-empty text, or a table with a secret or an audience")
     if fault := next((said for check in source.checks if (said := check.fault(secret.encode()))), ""):
         raise _wrong(source, fault)
     if unknown := table.keys() - SECRET_KEYS:
@@ -141,7 +139,7 @@ def _issuer(source: Source, table: Mapping[str, object], clock: Clock) -> Issuer
     given = {key: value for key, value in table.items() if key != REPOSITORIES}
     texts = {key: value for key, value in given.items() if isinstance(value, str) and value}
     if len(texts) < len(given):
-        raise _wrong(source, "an issuer's values are texts that are not empty")
+        raise _wrong(source, "an issuer's values must be non-empty text")
     if "audience" not in texts:
         raise _wrong(source, "an issuer needs its audience: what the registry's subscription has for it")
     issuer = texts.get("issuer", GOOGLE)

@@ -47,7 +47,7 @@ class Ingress(LogService):
         self._settings = settings
         self._table = PipelineTable(cluster)
         self._topics: tuple[TopicFollower, ...] = ()
-        self._skew = ClockSkew(clock, settings.max_clock_skew, "registries are to be sent to another one")
+        self._skew = ClockSkew(clock, settings.max_clock_skew, "send registries to another one")
         self._writer = Writer(cluster, clock, self.watch.hurry, self._skew)
         self._names = settings.registry_names()
         self._intake: Intake | None = None
@@ -117,10 +117,11 @@ class Ingress(LogService):
                 self._doors.update(_doors(self._settings, self._sources, self.clock))
             except ConfigError as error:
                 log.error(
-                    "the secrets file changed and is not taken: what was read before stays good", reason=str(error)
+                    "the secrets file changed but cannot be used: the credentials read before stay valid",
+                    reason=str(error),
                 )
             else:
-                log.info("the secrets file changed: its credentials count from now on")
+                log.info("the secrets file changed: its credentials are in effect")
 
 
 def _doors(settings: Settings, sources: Mapping[str, Source], clock: Clock) -> dict[str, Door]:
@@ -131,5 +132,5 @@ def _doors(settings: Settings, sources: Mapping[str, Source], clock: Clock) -> d
     if settings.insecure_ingress and closed:
         log.warning("HOOKLINE_INSECURE_INGRESS: open to anyone who can reach them", sources=closed)
     elif len(closed) == len(doors):
-        log.warning("no credential is set: every source answers 404 until HOOKLINE_INGRESS_TOKENS is")
+        log.warning("no credential is set: every source answers 404 until HOOKLINE_INGRESS_TOKENS is set")
     return doors

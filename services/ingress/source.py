@@ -153,6 +153,4 @@ class Source(ABC):
                 "as the password of HTTP Basic, or as ?token="
             )
         key = f'"{self.name}"' if "/" in self.name else self.name
-        return (
-            f'set HOOKLINE_INGRESS_SECRETS_FILE to a TOML file with {key} = ["SECRET"], which the registry signs with'
-        )
+        return f'set HOOKLINE_INGRESS_SECRETS_FILE to a TOML file with {key} = ["SECRET"]; the registry signs with that secret'

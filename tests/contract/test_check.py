@@ -64,7 +64,9 @@ async def test_a_topic_that_was_made_anew_is_not_taken_for_the_same(kafka_cluste
     check = LogCheck(kafka_cluster)
     await check()
     await make_anew(kafka_cluster, topic, PARTITIONS if topic in LOGS else 1)
-    with pytest.raises(ForeignLog, match=f"{topic} was made anew while this process ran: started again, it reads"):
+    with pytest.raises(
+        ForeignLog, match=f"{topic} was deleted and made anew while this process ran: start it again to read"
+    ):
         await answered(check)
     await create_topics(kafka_cluster, partitions=PARTITIONS)
     await answered(LogCheck(kafka_cluster))  # that of a process that is started again

@@ -172,7 +172,7 @@ async def test_a_log_that_lost_records_is_not_read_on_and_all_others_are(loss: L
         await loss.put_back()
         error = await next_error(consumer, seen)
         assert (error.topic, error.partition) == HERE
-        assert len(seen[HERE]) == 2, "nothing of the other log is handed out as if it went on"
+        assert len(seen[HERE]) == 2, "nothing of the other log is delivered as if it went on"
         await append(writer, THERE, b"y")
         assert values(await read(consumer, THERE, 1))[-1:] == [b"y"]
         consumer.seek(HERE, 0)

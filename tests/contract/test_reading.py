@@ -1,4 +1,4 @@
-"""Reader and feed end to end: what was appended is handed out in causal order, judged alike wherever reading begins."""
+"""Reader and feed end to end: what was appended is delivered in causal order, judged alike wherever reading begins."""
 
 from collections.abc import Mapping, Sequence
 

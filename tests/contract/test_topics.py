@@ -107,7 +107,7 @@ async def test_the_logs_are_kept_as_long_as_is_asked_for_new_or_not(
 
 
 async def test_quarantine_ends_by_age_and_size_new_or_not(bare: KafkaCluster) -> None:
-    """One that an earlier version made for ever is bounded, too."""
+    """One that an earlier version made forever is bounded, too."""
     await create_topics(bare, partitions=1, quarantine_days=0, quarantine_bytes=0)
     for days, size, ms in ((0, 0, "-1"), (7, 1000, "604800000"), (0, 0, "-1")):
         said = await create_topics(bare, partitions=1, quarantine_days=days, quarantine_bytes=size)
@@ -243,7 +243,7 @@ async def test_a_cluster_that_nobody_leads_is_unavailable(bare: KafkaCluster, mo
 
     monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", nobody)
     monkeypatch.setattr(kafka_admin, "ASK_S", 0.3)
-    with pytest.raises(LogUnavailable, match="no broker that can be used"):
+    with pytest.raises(LogUnavailable, match="no usable broker"):
         await create_topics(bare, partitions=1)
 
 
@@ -331,7 +331,7 @@ async def test_partitions_that_were_raised_are_no_log_of_ours_any_more(
     await check()
     names = [bare.connection.name(topic) for topic in CO_PARTITIONED]
     await admin.create_partitions({name: NewPartitions(4) for name in names})
-    words = f"{names[0]} has 4 partitions, and this log was made with 2, for good"
+    words = f"{names[0]} has 4 partitions, and this log was made with 2, which cannot change"
     for ask in (check, LogCheck(bare), lambda: check_topics(bare), lambda: create_topics(bare, partitions=4)):
         await until_raised(ask, words)
     with pytest.raises(TopicsUnfit, match="have 4 partitions, and this log was made with 2"):

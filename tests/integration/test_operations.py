@@ -56,7 +56,7 @@ async def test_what_rests_on_an_old_key_and_what_is_open_is_said(stand: Stand, t
         await until(lambda: system.records(Topic.DELIVERIES, ChainHalted))
         code, said = await hookline(system, "topics", "drain", "--status")
         assert code == 0
-        assert "drained: nothing is open" in said
+        assert "drained: nothing is under way" in said
 
 
 @pytest.mark.parametrize("topic", [Topic.PUSHES, Topic.COMMANDS])

@@ -171,7 +171,7 @@ async def test_without_scripts(made: Made, looking: Looking) -> None:
     await log_in(page, WORLD_PASSWORD)
     await expect(page).to_have_url(made.chain("retrying"))
     await page.get_by_role("button", name="Cancel this chain").click()
-    await expect(page.locator("#head")).to_contain_text("It was asked to be cancelled")
+    await expect(page.locator("#head")).to_contain_text("A user cancelled it")
 
 
 async def test_another_browsers_session_is_ended(tmp_path: Path, looking: Looking) -> None:

@@ -108,7 +108,7 @@ async def completed(system: System, tag: str) -> bool:
 
 
 async def test_a_limit_that_is_lowered_costs_nobody_but_what_is_larger(stand: Stand, tmp_path: Path) -> None:
-    """C28. Of 8 small pushes 5 were 503, the large one for ever, and no log had a word of it."""
+    """C28. Of 8 small pushes 5 were 503, the large one forever, and no log had a word of it."""
     system = System(stand, tmp_path, partitions=4, look_s=LOOK_S)
     async with system.running("ingress"):
         await change(system.cluster(), Topic.PUSHES, "max.message.bytes", LIMIT)
@@ -124,7 +124,7 @@ async def test_a_limit_that_is_lowered_costs_nobody_but_what_is_larger(stand: St
         assert await system.is_ready("ingress"), "what fits goes through"
         said = (tmp_path / "ingress.log").read_text()
         assert said.count(sentence) == 1
-        assert "Kafka does not take a record" in said
+        assert "Kafka refuses a record" in said
         async with system.http.get(f"http://127.0.0.1:{system.ports['ingress'] + 1000}/metrics") as answer:
             assert f'hookline_topic_limit_bytes{{topic="pushes"}} {LIMIT:.1f}' in await answer.text()
         code, found = await hookline(system, "doctor")
@@ -174,7 +174,7 @@ async def test_a_right_that_is_taken_away_is_named_until_it_is_given_back(guarde
         for _ in range(3):
             assert await post(system, 100, "refused") == 503
         said = (tmp_path / "ingress.log").read_text()
-        assert said.count("a right is missing") == said.count("Kafka does not take a record") == 1
+        assert said.count("a right is missing") == said.count("Kafka refuses a record") == 1
         assert not (await system.raw(QUARANTINE.topic))
         for service, topic in (("ingress", Topic.PUSHES), ("callbacks", Topic.CALLBACKS)):
             await give_right(system.cluster(), topic)

@@ -245,7 +245,7 @@ def test_a_console_of_another_log_takes_nobody_down_and_the_printed_command_mend
     before["console"].kill()
     up.until_line("console +ended 5 times before it was ready")
     command = up.until_line(r"to do: .* hookline console --rebuild").partition("to do: ")[2]
-    assert "the rest runs on without it: pushes come in, hooks are called" in up.text
+    assert "the rest keeps running without it: pushes come in, hooks are called" in up.text
     assert str(UUID(int=1)) in up.text
     others = {name: child for name, child in up.children().items() if name != "console"}
     assert others == {name: child for name, child in before.items() if name != "console"}

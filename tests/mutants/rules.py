@@ -255,7 +255,7 @@ RULES = (
         tests="unit/dispatcher/test_parts.py",
     ),
     rule(
-        "a record is handed out before its cause",
+        "a record is delivered before its cause",
         Edit(READER, "        for topic, offset in causes_of(record.event):\n", "        for topic, offset in ():\n"),
         tests="unit/log/test_reader.py unit/log/test_reader_properties.py",
     ),
@@ -487,7 +487,7 @@ RULES = (
         tests="unit/dispatcher/test_slots.py",
     ),
     rule(
-        "the same cause ends one incarnation after the other without a brake",
+        "the same cause keeps a partition restarting without a brake",
         Edit("services/dispatcher/brake.py", "if again else MIN_S", "if False else MIN_S"),
         tests="unit/dispatcher/test_brake.py",
     ),
@@ -543,7 +543,7 @@ RULES = (
         tests="unit/chain/test_scenarios_sealing.py::test_seal_forged",
     ),
     rule(
-        "a StepSealed is handed out before the intent that it names",
+        "a StepSealed is delivered before the intent that it names",
         Edit(
             "hookline/log/reader.py",
             "        for topic, offset in causes_of(record.event):\n",
@@ -669,7 +669,7 @@ RULES = (
         tests=f"{TIMING}::test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_right",
     ),
     rule(
-        "a verdict is refused for good by a clock that may be wrong",
+        "a verdict is refused permanently by a clock that may be wrong",
         Edit(
             "services/callbacks/service.py",
             "Gate(replica, writer, lambda: self._skew.doubtful)",

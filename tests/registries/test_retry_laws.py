@@ -90,7 +90,7 @@ def source(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=[name for name in LAWS if name != "distribution"])
 def giving_up(request: pytest.FixtureRequest) -> str:
-    """A source whose producers do not try for ever."""
+    """A source whose producers do not try forever."""
     name: str = request.param
     return name
 

@@ -89,7 +89,7 @@ def replay(
 @app.command()
 def state(
     at: Annotated[str, typer.Option("--at", metavar="T", help=f"The moment. {TIME}")] = "now",
-    only_open: Annotated[bool, typer.Option("--open", help="Only chains that were not over.")] = False,
+    only_open: Annotated[bool, typer.Option("--open", help="Only chains that were open.")] = False,
     repository: Repository = None,
     chain: Chain = None,
     push: Push = None,
@@ -135,18 +135,20 @@ Said: TypeAlias = Finding | Judged | int
 @app.command()
 def verify(
     settled: Annotated[
-        bool, typer.Option("--settled", help="Nothing is under way any more: a chain that is due is stuck.")
+        bool, typer.Option("--settled", help="Nothing is under way: a chain that is due counts as stuck.")
     ] = False,
     console: Annotated[
         str | None,
-        typer.Option("--console", metavar="URL", help="Compare the rows of this database of the console, too."),
+        typer.Option("--console", metavar="URL", help="Also compare the rows of this database of the console."),
     ] = None,
     seal: Annotated[
         str | None, typer.Option("--seal", metavar="HASH", help="With --input: the seal that its export printed.")
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", metavar="N", min=1, help="Processes; else one for each processor on a long log."),
+        typer.Option(
+            "--jobs", metavar="N", min=1, help="Number of processes. Default: on a long log, one for each processor."
+        ),
     ] = None,
     as_json: AsJson = False,
     source: Input = None,
@@ -199,7 +201,7 @@ def verify(
 @app.command()
 def export(
     file: Annotated[Path, typer.Argument(help="Where to write the bundle; readable by you only.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     source: Input = None,
 ) -> None:
     """Write everything that an audit reads into one file, in which nothing can be changed unnoticed.
@@ -212,7 +214,7 @@ def export(
         hookline audit verify --input log.hookline
     """
     if file.exists() and not force:
-        raise ConfigError(f"{file} is there already: choose another name, or --force")
+        raise ConfigError(f"{file} already exists: choose another name, or --force")
     part = file.with_name(f"{file.name}.part")
 
     async def write(log: Source, view: AuditView) -> None:

@@ -35,7 +35,7 @@ HISTORY_PAGE = f"/repositories/{REPOSITORY}/{PIPELINE}"
 
 def demo(
     leave: Annotated[
-        bool, typer.Option("--exit", help="End when the story is told: 0 only if both chains ended as they should.")
+        bool, typer.Option("--exit", help="Exit at the end: with 0 only if both chains ended as they should.")
     ] = False,
     data: Annotated[
         Path | None, typer.Option("--data", help="Data folder to use and keep; without it a temporary one.")
@@ -152,10 +152,10 @@ class Demo:
             f"               or to [url]{plain(self._ingress_url)}/events/distribution[/] (CNCF Distribution: notifications); README has both"
         )
         show(
-            "  A receiver   answers 2xx and POSTs its verdict to the callback_url that it was given; README has one in Python;"
+            "  A receiver   answers 2xx and POSTs its verdict to the callback_url it was given; README has one in Python;"
         )
         show("               `hookline receive` is one to try: it prints each hook and calls back as you tell it")
-        show("  For good     `hookline up`")
+        show("  To keep it   `hookline up`")
         show("\n[quiet]With --exit all this ends now.[/]" if leave else "\n[bold]Ctrl-C stops it.[/]")
 
     def _password(self, password: str) -> str:

@@ -92,7 +92,7 @@ class Story:
         right = Expected(str(row.get("status")), calls, callbacks) == expected and not self._timeline.unverified
         if not right:
             self._console.print(
-                f"  [bad]not as it should be:[/] expected {plain(expected.status)} with hooks {plain(list(expected.calls))} called "
+                f"  [bad]not as expected:[/] expected {plain(expected.status)} with hooks {plain(list(expected.calls))} called "
                 f"and callbacks {plain(list(expected.callbacks))} taken, saw {plain(row.get('status'))}, {plain(calls)}, {plain(callbacks)}"
             )
         self._console.print()

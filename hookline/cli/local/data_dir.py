@@ -40,7 +40,7 @@ class DataDir:
                 holder = file.read().strip()
                 who = f" (process {holder})" if holder else ""
                 raise ConfigError(
-                    f"another `hookline up`{who} runs on {self.path}: stop it, or take another folder with --data DIR "
+                    f"another `hookline up`{who} runs on {self.path}: stop it, or use another folder with --data DIR "
                     "and other ports (HOOKLINE_KAFKA_PORT, HOOKLINE_INGRESS_PORT, ...)"
                 ) from None
             file.truncate(0)

@@ -69,7 +69,7 @@ class BrokerUnit:
         return "its process is gone"
 
     async def stop(self) -> bool:
-        """Stop it for good; a start under way ends soon. False: a start is still busy in its thread (it downloads), and nobody should wait for that."""
+        """Stop it, and do not start it again; a start under way ends soon. False: a start is still busy in its thread (it downloads), and nobody should wait for that."""
         await asyncio.to_thread(self._broker.stop)
         self._thread.shutdown(wait=False)
         if self._starting is None:

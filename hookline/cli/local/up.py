@@ -43,7 +43,7 @@ DEFAULT_DATA = Path("hookline-data")
 def up(
     data: DataOption = DEFAULT_DATA,
     insecure_ingress: Annotated[
-        bool, typer.Option("--insecure-ingress", help="Open sources that have no credential to check, to anyone.")
+        bool, typer.Option("--insecure-ingress", help="Open the sources without a credential to anyone.")
     ] = False,
 ) -> None:
     """The whole system on this machine: a Kafka broker, the topics and the four services, until Ctrl-C.

@@ -37,8 +37,8 @@ CONSOLE_FILE = "console.sqlite3"
 NOT_IN_SETTINGS = frozenset({"HOOKLINE_HOOK_SECRET", "HOOKLINE_CACHE_DIR"})
 """Read elsewhere: by `hookline receive`, by the embedded broker."""
 
-CHAIN_ASIDE = "all else goes on; docs/operations.md, “A chain that is set aside”"
-RECORD_ASIDE = "all else goes on; docs/operations.md, “A record that is set aside”"
+CHAIN_ASIDE = "everything else continues; docs/operations.md, “A chain that is set aside”"
+RECORD_ASIDE = "everything else continues; docs/operations.md, “A record that is set aside”"
 
 
 class Level(StrEnum):
@@ -63,7 +63,7 @@ def check_names(environment: Mapping[str, str]) -> Iterator[Finding]:
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             remedy = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
-            yield Finding(Level.BAD, name, "there is no such setting: it does nothing", remedy)
+            yield Finding(Level.BAD, name, "there is no such setting: it has no effect", remedy)
 
 
 def check_secrets(settings: Settings) -> Iterator[Finding]:
@@ -83,10 +83,10 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
 
 def _given(what: str, given: bool, fault: str | None, setting: str) -> Finding:
     if given and fault:
-        return Finding(Level.BAD, what, fault, "what refuses to start with it says the same")
+        return Finding(Level.BAD, what, fault, "services refuse to start with it")
     if given:
         return Finding(Level.GOOD, what, "set")
-    return Finding(Level.BAD, what, "not set", f"set {setting}; `hookline up` makes one by itself")
+    return Finding(Level.BAD, what, "not set", f"set {setting}; `hookline up` makes one")
 
 
 async def check_services(settings: Settings) -> AsyncIterator[Finding]:
@@ -186,7 +186,9 @@ def check_database(settings: Settings) -> Finding:
 def _check_folder(data_dir: Path) -> Finding:
     where = f"SQLite in {data_dir}"
     if not data_dir.exists():
-        return Finding(Level.ODD, "database", f"{where}: the folder is not there yet", "it is made at the first start")
+        return Finding(
+            Level.ODD, "database", f"{where}: the folder does not exist yet", "it is created at the first start"
+        )
     probe = data_dir / ".doctor"
     try:
         probe.touch()

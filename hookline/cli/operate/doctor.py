@@ -36,10 +36,10 @@ def doctor(
     data: Annotated[
         Path,
         typer.Option(
-            "--data", help="Data folder of `hookline up`, whose secrets count too.", envvar="HOOKLINE_DATA_DIR"
+            "--data", help="Data folder of `hookline up`; its secrets count as set.", envvar="HOOKLINE_DATA_DIR"
         ),
     ] = Path("hookline-data"),
-    everything: Annotated[bool, typer.Option("--all", help="Show settings that have their default too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show settings that have their default.")] = False,
 ) -> None:
     """What is set (secrets starred), what is reachable, what is missing, and what to do about it.
 

@@ -81,7 +81,7 @@ def show_drain(console: Console, drain: Drain, prefix: str) -> None:
     for repository, count in drain.by_repository[:10]:
         console.print(f"  {plain(repository)}: {count:d}")
     if drain.drained:
-        console.print(f"[good]drained[/]: nothing is open under {plain(prefix)}; its services may be stopped")
+        console.print(f"[good]drained[/]: nothing is under way under {plain(prefix)}; its services may be stopped")
     else:
         console.print(f"[warn]not drained[/]: keep dispatchers, callbacks and console of {plain(prefix)} running")
 

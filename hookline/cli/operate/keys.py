@@ -39,7 +39,7 @@ def keys(
     as_json: Annotated[bool, typer.Option("--json", help="One object, for machines.")] = False,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
-    """What still rests on each master key: hooks, and callback URLs that receivers hold. Reads only.
+    """What still depends on each master key: hooks, and callback URLs that receivers hold. Reads only.
 
     A hook's secret stays with the key that it was made with. Which key signed a
     callback URL is not in the log: it was the first one then.
@@ -106,7 +106,7 @@ def _as_json(use: Use) -> dict[str, object]:
 
 def _show(console: Console, use: Use) -> None:
     table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
-    for column in ("key", "hooks", "of open chains", "may it go?"):
+    for column in ("key", "hooks", "of open chains", "safe to remove?"):
         table.add_column(column)
     for key in use.keys:
         style = "bad" if not key.here else "good" if _may_go(key, use.tokens) else "quiet"

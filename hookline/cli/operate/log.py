@@ -32,7 +32,7 @@ T = TypeVar("T")
 __all__ = ["app", "parse_spot", "skip_record"]
 
 app = typer.Typer(
-    help="Look at a record; let every reader pass over one that none can read.",
+    help="Look at a record; let every reader skip one that none can read.",
     no_args_is_help=True,
 )
 
@@ -40,9 +40,10 @@ _SPOT = re.compile(r"(?:([a-z]+)\[)?(\d+)\]?@(\d+)")
 _TYPE = re.compile(r"hookline\.(\w+)\.v(\d+)")
 
 SpotArgument = Annotated[
-    str, typer.Argument(metavar="P@OFFSET", help="Partition and offset, as 3@17; or pushes[3]@17, as errors say it.")
+    str,
+    typer.Argument(metavar="P@OFFSET", help="Partition and offset, as 3@17; or pushes[3]@17, as in error messages."),
 ]
-TopicOption = Annotated[Topic | None, typer.Option("--topic", help="The topic, where the place does not say it.")]
+TopicOption = Annotated[Topic | None, typer.Option("--topic", help="The topic, if the place does not name it.")]
 
 
 class Spot(NamedTuple):
@@ -57,13 +58,13 @@ def parse_spot(text: str, topic: Topic | None) -> Spot:
     """Raises ConfigError in words."""
     match = _SPOT.fullmatch(text.strip())
     if match is None:
-        raise ConfigError(f"{text!r} is no place: write 3@17 (partition and offset) or pushes[3]@17")
+        raise ConfigError(f"{text!r} is not a place: write 3@17 (partition and offset) or pushes[3]@17")
     try:
         named = Topic(match[1]) if match[1] else topic
     except ValueError:
         raise ConfigError(f"there is no topic {match[1]}: there are {', '.join(Topic)}") from None
     if named is None or (topic is not None and named is not topic):
-        raise ConfigError("say which topic: --topic pushes, or pushes[3]@17")
+        raise ConfigError("name the topic: --topic pushes, or pushes[3]@17")
     return Spot(Place(named, int(match[2])), int(match[3]))
 
 
@@ -89,15 +90,15 @@ def show(spot: SpotArgument, topic: TopicOption = None) -> None:
 @app.command()
 def skip(
     spot: SpotArgument,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for whoever reads the audit.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the readers of the audit.")],
     topic: TopicOption = None,
-    by: Annotated[str, typer.Option("--by", help="Who. Without it: the user of this shell.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who does this. Default: the user of this shell.")] = "",
     newer: Annotated[
-        bool, typer.Option("--newer", help="Even one that a newer version of Hookline wrote, and can read.")
+        bool, typer.Option("--newer", help="Skip even a record that a newer version of Hookline wrote and can read.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Let every reader pass over a record that none can read or fold, for good. `hookline audit replay` shows it.
+    """Permanently let every reader pass over a record that none can read or fold. `hookline audit replay` shows it.
 
     Of a damaged batch, whose bytes a disk has changed, all is skipped that cannot
     be read from there on. Before that, try whether another broker has it whole.
@@ -123,7 +124,7 @@ def skip(
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("skip asks before it acts, and there is no terminal to ask on: add --yes")
-        typer.confirm("Whatever it said is lost for every chain, for good. Skip it?", abort=True)
+        typer.confirm("Whatever it said is permanently lost for every chain. Skip it?", abort=True)
     console.print(plain(_ask(skip_record(cluster, at, by or getpass.getuser(), reason, until))))
 
 

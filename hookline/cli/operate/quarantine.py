@@ -30,7 +30,7 @@ OURS = frozenset({"user-agent"})
 """Kept headers that are not sent again."""
 ACCEPTED = (200, 202)
 
-app = typer.Typer(help="Bodies that could not be read: list, show, retry.", no_args_is_help=True)
+app = typer.Typer(help="Rejected payloads: list, show, retry.", no_args_is_help=True)
 
 SourceOption = Annotated[str, typer.Option("--source", help="Only bodies of this source.")]
 OffsetsArgument = Annotated[list[int] | None, typer.Argument(metavar="[OFFSET]...", help="As `list` shows them.")]
@@ -59,7 +59,7 @@ def list_kept(
     limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects, for machines.")] = False,
 ) -> None:
-    """What lies in quarantine, newest last: offset, time, source, size, and why it could not be read.
+    """What is in quarantine, newest last: offset, time, source, size, and why it could not be read.
 
     Bodies stay there as long as HOOKLINE_QUARANTINE_DAYS and _BYTES say; `retry`
     takes nothing away.
@@ -75,7 +75,7 @@ def list_kept(
         print_json([_as_json(kept) for kept in shown])
         return
     if not found:
-        console.print("[good]nothing[/]: every body that was delivered could be read")
+        console.print("[good]nothing[/]: every payload that was delivered could be read")
         return
     table = Table(box=None, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     for column in ("offset", "received (UTC)", "source", "bytes", "reason"):
@@ -117,9 +117,9 @@ def show(
 @app.command()
 def retry(
     offsets: OffsetsArgument = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that lies there (with --source: of it).")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of them (with --source: all of that source).")] = False,
     source: SourceOption = "",
-    url: Annotated[str, typer.Option("--url", help="Where ingress is reached.")] = "",
+    url: Annotated[str, typer.Option("--url", help="Where to reach ingress.")] = "",
     data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Deliver bodies to ingress again: after an upgrade or another setting it may read them.
@@ -190,7 +190,7 @@ def _chosen(found: Iterable[Kept], offsets: Iterable[int]) -> list[Kept]:
     by_offset = {kept.offset: kept for kept in found}
     if missing := [str(offset) for offset in offsets if offset not in by_offset]:
         raise ConfigError(
-            f"nothing lies in quarantine at {', '.join(missing)}; `hookline quarantine list` shows what does"
+            f"there is nothing in quarantine at {', '.join(missing)}; `hookline quarantine list` shows what does"
         )
     return [by_offset[offset] for offset in offsets]
 

@@ -63,7 +63,7 @@ def _value(value: bytes) -> str:
     except ValueError:
         return f"({len(value)} bytes that are no JSON)"
     if not isinstance(found, dict):
-        return f"({len(value)} bytes of JSON that are no object)"
+        return f"({len(value)} bytes of JSON that are not an object)"
     return to_json(masked(found), indent=2).decode()
 
 

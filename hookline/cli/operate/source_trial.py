@@ -27,11 +27,12 @@ HIDDEN = frozenset({"payload", "upstream_callback_url"})
 
 
 def try_body(
-    name: Annotated[str, typer.Argument(metavar="SOURCE", help="As `hookline sources` lists it.")],
+    name: Annotated[str, typer.Argument(metavar="SOURCE", help="Its name, as `hookline sources` lists it.")],
     header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", help="'Name: value', for sources that read one. Any number.")
+        list[str] | None,
+        typer.Option("--header", "-H", help="A header as 'Name: value', for sources that read one; may be repeated."),
     ] = None,
-    query: Annotated[str, typer.Option("--query", help="What would stand behind the ? of the URL.")] = "",
+    query: Annotated[str, typer.Option("--query", help="What would follow the ? in the URL.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="An object, for machines.")] = False,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
@@ -105,7 +106,7 @@ def _show(console: Console, contents: "Contents") -> None:
     for unread in contents.unread:
         console.print(f"[bad]quarantine:[/] {plain(unread.reason)}")
     if not (contents.pushes or contents.ignored or contents.unread):
-        console.print("[quiet]nothing:[/] there is no event in it")
+        console.print("[quiet]nothing:[/] the body has no event")
 
 
 def _time(millis: object) -> str:

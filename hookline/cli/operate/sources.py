@@ -17,7 +17,7 @@ __all__ = ["DEFAULT_DATA", "DataOption", "SourcesGroup", "list_sources"]
 
 DataOption = Annotated[
     Path,
-    typer.Option("--data", help="Data folder of `hookline up`, whose tokens count too.", envvar="HOOKLINE_DATA_DIR"),
+    typer.Option("--data", help="Data folder of `hookline up`; its tokens count as set.", envvar="HOOKLINE_DATA_DIR"),
 ]
 DEFAULT_DATA = Path("hookline-data")
 
@@ -40,7 +40,7 @@ def list_sources(
     url: Annotated[str, typer.Option("--url", help="Where registries reach ingress.")] = "",
     data: DataOption = DEFAULT_DATA,
 ) -> None:
-    """The kinds of registries that ingress takes events of: URL, credential, and what to paste there.
+    """The kinds of registries whose events ingress accepts: URL, credential, and what to paste there.
 
     TOKEN stands for one of HOOKLINE_INGRESS_TOKENS, SECRET for one of the
     source's own in HOOKLINE_INGRESS_SECRETS_FILE.

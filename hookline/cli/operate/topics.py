@@ -33,8 +33,8 @@ def create() -> None:
     """Make the topics that are missing, and the log's id. Run again it changes nothing, or goes on where it stopped.
 
     HOOKLINE_PARTITIONS (12) and HOOKLINE_REPLICATION count for topics that are
-    made; the number of partitions is for good. HOOKLINE_RETENTION_DAYS (0: for
-    ever) is given to the four logs, whether they are new or not.
+    made; the number of partitions cannot be changed later. HOOKLINE_RETENTION_DAYS (0:
+    forever) is given to the four logs, whether they are new or not.
 
     Examples:
         hookline topics create
@@ -53,7 +53,7 @@ def create() -> None:
     except LogUnavailable as error:
         if not told:
             raise
-        raise LogUnavailable(f"{error}\n  What is made stays: run it again, and it goes on from there") from None
+        raise LogUnavailable(f"{error}\n  What was made stays: run it again to continue") from None
     if not told:
         console.print("nothing to do: all seven are there and fit")
 
@@ -97,7 +97,7 @@ def begin_epoch(
 
 @app.command()
 def drain(
-    status: Annotated[bool, typer.Option("--status", help="What is still under way. Reads only.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Show what is still under way. Reads only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One object, for machines.")] = False,
 ) -> None:
     """Before a topic prefix is left for another: what is still open under it. Exit code 1 until nothing is.
@@ -110,7 +110,7 @@ def drain(
         HOOKLINE_TOPIC_PREFIX=old. hookline topics drain --status --json
     """
     if not status:
-        raise ConfigError("drain only looks, for now: add --status. Chains drain by themselves once no push comes in")
+        raise ConfigError("drain can only look so far: add --status. Chains end by themselves once no push comes in")
     console, settings = make_console(), load_settings()
     found = _ask(settings, read_drain(_cluster(settings), SystemClock().now_ms()))
     if as_json:
@@ -190,4 +190,4 @@ def _show(console: Console, found: Topics, cluster: KafkaCluster) -> None:
 
 def _kept(state: TopicState) -> str:
     days = days_kept(state.config)
-    return "for ever" if days is None else f"{days:g} days"
+    return "forever" if days is None else f"{days:g} days"

@@ -90,15 +90,15 @@ def receive(
             show_envvar=True,
         ),
     ] = None,
-    state: Annotated[State, typer.Option(help="What to call back; none: nothing.")] = State.SUCCESS,
+    state: Annotated[State, typer.Option(help="What to call back; none: do not call back.")] = State.SUCCESS,
     after: Annotated[float, typer.Option(help="Seconds of work before the callback.", min=0)] = 0.0,
-    ask: Annotated[bool, typer.Option("--ask", help="Ask here for each hook what to call back.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask at the terminal what to call back, for each hook.")] = False,
     early: Annotated[bool, typer.Option("--early", help="Call back before the hook is answered.")] = False,
     status: Annotated[int, typer.Option(help="HTTP status of the answer, such as 302 or 500.", min=200, max=599)] = 200,
     description: Annotated[str, typer.Option(help="The callback's description.")] = "",
     full: Annotated[bool, typer.Option("--full", help="Print the whole payload.")] = False,
 ) -> None:
-    """A receiver to try things with: prints each hook, verifies its signature, answers and calls back as told.
+    """A receiver for experiments: prints each hook, verifies its signature, answers and calls back as you say.
 
     What request bins were for, on your own machine.
 

@@ -68,7 +68,9 @@ def api_guard(sessions: Sessions) -> Middleware:
         session = await sessions.find(token.strip()) if scheme.lower() in ("jwt", "bearer") else None
         if session is None:
             said = (
-                "Authentication credentials were not provided." if not scheme else "The token is not valid or is over."
+                "Authentication credentials were not provided."
+                if not scheme
+                else "The token is not valid or has expired."
             )
             answer = json_error(HTTPStatus.UNAUTHORIZED, {"detail": f"{said} POST /v2/users/login/ gives one."})
             answer.headers["WWW-Authenticate"] = 'JWT realm="hookline"'

@@ -19,8 +19,10 @@ __all__ = ["PipelineApi"]
 
 NO_CONTENT = 204
 CREATED = 201
-_NEVER_SEEN = "No push of the registry {} has come yet, and this pipeline is for no other: leave `registry` out to take those of any."
-_NO_DIGEST = "The latest push of {} came without a digest, as its registry sends them: `dedupe: digest` does nothing then, and each starts."
+_NEVER_SEEN = (
+    "No push from the registry {} has come yet, and this pipeline accepts no other: leave `registry` out to accept any."
+)
+_NO_DIGEST = "The latest push of {} came without a digest, as its registry sends them: `dedupe: digest` then has no effect, and every push starts it."
 
 
 class PipelineApi:

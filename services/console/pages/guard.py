@@ -61,7 +61,7 @@ def pages_guard(sessions: Sessions, renderer: Renderer) -> Middleware:
         if request.method not in READING:
             given = (await read_form(request)).get("token", "")
             if not hmac.compare_digest(given.encode(), request[FORM_TOKEN].encode()):
-                said = "This form is of an earlier session. Nothing was done: load the page again."
+                said = "This form is from an earlier session. Nothing was done: reload the page."
                 return renderer.error(request, HTTPStatus.FORBIDDEN, said)
         return await handler(request)
 

@@ -26,7 +26,7 @@ class Shown(NamedTuple, Generic[Entry]):
 def shown(request: web.Request, asked: PageAsked, total: int, entries: Sequence[Entry]) -> Shown[Entry]:
     """Raises HTTPNotFound for a page past the last."""
     if asked.number > 1 and not entries:
-        raise web.HTTPNotFound(text="There is no such page of this list.")
+        raise web.HTTPNotFound(text="This list has no such page.")
     before = (asked.number - 1) * asked.size
 
     def beside(number: int) -> str:

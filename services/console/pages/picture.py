@@ -57,7 +57,7 @@ def summary(chain: Chain, row: ChainRow) -> Summary:
     if number > count:
         return Summary("Every step reported success; it is about to be completed.")
     if chain.cancelled:
-        return Summary(f"It was asked to be cancelled, and is about to halt at step {number}.")
+        return Summary(f"A user cancelled it, and it is about to halt at step {number}.")
     return _open_step(chain, number, chain.step(number))
 
 

@@ -90,7 +90,7 @@ class PipelinePages:
         if pipeline is None and not page.total:
             pipeline = await self._pipelines.find_id(pipeline_id)
             if pipeline is None:
-                raise web.HTTPNotFound(text="There is no such pipeline, and there are no chains of one.")
+                raise web.HTTPNotFound(text="There is no such pipeline, and no chain of it.")
         listed = shown(request, asked, page.total, page.entries)
         name, repository = (
             await self._of_deleted(page.entries[0]) if pipeline is None else (pipeline.name, pipeline.repository)

@@ -1,4 +1,4 @@
-"""The page of sessions: who is logged in, whence and since when; and how they are ended."""
+"""The page of sessions: who is logged in, from where and since when; and how they are ended."""
 
 from aiohttp import web
 

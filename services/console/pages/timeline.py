@@ -172,7 +172,11 @@ def _void_words(event: TimelineEvent, chain: Chain) -> str:
     step = event.fields["step"]
     if event.void == MISFIT:
         has_step = isinstance(step, int) and step <= len(chain.steps)
-        return "it names no first intent to halt at this step" if has_step else "this chain does not have that step"
+        return (
+            "it does not name the first intent to halt at this step"
+            if has_step
+            else "this chain does not have that step"
+        )
     if event.topic == "callbacks":
         seal = chain.step(step).seal if isinstance(step, int) else None
         if seal is not None:

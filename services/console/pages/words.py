@@ -10,7 +10,7 @@ _REASONS = {
     HaltReason.CALLBACK_FAILURE: "its receiver reported failure",
     HaltReason.CALLBACK_ERROR: "its receiver reported an error",
     HaltReason.CALLBACK_TIMEOUT: "its callback did not come in time",
-    HaltReason.DELIVERY_FAILED: "it could not be delivered, and all attempts are used up",
+    HaltReason.DELIVERY_FAILED: "it could not be delivered, and there are no attempts left",
     HaltReason.GONE: "its receiver answered 410 Gone",
     HaltReason.BLOCKED_ADDRESS: "hooks may not be sent to its address",
     HaltReason.CANCELLED: "it was cancelled",

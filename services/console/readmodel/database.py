@@ -129,7 +129,7 @@ class Database:
     def drop_file(self) -> None:
         """SQLite's file, broken or not: put an empty one in its place. Raises Unavailable while another process writes it."""
         if (lock := self.try_lock()) is None:
-            raise Unavailable("another console writes the database: stop it first")
+            raise Unavailable("another console writes to the database: stop it first")
         self._engine.dispose()
         for beside in ("", "-wal", "-shm"):
             Path(f"{self._file}{beside}").unlink(missing_ok=True)
@@ -287,7 +287,7 @@ def check_owner(connection: Connection, log_id: UUID, topics: Mapping[Topic, UUI
     for topic in LOGS:
         if topic in topics and known.get(_key(topic), str(topics[topic])) != str(topics[topic]):
             raise ForeignLog(
-                f"the console's database was filled from a topic {topic} that is gone: it was made anew."
+                f"the console's database was filled from a topic {topic} that is gone: it was deleted and made anew."
                 f" Rebuild it: {REBUILD_COMMAND}"
             )
 

@@ -74,11 +74,11 @@ def _id(text: str, length: int, column: Column[object]) -> str:
     if len(text) > length:
         raise RowRefused(f"{column.name} has {len(text)} characters, at most {length} fit")
     if clean_text(text) != text:
-        raise RowRefused(f"{column.name} has characters that no database takes")
+        raise RowRefused(f"{column.name} has characters that no database accepts")
     return text
 
 
 def _number(value: int, largest: int, column: Column[object]) -> int:
     if not -largest <= value <= largest:
-        raise RowRefused(f"{column.name} is too large a number")
+        raise RowRefused(f"{column.name} is a number that is too large")
     return value

@@ -98,7 +98,7 @@ class Progress:
     def note_set_aside(self, count: int, first: Collection[SetAside]) -> None:
         """So many records are not in the database, though all was read."""
         SET_ASIDE.set(count)
-        more = (f"and {count - len(first)} records more",) if count > len(first) else ()
+        more = (f"and {count - len(first)} more records",) if count > len(first) else ()
         self.troubles = (
             *(f"{record.topic}[{record.partition}]@{record.offset} is set aside: {record.reason}" for record in first),
             *more,
@@ -126,7 +126,7 @@ class Progress:
             async with asyncio.timeout(timeout_s):
                 before, ends = dict(self.positions), await self._ask.now()
                 if any(before[p].beyond(Positions.among(ends, p)) for p in wanted & before.keys()):
-                    raise Unavailable("a log ends below what was read of it")
+                    raise Unavailable("a log ends before what was already read")
                 await self._wait(lambda: self._reached(wanted, ends))
         except TimeoutError:
             raise Unavailable(f"the logs were not read to their end within {timeout_s:g} s") from None

@@ -77,7 +77,7 @@ az eventgrid event-subscription create --name hookline --source-resource-id "$(a
 def _from_event_grid(event_type: str | None, data: Payload, about: Payload) -> Push | Ignored:
     """`data`: what a webhook sends; `about`: what the event says where that does not. Raises Unreadable."""
     if event_type == VALIDATION:
-        raise Unreadable("Event Grid's handshake has no code that can be sent back, or does not come alone")
+        raise Unreadable("Event Grid's handshake has no code that can be sent back, or other events beside it")
     name = (event_type or "").removeprefix(GRID)
     if name in GRID_NO_PUSHES:
         return Ignored(GRID_NO_PUSHES[name])

@@ -86,7 +86,7 @@ async def of_bundle(path: Path) -> Records:
 
 
 class ListSource:
-    """`hookline.audit.source.Source`. chunk: most records handed out at once."""
+    """`hookline.audit.source.Source`. chunk: most records delivered at once."""
 
     def __init__(self, records: Records, chunk: int) -> None:
         self._records = records

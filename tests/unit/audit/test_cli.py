@@ -142,9 +142,9 @@ def test_state_shows_every_chain_at_a_moment() -> None:
     [
         (["verify", "--input", "/no/such/file"], "cannot read /no/such/file"),
         (["verify", "--seal", "00"], "--input"),
-        (["verify", "--input", HISTORY, "--console", "sqlite:////no/such/db"], "no console's database"),
-        (["state", "--at", "yesterday", "--input", HISTORY], "no time"),
-        (["replay", "--from", "2026", "--input", HISTORY], "no time"),
+        (["verify", "--input", HISTORY, "--console", "sqlite:////no/such/db"], "no console database"),
+        (["state", "--at", "yesterday", "--input", HISTORY], "not a time"),
+        (["replay", "--from", "2026", "--input", HISTORY], "not a time"),
         (["replay", "--chain", "x", "--input", HISTORY], "x is no id of a chain"),
         (["replay", "--push", "x", "--input", HISTORY], "x is no id of a push"),
         (["replay", "--nonsense"], "No such option"),

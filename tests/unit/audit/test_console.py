@@ -146,9 +146,9 @@ async def test_a_database_of_another_log_is_refused(
 @pytest.mark.parametrize(
     ("text", "error", "said"),
     [
-        ("nonsense", ConfigError, "not a database's URL"),
-        ("oracle+nothing://x/y", ConfigError, "not a database's URL"),
-        ("sqlite:////no/such/file", ConfigError, "no console's database at /no/such/file"),
+        ("nonsense", ConfigError, "not a database URL"),
+        ("oracle+nothing://x/y", ConfigError, "not a database URL"),
+        ("sqlite:////no/such/file", ConfigError, "no console database at /no/such/file"),
         ("postgresql://u:s3cret@127.0.0.1:1/x", Unavailable, "cannot be read"),
     ],
 )

@@ -84,7 +84,7 @@ async def test_a_verdict_that_its_topic_is_too_small_for_is_413_and_others_are_t
     chain, other = world.push(), world.push()
     async with running(world) as it:
         world.cluster.limits[Topic.CALLBACKS] = 1
-        assert await it.post(chain) == (413, None, {"detail": "too large for Kafka's topic as it is set"})
+        assert await it.post(chain) == (413, None, {"detail": "too large for Kafka's topic with its present settings"})
         assert world.callbacks(chain) == []
         del world.cluster.limits[Topic.CALLBACKS]
         assert (await it.post(other))[0] == 200
@@ -136,7 +136,7 @@ async def test_a_log_that_was_made_anew_is_read_anew(topic: Topic) -> None:
     async with running(world) as it:
         with capture_logs() as lines:
             world.cluster.make_anew(topic)
-            await until(lambda: any("has lost what was read" in line["event"] for line in lines))
+            await until(lambda: any("has lost records" in line["event"] for line in lines))
         if topic is not Topic.PUSHES:  # the others rest on it: see below
             await until(lambda: it.service.ready().ok)
             assert (await it.post(world.push()))[0] == 200

@@ -255,7 +255,7 @@ async def test_a_record_that_cannot_be_folded_stops_its_partition_with_its_own_p
         tail = replica.replica.tails[partition]
         bad = world.cancel(chain)
         await until(lambda: tail.stopped is not None)
-        assert str(tail.stopped).startswith(f"commands[{partition}]@{bad}: it can be read and not folded")
+        assert str(tail.stopped).startswith(f"commands[{partition}]@{bad}: it can be read but not folded")
         later = world.push(push_id=beside(chain, world))
         await go_on_past("commands", bad, tail, world, chain)
         assert await replica.post(chain, 1, "success") == 200

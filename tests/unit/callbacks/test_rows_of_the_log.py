@@ -318,7 +318,7 @@ async def test_a_run_whose_command_is_not_read_yet_is_waited_for() -> None:
 
 
 async def test_a_chain_whose_push_is_in_no_log_is_never_appended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its record would wait for its cause for ever, and every reader with it."""
+    """Its record would wait for its cause forever, and every reader with it."""
     monkeypatch.setattr("services.callbacks.gate.ANSWER_S", 0.05)
     world = World()
     chain = world.push()._replace(offset=1000)

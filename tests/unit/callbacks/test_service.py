@@ -138,7 +138,7 @@ async def test_no_verdict_is_refused_as_too_late_by_a_clock_that_may_be_wrong() 
     async with started(service), serving(service.app) as client:
         await until(lambda: service.ready().ok)
         assert await post(-1) == 503, "nothing was appended yet: nobody has told what time it is"
-        assert "this clock was not compared" in service.ready().detail
+        assert "this clock has not been compared" in service.ready().detail
         world.clock.advance((HOUR_MS) / 1000)
         other, chain = chain, world.push()
         assert await post(HOUR_MS) == 200

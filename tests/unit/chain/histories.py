@@ -2,7 +2,7 @@
 
 `World(pick)` does one small thing after the other, as `pick` chooses: Hypothesis through `histories()`, a soak or a
 benchmark with `random.Random(seed).randrange`. The dispatcher decides with the real `decide` and reads with the one reader.
-Every worker may be delayed for ever, so each one that was not ended by a Fence it has read may be a zombie.
+Every worker may be delayed forever, so each one that was not ended by a Fence it has read may be a zombie.
 """
 
 from collections.abc import Callable, Sequence

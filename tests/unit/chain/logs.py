@@ -86,7 +86,7 @@ def due(logs: Logs, chain: str, now: int = START) -> Action:
 
 
 def fold_reads(reads: Iterator[Read], fold: PartitionFold) -> PartitionFold:
-    """Fold what was handed out and is valid."""
+    """Fold what was delivered and is valid."""
     for read in reads:
         if read.valid:
             fold.fold(read.record.event, read.record.offset, read.record.timestamp)

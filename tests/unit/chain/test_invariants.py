@@ -168,7 +168,7 @@ def test_i5_each_event_folded_twice_is_folded_once(world: World) -> None:
 
 @given(histories(), st.data())
 def test_i5_facts_folded_again_change_no_chain(world: World, data: st.DataObject) -> None:
-    """Pushes are left out: whether one is a repeat is told once, by what lies below it; the reader hands out nothing twice."""
+    """Pushes are left out: whether one is a repeat is told once, by what lies below it; the reader delivers nothing twice."""
     fold = world.logs.fold(keep_ended=True)
     before = dict(fold.chains)
     reads = [read for read in world.logs.read() if read.valid and read.record.topic is not Topic.PUSHES]

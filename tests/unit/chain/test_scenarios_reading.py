@@ -77,7 +77,7 @@ def test_midlog() -> None:
 
 
 def test_causal(logs: Logs) -> None:
-    """Facts that are fetched before their cause wait for it, and the positions stay where they were handed out."""
+    """Facts that are fetched before their cause wait for it, and the positions stay where they were delivered."""
     (chain,) = logs.push(plan(2))
     logs.verdict(chain, 1)
     logs.cancel(chain)

@@ -90,7 +90,7 @@ def test_seal_forged(logs: Logs) -> None:
 
 
 def test_seal_causal(logs: Logs) -> None:
-    """It is handed out after the intent that it names, in whatever order they are fetched."""
+    """It is delivered after the intent that it names, in whatever order they are fetched."""
     (chain,) = logs.push(plan(1, delays_s=()))
     logs.sealed(chain, 1, logs.failed(chain, 1, last=True))
     reader = PartitionReader(PARTITION, Positions())

@@ -56,7 +56,7 @@ class Worker:
         return not self.reader.positions.reached(self.logs.ends)
 
     def read(self, ends: Positions) -> None:
-        """Fetch to those ends, fold what may be handed out; a later Fence ends this incarnation."""
+        """Fetch to those ends, fold what may be delivered; a later Fence ends this incarnation."""
         for topic in LOGS:
             at = self.reader.next_fetch(topic)
             self.reader.offer(topic, self.logs.records[topic][at : ends.of(topic)])

@@ -120,7 +120,7 @@ def test_a_console_of_another_log_comes_with_the_command_that_mends_it(tmp_path:
     for said in (
         "! console     ended 5 times before it was ready (exit code 1)",
         "the topics are of log 2",
-        "the rest runs on without it: pushes come in, hooks are called, callbacks are taken.",
+        "the rest keeps running without it: pushes come in, hooks are called, callbacks are accepted.",
         f"to do: HOOKLINE_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 HOOKLINE_DATA_DIR='{tmp_path}/with space'"
         " HOOKLINE_TOPIC_PREFIX=other. hookline console --rebuild",
         "it is tried again every 60 s",

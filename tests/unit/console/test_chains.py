@@ -266,7 +266,10 @@ async def test_a_run_of_a_repository_whose_name_is_not_kept_whole_is_refused(con
     (chain,) = console.writing.push(push(1, (plan(),), received_at=console.writing.now, repository=name))
     await console.projected()
     status, body = await console.call("POST", f"/api/chains/{chain}/run", {})
-    assert (status, body) == (400, {"non_field_errors": ["Its repository's name is not kept whole: push again."]})
+    assert (status, body) == (
+        400,
+        {"non_field_errors": ["The name of its repository was cut off when it was stored: push again."]},
+    )
     assert commands(console) == []
 
 

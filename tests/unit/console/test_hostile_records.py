@@ -187,7 +187,7 @@ def test_numbers_that_no_column_takes(database: Database) -> None:
     history.push(odd)
     with opened(database, cluster) as model:
         read_all(model, cluster)
-    assert list(aside(database).values()) == ["n is too large a number"]
+    assert list(aside(database).values()) == ["n is a number that is too large"]
     with database.read() as connection:
         (row,) = connection.execute(select(pushes))
         assert (row.pushed_at, row.received_at, row.until) == (2**53, -(2**53), 2**53)
@@ -296,8 +296,8 @@ def test_readiness_and_a_metric_name_what_was_set_aside(database: Database) -> N
         progress.note_set_aside(*model.set_aside)
         assert REGISTRY.get_sample_value("hookline_projection_set_aside") == 25
         assert len(progress.troubles) == 21
-        assert progress.troubles[0] == "pushes[0]@0 is set aside: n is too large a number"
-        assert progress.troubles[-1] == "and 5 records more"
+        assert progress.troubles[0] == "pushes[0]@0 is set aside: n is a number that is too large"
+        assert progress.troubles[-1] == "and 5 more records"
     standby = ReadModel(database)
     standby.look_at_set_aside()
     assert standby.set_aside[0] == 25

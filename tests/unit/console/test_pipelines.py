@@ -168,7 +168,7 @@ LONG = "http://receiver.example/" + "x" * 2025
         ({"tags": ["v" * 129]}, "tags", "A glob of tags such as v* must be 1 to 128 characters, without spaces."),
         ({"tags": [7]}, "tags", "A glob of tags such as v* must be 1 to 128 characters, without spaces."),
         ({"tags": ""}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: a part of it is empty."),
-        ({"tags": "latest"}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: latest is no comparison of versions."),
+        ({"tags": "latest"}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: latest is not a comparison of versions."),
         ({"tags": "1" * 256}, "tags", "Must be a range of versions such as ^1.4 or >=2.0.0 <3, or a list of globs: it is longer than 255 characters."),
         ({"artifacts": None}, "artifacts", KINDS),
         ({"artifacts": []}, "artifacts", KINDS),
@@ -185,7 +185,7 @@ LONG = "http://receiver.example/" + "x" * 2025
         ({"webhooks": [{"hook_url": "http://u:p@r.example/"}]}, "webhooks", "hook 1, hook_url: Must not hold a user name or password; receivers verify the signature instead."),
         ({"webhooks": [{"hook_url": "http://r.example/#x"}]}, "webhooks", "hook 1, hook_url: Must not have a fragment (#...)."),
         ({"webhooks": [{"hook_url": "http://r.example/a b"}]}, "webhooks", "hook 1, hook_url: Has a space, a control character or a backslash in it."),
-        ({"webhooks": [{"hook_url": "http://r.example:99999/"}]}, "webhooks", "hook 1, hook_url: Has a port that is no number from 1 to 65535."),
+        ({"webhooks": [{"hook_url": "http://r.example:99999/"}]}, "webhooks", "hook 1, hook_url: Has a port that is not a number from 1 to 65535."),
     ],
 )  # fmt: skip
 async def test_limits_in_words(console: Running, changed: dict[str, object], field: str, said: str) -> None:
@@ -214,8 +214,8 @@ async def test_a_name_that_does_not_resolve_is_a_warning(console: Running) -> No
     urls = ["http://gone.example/", "http://inner.example/", "http://receiver.example/", "http://93.184.215.14/"]
     made = await console.make(webhooks=[{"hook_url": url} for url in urls])
     assert made["warnings"] == [
-        "gone.example does not resolve from here now.",
-        "inner.example is 10.1.2.3 now, an address that is refused unless HOOKLINE_ALLOW_PRIVATE_ADDRESSES includes it.",
+        "gone.example does not resolve from here at the moment.",
+        "inner.example is 10.1.2.3 now, which is refused unless HOOKLINE_ALLOW_PRIVATE_ADDRESSES includes it.",
     ]
 
 
@@ -391,11 +391,14 @@ async def test_a_bom_before_a_body_is_ignored(console: Running, nothing_behind_i
 async def test_what_kafka_does_not_take_is_told_apart_from_what_it_did_not_acknowledge(console: Running) -> None:
     body = {"name": "ci", "webhooks": [HOOK]}
     console.cluster.limits[Topic.PIPELINES] = 1
-    assert await console.call("POST", HUB, body) == (413, {"detail": "too large for Kafka's topic as it is set"})
+    assert await console.call("POST", HUB, body) == (
+        413,
+        {"detail": "too large for Kafka's topic with its present settings"},
+    )
     console.cluster.limits.clear()
     console.cluster.denied.add(Topic.PIPELINES)
     status, said = await console.call("POST", HUB, body)
-    assert (status, "give it the right" in str(said)) == (503, True)
+    assert (status, "grant it the right" in str(said)) == (503, True)
     console.cluster.denied.clear()
     assert (await console.call("POST", HUB, body))[0] == 201, "neither was there"
 
@@ -464,7 +467,7 @@ async def test_urls_that_settings_do_not_allow(console: Running, tmp_path: Path)
         status, kept = await other.call("PATCH", f"{HUB}/{made['slug']}/", {"expect_final_callback": False})
         assert status == 200
         assert kept["warnings"] == [
-            "A hook's URL is not allowed any more, so its attempts fail: Must begin with https:// (HOOKLINE_HOOK_HTTPS_ONLY)."
+            "A hook's URL is no longer allowed, so its attempts fail: Must begin with https:// (HOOKLINE_HOOK_HTTPS_ONLY)."
         ]
 
 
@@ -484,7 +487,7 @@ async def test_a_registry_is_saved_by_its_one_name(tmp_path: Path, given: str, s
 
 
 async def test_a_registry_that_was_never_seen_is_a_warning(console: Running) -> None:
-    never = "No push of the registry r.example.com has come yet"
+    never = "No push from the registry r.example.com has come yet"
     made = await console.make(registry="r.example.com")
     assert [said.startswith(never) for said in made["warnings"]] == [True]
     console.writing.push(push(1, ()).model_copy(update={"registry": "r.example.com"}))

@@ -230,7 +230,9 @@ def test_a_topic_that_was_made_anew_is_refused_also_where_it_is_as_long_again(da
     for topic in LOGS:
         model = ReadModel(database)
         assert model.lock()
-        with pytest.raises(ForeignLog, match=f"a topic {topic} that is gone: it was made anew. Rebuild it: "):
+        with pytest.raises(
+            ForeignLog, match=f"a topic {topic} that is gone: it was deleted and made anew. Rebuild it: "
+        ):
             model.open(LOG_ID, starts(), ends(cluster), topics | {topic: UUID(int=99)})
         model.release()
 
@@ -277,7 +279,7 @@ def test_a_record_that_cannot_be_folded_stops_its_partition_only_and_is_passed_o
         with opened(database, cluster) as model:
             read_all(model, cluster)
             (stopped,) = (p for p in model.projections.values() if p.stopped)
-            assert str(stopped.stopped).startswith(f"callbacks[1]@{at_fault.offset}: it can be read and not folded")
+            assert str(stopped.stopped).startswith(f"callbacks[1]@{at_fault.offset}: it can be read but not folded")
             assert model.positions()[1].callbacks == at_fault.offset
             assert [model.positions()[p] == ends(cluster)[p] for p in (0, 2)] == [True, True]
     with opened(database, cluster) as model:

@@ -332,7 +332,7 @@ async def test_a_record_that_is_set_aside_is_named_by_readiness_by_a_rebuild_and
     history.push(odd)
     (chain,) = history.push(push(1, (plan(),), received_at=history.now, window_s=0))
     place = f"pushes[{history.partition_of(odd.push_id)}]@0"
-    named = f"{place} is set aside: n is too large a number"
+    named = f"{place} is set aside: n is a number that is too large"
     for _ in range(2):
         async with started(database_settings, cluster) as console:
             await until(lambda: console.ready().ok)
@@ -341,7 +341,7 @@ async def test_a_record_that_is_set_aside_is_named_by_readiness_by_a_rebuild_and
     assert said[-2:] == [f"rebuilt: {records(cluster):,} records read", named]
     database = open_database(database_settings)
     assert compare(database, LogState(LOG_ID), await ends_now(cluster)).endswith(
-        f", 0 records behind, 1 set aside: {place}: n is too large a number"
+        f", 0 records behind, 1 set aside: {place}: n is a number that is too large"
     )
     with database.read() as connection:
         assert chain.offset in set(connection.scalars(select(pushes.c.offset)))

@@ -44,7 +44,7 @@ async def test_login_leads_back_to_where_one_wanted_to_go(stranger: Visitor) -> 
     page = await stranger.get(asked.location)
     done = await stranger.send(page.form("/login"), username="admin", password=PASSWORD)
     assert (done.status, done.location) == (303, "/pushes?repository=a/b&started=false")
-    assert "No push is like that" in (await stranger.get(done.location)).text
+    assert "No pushes match" in (await stranger.get(done.location)).text
     assert (await stranger.get(asked.location, status=303)).location == done.location, "signed in already"
 
 

@@ -58,7 +58,7 @@ async def test_overview_has_pages(console: Running, visitor: Visitor) -> None:
     second = await visitor.get(next(link for link in first.links if "page=2" in link))
     in_order(second, ["acme/app2", "3–3 of 3 repositories", "Previous"])
     assert "Next" not in second.text
-    assert "no such page of this list" in (await visitor.get("/?page=9", status=404)).text
+    assert "This list has no such page" in (await visitor.get("/?page=9", status=404)).text
     assert "page: Must be a whole number" in (await visitor.get("/?page=x", status=400)).text
 
 
@@ -155,7 +155,7 @@ async def test_timeline(console: Running, world: World, visitor: Visitor) -> Non
     in_order(page, ["Step 1 (test): attempt 1 failed", "error status: its receiver answered 500", "took 12 ms"])
     in_order(page, ["next attempt", "Step 1 (test): attempt 2 delivered", "status 200", "verdict until", "thanks"])
     in_order(page, ["Step 1 (test): verdict success", "description 387 tests PASSED", "context CI", "target_url https"])
-    in_order(page, ["from 192.0.2.1", "Step 3 (deploy): verdict success", "Completed", "The same push started"])
+    in_order(page, ["from 192.0.2.1", "Step 3 (deploy): verdict success", "Completed", "Also started by this push"])
     in_order(page, ["success notify", f"chain {chain}"])
     api = await console.get(f"/api/chains/{chain}")
     times = [given["datetime"] for tag, given in page.elements if tag == "time"]
@@ -208,7 +208,9 @@ async def test_a_seal_that_does_not_count_says_why(console: Running, world: Worl
     console.writing.sealed(chain, 9, 0)
     await console.projected()
     page = await visitor.get(f"/chains/{chain}")
-    in_order(page, ["sealed", "it names no first intent to halt at this step", "this chain does not have that step"])
+    in_order(
+        page, ["sealed", "it does not name the first intent to halt at this step", "this chain does not have that step"]
+    )
 
 
 async def test_a_second_end_is_void(console: Running, world: World, visitor: Visitor) -> None:
@@ -246,7 +248,7 @@ async def test_cancel(console: Running, world: World, visitor: Visitor) -> None:
     event = next(e for e in commands(console) if isinstance(e, CancelRequested) and e.chain_id == str(chain))
     assert (event.by, event.reason) == ("admin", "wrong <b>tag</b>")
     page = await visitor.get(done.location)
-    in_order(page, ["It was asked to be cancelled, and is about to halt at step 2.", "Cancel", "asked by admin"])
+    in_order(page, ["A user cancelled it, and it is about to halt at step 2.", "Cancel", "asked by admin"])
     assert "reason wrong <b>tag</b>" in page.text
     assert len(page.forms) == 1, "it is asked for, there is nothing more to press"
     console.writing.halted(chain, 2, HaltReason.CANCELLED)
@@ -335,11 +337,11 @@ async def test_what_kafka_does_not_take(console: Running, world: World, visitor:
     console.appends.fail = RecordTooLarge("x.commands does not take a record of 5 bytes")
     page = await visitor.send(form)
     assert (page.status, "Retry-After" in page.headers) == (413, False)
-    assert "This is too large for Kafka's topic as it is set." in page.text
+    assert "This is too large for Kafka's topic with its present settings." in page.text
     console.appends.fail = NotAuthorised("Kafka does not let us write to x.commands")
     page = await visitor.send(form)
     assert (page.status, page.headers["Retry-After"]) == (503, "5")
-    assert "its operator must give it the right" in page.text
+    assert "an operator must grant it the right" in page.text
 
 
 async def test_a_verdict_after_which_the_chain_is_about_to_end(console: Running, visitor: Visitor) -> None:

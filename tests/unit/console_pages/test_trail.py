@@ -67,7 +67,7 @@ async def test_every_route_that_shows_a_secret_leaves_a_line(console: Running, w
 
 
 class Doing:
-    """One way to do what each route does, by route; what the line then says beside who and whence."""
+    """One way to do what each route does, by route; what the line then says beside who and from where."""
 
     def __init__(self, console: Running, world: World, visitor: Visitor) -> None:
         self.console, self.world, self.visitor = console, world, visitor

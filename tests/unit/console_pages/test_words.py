@@ -59,8 +59,8 @@ def test_every_word_of_the_api_has_a_sentence() -> None:
     assert all(reason_words(reason) for reason in HaltReason)
     assert all(attempt_words(failed(error)) for error in AttemptError)
     assert attempt_words(failed(AttemptError.STATUS, status=503)) == "its receiver answered 503"
-    assert attempt_words(failed(AttemptError.DNS, detail="there is no host of that name")).endswith(
-        "did not resolve: there is no host of that name"
+    assert attempt_words(failed(AttemptError.DNS, detail="there is no host with that name")).endswith(
+        "did not resolve: there is no host with that name"
     )
 
 

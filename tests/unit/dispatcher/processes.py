@@ -131,7 +131,7 @@ class Process:
         asyncio.get_running_loop().call_later(LATE_S, self._cluster.append, draft)
 
     async def bury(self) -> None:
-        """Clear its tasks away, which wait for ever."""
+        """Clear its tasks away, which wait forever."""
         self.dead = self._buried = True
         self.expire()
         for waiting in self._waiting:

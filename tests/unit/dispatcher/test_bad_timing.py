@@ -25,7 +25,7 @@ PUSHES, DELIVERIES = Place(Topic.PUSHES, 0), Place(Topic.DELIVERIES, 0)
 
 
 class OneByOne(Faults):
-    """Nothing goes wrong, but a poll hands out one record of a log."""
+    """Nothing goes wrong, but a poll delivers one record of a log."""
 
     def fetched(self, available: int) -> int:
         return min(1, available)
@@ -139,7 +139,7 @@ async def test_a_decision_counts_when_it_is_read_back_and_not_at_its_ack(world: 
 
 
 async def test_a_decision_that_is_not_acked_ends_the_incarnation(world: World, cluster: Gated) -> None:
-    """Rule 5: else the chain would wait for ever for what never comes."""
+    """Rule 5: else the chain would wait forever for what never comes."""
     lost = []
 
     async def lose_the_first(draft: Draft) -> None:
@@ -259,7 +259,7 @@ async def test_a_dispatcher_whose_clock_is_ahead_closes_nothing_until_it_is_righ
     world.clock.advance(off_s)
     async with world.running("b") as dispatcher:
         assert f"this clock is {off_s} s ahead of the brokers'" in dispatcher.ready().detail
-        assert "no step is closed for its deadline" in dispatcher.ready().detail
+        assert "no step is closed at its deadline" in dispatcher.ready().detail
         event = world.push(plan(2, deadline_s=60))
         await until(lambda: len(world.receivers.posts) == 2)
         world.verdict(next(c for c in world.full_fold().chains if c.startswith(event.push_id)))

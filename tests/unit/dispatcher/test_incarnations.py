@@ -282,7 +282,7 @@ async def test_a_record_that_cannot_be_folded_stops_its_partition_with_its_own_p
         at = world.verdict(f"{push.push_id}-0-0-0")
         world.push(plan(1))
         await until(lambda: dispatcher.partitions[0].state is State.STOPPED)
-        assert f"callbacks[0]@{at}: it can be read and not folded: ZeroDivisionError" in dispatcher.ready().detail
+        assert f"callbacks[0]@{at}: it can be read but not folded: ZeroDivisionError" in dispatcher.ready().detail
         world.append(skip("callbacks", at))
 
         def goes_on() -> bool:

@@ -72,7 +72,7 @@ async def test_a_log_that_was_made_anew_is_restored_from_what_there_is(world: Wo
         await until(lambda: world.decisions(ChainCompleted))
         with capture_logs() as lines:
             world.cluster.make_anew(topic)
-            await until(lambda: any("has lost what was read" in line["event"] for line in lines))
+            await until(lambda: any("has lost records" in line["event"] for line in lines))
         await until(lambda: dispatcher.ready().ok)
         new = world.push(plan(1))
         assert new.push_id != chain.push_id

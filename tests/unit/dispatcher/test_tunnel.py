@@ -162,13 +162,13 @@ FAILURES: dict[str, tuple[Handle, str]] = {
     "no answer": (close, "it closed the connection without an answer"),
     "closed mid-answer": (once(b"HTTP/1.1 200 OK\r\nVia: x"), "it closed the connection in the middle of its answer"),
     "reset": (reset, "connection reset"),
-    "garbage": (once(b"SSH-2.0-OpenSSH_9.6\r\n"), "what it answered is not HTTP"),
-    "garbage in one line": (once(b"HTTP/1.1 2000 OK\r\n\r\n"), "what it answered is not HTTP"),
-    "another HTTP": (once(b"HTTP/2 200\r\n\r\n"), "what it answered is not HTTP"),
-    "TLS": (once(b"\x15\x03\x01\x00\x02\x02\x46"), "what it answered is not HTTP"),
-    "NUL": (once(b"\0" * 100), "what it answered is not HTTP"),
+    "garbage": (once(b"SSH-2.0-OpenSSH_9.6\r\n"), "its answer is not HTTP"),
+    "garbage in one line": (once(b"HTTP/1.1 2000 OK\r\n\r\n"), "its answer is not HTTP"),
+    "another HTTP": (once(b"HTTP/2 200\r\n\r\n"), "its answer is not HTTP"),
+    "TLS": (once(b"\x15\x03\x01\x00\x02\x02\x46"), "its answer is not HTTP"),
+    "NUL": (once(b"\0" * 100), "its answer is not HTTP"),
     "without an end": (once(WITHOUT_END), "its answer is longer than 8 KiB"),
-    "more than an answer": (once(OPENED + OK), "it said more than its answer"),
+    "more than an answer": (once(OPENED + OK), "it sent more than its answer"),
 }  # fmt: skip
 
 

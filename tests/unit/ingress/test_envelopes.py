@@ -72,8 +72,8 @@ def test_the_wrapper_wins_over_headers() -> None:
     [
         ({"Type": "Notification", "Message": "Hello"}, "SNS: Message: not JSON: "),
         ({"Type": "Notification", "Message": "[]"}, "SNS: Message: not a JSON object"),
-        ({"Type": "Notification", "Message": EVENT}, "SNS: Message is no text"),
-        ({"Type": "Notification", "Message": ""}, "SNS: Message is no text"),
+        ({"Type": "Notification", "Message": EVENT}, "SNS: Message is not text"),
+        ({"Type": "Notification", "Message": ""}, "SNS: Message is not text"),
         ({"Type": "Notification", "Message": '{"a":' * 101 + "1" + "}" * 101}, "nested more than"),
         ({"Type": "Notification", "Message": '"\ud800"'}, "SNS: Message: not JSON: "),
         ({"message": {"data": "?", "messageId": "m"}}, "Pub/Sub: message.data is not base64"),

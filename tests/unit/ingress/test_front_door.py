@@ -185,7 +185,7 @@ CASES = [
     # Numbers, bodies, names.
     Case("a number", "dockerhub", json.dumps(docker_hub(tag="NUMBER")).replace('"NUMBER"', "1.20"), unread="tag: a number with a fraction"),
     Case("a whole number", "dockerhub", docker_hub(tag=7), (("docker.io", "a/b", "7", None, "x"),)),
-    Case("no tag at all", "dockerhub", docker_hub(tag={"name": "1"}), unread="tag: neither a text nor a number"),
+    Case("no tag at all", "dockerhub", docker_hub(tag={"name": "1"}), unread="tag: neither text nor a number"),
     Case("a form", "dockerhub", urlencode({"payload": json.dumps(docker_hub())}), (("docker.io", "a/b", "1", None, "x"),),
          headers={"Content-Type": "application/x-www-form-urlencoded"}),
     Case("a local time", "dockerhub", docker_hub(pushed_at="2026-11-29 20:25:46", digest=DIGEST), (("docker.io", "a/b", "1", DIGEST, "x"),)),
@@ -313,5 +313,5 @@ async def test_who_looks_at_the_url_is_told_what_it_is_for(ingress: Ingress, met
     answer = await ingress.client.request(method, "/events/DockerHub/", allow_redirects=False)
     assert (answer.status, answer.headers["Allow"]) == (405, "POST, OPTIONS")
     if method == "GET":
-        assert await answer.json() == {"detail": "events of Docker Hub are taken here by POST: GET does nothing"}
+        assert await answer.json() == {"detail": "events of Docker Hub are accepted by POST only: GET does nothing"}
     assert (await ingress.client.request(method, "/events/nothing")).status == 404

@@ -301,7 +301,7 @@ async def test_a_malformed_request_leaves_no_token_in_the_log(
         assert (await reader.read()).startswith(b"HTTP/1.0 400")
         writer.close()
     said = capsys.readouterr().err
-    assert "refused what is no HTTP request: BadStatusLine" in said
+    assert "refused what is not an HTTP request: BadStatusLine" in said
     assert TOKEN not in said
     assert "Traceback" not in said
 

@@ -254,5 +254,5 @@ def test_only_keys_that_verify_are_taken() -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"keys": []}', '{"keys": [{"kid": "x"}]}'])
 def test_a_file_without_keys_is_said_in_words(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys.json").write_text(text)
-    with pytest.raises(ConfigError, match=r"keys.json is no JSON Web Key Set"):
+    with pytest.raises(ConfigError, match=r"keys.json is not a JSON Web Key Set"):
         key_source(str(tmp_path / "keys.json"), ManualClock())

@@ -1,4 +1,4 @@
-"""Pushes whose record Kafka does not take: kept in quarantine where that can be, else refused in words; never 503 for ever."""
+"""Pushes whose record Kafka does not take: kept in quarantine where that can be, else refused in words; never 503 forever."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ async def test_one_that_quarantine_is_too_small_for_is_413_in_words(ingress: Ing
     before = refused("dockerhub")
     answer = await ingress.post("dockerhub", body("large", 3 * LIMIT))
     assert answer.status == 413
-    assert await answer.json() == {"detail": "too large for Kafka's topic as it is set"}
+    assert await answer.json() == {"detail": "too large for Kafka's topic with its present settings"}
     assert "Retry-After" not in answer.headers
     assert refused("dockerhub") == before + 1
     assert await ingress.deliver("dockerhub", body("small")) == {
@@ -125,7 +125,7 @@ async def test_readiness_says_which_right_is_missing_until_it_is_given(cluster: 
             for _ in range(3):
                 assert await it.push() == 503
             await it.until(False, "Kafka does not let us write to x.pushes")
-        said = [line for line in lines if line["event"] == "Kafka does not take a record"]
+        said = [line for line in lines if line["event"] == "Kafka refuses a record"]
         assert len(said) == 1, "once, not for each push"
         cluster.denied.clear()
         found = LogState(LOG_ID)
@@ -169,7 +169,7 @@ async def test_pipelines_that_lost_records_are_read_anew(cluster: MemoryCluster)
         with capture_logs() as lines:
             cluster.make_anew(Topic.PIPELINES)
             await it.until(True, "pipelines read to 0")
-    assert [line["then"] for line in lines if "has lost what was read" in line["event"]] == ["pipelines are read anew"]
+    assert [line["then"] for line in lines if "has lost records" in line["event"]] == ["pipelines are read anew"]
 
 
 async def test_a_topic_that_we_may_not_read_is_named_in_readiness(cluster: MemoryCluster) -> None:

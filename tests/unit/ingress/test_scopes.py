@@ -205,7 +205,7 @@ def test_what_a_command_presents_is_good_for_every_repository_where_one_is(tmp_p
         ('harbor = [{secret = "marked", repositories = []}]', "harbor: repositories must be a list of 1 to 100 texts"),
         ('harbor = [{secret = "marked", repositories = [7]}]', "harbor: repositories must be a list of 1"),
         ('harbor = [{secret = "marked", repository = ["a"]}]', "harbor: a secret has no repository; it may have"),
-        ('harbor = [{secret = ""}]', "harbor: each of the list must be a text that is not empty"),
+        ('harbor = [{secret = ""}]', "harbor: each entry must be non-empty text"),
         ('gar = [{audience = "x", repositories = 7}]', "gar: repositories must be a list of 1"),
     ],
 )  # fmt: skip

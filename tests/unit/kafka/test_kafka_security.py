@@ -98,5 +98,5 @@ def test_a_key_with_a_passphrase_is_said_and_asks_nobody(tmp_path: Path) -> None
     certificate, key = write_certificate(tmp_path, b"swordfish")
     settings = load_settings(kafka_security_protocol="SSL", kafka_cert_file=certificate, kafka_key_file=key)
 
-    with pytest.raises(ConfigError, match="the key has a passphrase"):
+    with pytest.raises(ConfigError, match="the key needs a passphrase"):
         security_of(settings)

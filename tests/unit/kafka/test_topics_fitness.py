@@ -73,7 +73,7 @@ def test_another_number_of_partitions_than_the_log_was_made_with_is_named(topic:
     assert sentences(made) == []
     state = made.states[topic]
     (wrong,) = sentences(replace(made, states={**made.states, topic: replace(state, partitions=24)}))
-    assert wrong.startswith(f"x.{topic} has 24 partitions, and this log was made with 12, for good")
+    assert wrong.startswith(f"x.{topic} has 24 partitions, and this log was made with 12, which cannot change")
     assert len(sentences(replace(made, made_with=6))) == len(CO_PARTITIONED), (
         "all of them, where all were changed alike"
     )

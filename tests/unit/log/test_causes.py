@@ -22,7 +22,7 @@ def waiting(run: int, cause: int) -> PartitionReader:
 
 
 def having_read(event: Event, positions: Positions) -> PartitionReader:
-    """From those positions on, that event in `callbacks`, which it does not hand out."""
+    """From those positions on, that event in `callbacks`, which it does not deliver."""
     cluster, reader = MemoryCluster(1), PartitionReader(0, positions)
     cluster.append(encode(event, 0, now_ms=1))
     reader.offer(Topic.CALLBACKS, cluster.log(Place(Topic.CALLBACKS, 0)))

@@ -81,7 +81,7 @@ def changed(raw: RawRecord, value: bytes | None = None, **headers: bytes | None)
     [
         ({"ce_type": b"hookline.HookDelivered.v2"}, "hookline.HookDelivered.v2"),
         ({"ce_type": None}, "ce_type"),
-        ({"ce_type": b"hookline.PushReceived.v1"}, "does not belong into deliveries"),
+        ({"ce_type": b"hookline.PushReceived.v1"}, "does not belong in deliveries"),
         ({"fence": None}, "fence"),
         ({"fence": b"x"}, "x"),
         ({"value": b"{"}, "JSON"),

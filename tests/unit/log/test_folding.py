@@ -33,7 +33,7 @@ async def test_it_says_its_own_place_and_is_passed_over_once_it_is_skipped(monke
         await read_open_chains(cluster, LOG_ID)
     assert isinstance(stopped.value, Undecodable)
     assert (stopped.value.topic, stopped.value.partition, stopped.value.offset) == ("callbacks", PARTITION, at)
-    assert str(stopped.value) == f"callbacks[{PARTITION}]@{at}: it can be read and not folded: ZeroDivisionError"
+    assert str(stopped.value) == f"callbacks[{PARTITION}]@{at}: it can be read but not folded: ZeroDivisionError"
     cluster.append(encode(skip("callbacks", at), PARTITION, now_ms=START))
     found = {c.id: c for one in await read_open_chains(cluster, LOG_ID) for c in one.chains}
     assert found[chain].step(1).verdict is None

@@ -1,4 +1,4 @@
-"""Any logs, any order of fetching, any place to start: what a reader hands out (design section 3, causal reading; I5, I10)."""
+"""Any logs, any order of fetching, any place to start: what a reader delivers (design section 3, causal reading; I5, I10)."""
 
 from hypothesis import given
 from hypothesis import strategies as st

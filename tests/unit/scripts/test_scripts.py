@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[3]
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14", "python3")
@@ -93,6 +94,29 @@ def test_setup_does_nothing_when_all_is_done(clone: Path) -> None:
     assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
+def test_setup_without_a_broker_fetches_no_jars(clone: Path) -> None:
+    environment = pythons(clone, '[[ "$*" == *"hookline.broker fetch"* ]] && echo "jars fetched" >&2; exit 0')
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(clone.parent / "programs" / "python3", clone / ".venv" / "bin" / "python")
+
+    first, again = (run(clone / "scripts" / "setup", "--no-broker", **environment) for _ in range(2))
+    assert "done, without Kafka's jars" in first.stderr
+    assert "fetched" not in first.stderr
+    assert (first.returncode, again.returncode, again.stderr) == (0, 0, "")
+
+    later, done = (run(clone / "scripts" / "setup", **environment) for _ in range(2))
+    assert "jars fetched" in later.stderr
+    assert "packages" not in later.stderr, "these are there already"
+    assert (later.returncode, done.returncode, done.stderr) == (0, 0, "")
+
+
+def test_setup_knows_its_option(clone: Path) -> None:
+    said = run(clone / "scripts" / "setup", "--no-borker")
+
+    assert said.returncode == 1
+    assert "usage: scripts/setup [--no-broker]" in said.stderr
+
+
 def test_setup_begins_again_when_requirements_change(clone: Path) -> None:
     test_setup_does_nothing_when_all_is_done(clone)
     with (clone / "requirements" / "dev.txt").open("a") as file:
@@ -102,6 +126,15 @@ def test_setup_begins_again_when_requirements_change(clone: Path) -> None:
 
     assert said.returncode == 1
     assert "needs Python 3.11" in said.stderr
+
+
+def test_hooks_before_a_commit_are_of_this_folder_and_check_what_scripts_check_does() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    checks = (ROOT / "scripts" / "check").read_text()
+
+    assert repository["repo"] == "local"
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    assert all(f"check {hook['entry'].removeprefix('.venv/bin/')}\n" in checks for hook in repository["hooks"])
 
 
 def test_test_knows_its_parts() -> None:

@@ -76,8 +76,8 @@ async def test_of_a_request(trusted: tuple[()], client: str) -> None:
         ("10.0.0.0/33", "10.0.0.0/33"),
         ("proxy.example", "proxy.example"),
         ("10.0.0.1/8", "has host bits set"),
-        ("10.0.0.0/8,0.0.0.0/0", "everybody"),
-        ("::/0", "everybody"),
+        ("10.0.0.0/8,0.0.0.0/0", "everyone"),
+        ("::/0", "everyone"),
     ],
 )
 def test_a_network_that_is_none_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, value: str, said: str) -> None:

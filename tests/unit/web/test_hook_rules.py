@@ -76,7 +76,7 @@ async def test_a_url_that_was_saved_before_is_warned_of() -> None:
 
     said = await warning_of("http://r.example/", (), HTTPS, resolve)  # type: ignore[arg-type]
 
-    assert said == f"A hook's URL is not allowed any more, so its attempts fail: {NO_HTTPS}"
+    assert said == f"A hook's URL is no longer allowed, so its attempts fail: {NO_HTTPS}"
 
 
 def test_the_settings_are_what_is_gone_by() -> None:

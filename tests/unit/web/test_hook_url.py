@@ -58,7 +58,7 @@ def test_what_has_one_meaning_is_normalised_when_it_is_saved(given: str, saved: 
         ("http://xn--/", "impossible host"), ("http://a..b/", "impossible host"), (f"http://{'a' * 64}/", "impossible host"),
         (f"http://{'.'.join(['a' * 60] * 5)}/", "impossible host"), ("http://-a/", "impossible host"), ("http://a-/", "impossible host"),
         ("http://./", "impossible host"), ("http://ex%61mple.com/", "impossible host"), ("http://i❤.ws/", "no domain can have"),
-        ("http://1.2.3.4.5/", "no IPv4"), ("http://256.1.1.1/", "no IPv4"), ("http://foo.1/", "no IPv4"), ("http://foo.0x1/", "no IPv4"),
+        ("http://1.2.3.4.5/", "not an IPv4"), ("http://256.1.1.1/", "not an IPv4"), ("http://foo.1/", "not an IPv4"), ("http://foo.0x1/", "not an IPv4"),
         ("http://h:0/", "port"), ("http://h:65536/", "port"), ("http://h:٣/", "port"), ("http://h:1:2/", "port"), ("http://h:-1/", "port"),
         ("http://[::1", "IPv6"), ("http://[::1]x/", "IPv6"), ("http://[1::2::3]/", "IPv6"), ("http://[fe80::1%25eth0]/", "IPv6"),
         ("http://[v1.x]/", "IPv6"), ("http://h/%zz", "'%'"), ("http://h/100%", "'%'"), ("http://h/a b", "space"), ("http://h/a\tb", "space"),

@@ -138,7 +138,7 @@ async def test_all_went_right(world: World) -> None:
     assert "3 hooks called, 3 callbacks" in world.text
     assert "at hook 2 (callback_failure); hook 3 (deploy) was never called" in world.text
     assert world.text.count("signature ok") == 5
-    assert "not as it should be" not in world.text
+    assert "not as expected" not in world.text
 
 
 async def test_a_callback_that_is_answered_after_its_chain_is_over(world: World) -> None:
@@ -155,7 +155,7 @@ async def test_secrets_are_shortened(world: World) -> None:
 async def test_a_failure_that_does_not_halt(world: World) -> None:
     world.stand_in.ignores_failure = True
     assert not await world.tell()
-    assert "not as it should be" in world.text
+    assert "not as expected" in world.text
 
 
 async def test_a_hook_that_is_never_called(world: World) -> None:

@@ -35,7 +35,7 @@ def test_with_nothing_open_it_is_drained_whatever_is_unread() -> None:
     found = drain_of([partition(unread=7), partition()], START)
     assert found.drained
     assert (found.open_chains, found.unread, found.over_by) == (0, 7, None)
-    assert "drained: nothing is open under old." in said(found)
+    assert "drained: nothing is under way under old." in said(found)
 
 
 def test_an_open_chain_is_over_when_all_that_is_left_took_as_long_as_it_may() -> None:

@@ -32,10 +32,10 @@ def test_a_place_may_be_written_as_errors_say_it(text: str, topic: Topic | None)
 @pytest.mark.parametrize(
     ("text", "topic", "said"),
     [
-        ("3@17", None, "say which topic"),
-        ("pushes[3]@17", Topic.CALLBACKS, "say which topic"),
-        ("3", Topic.PUSHES, "is no place"),
-        ("-3@1", Topic.PUSHES, "is no place"),
+        ("3@17", None, "name the topic"),
+        ("pushes[3]@17", Topic.CALLBACKS, "name the topic"),
+        ("3", Topic.PUSHES, "is not a place"),
+        ("-3@1", Topic.PUSHES, "is not a place"),
         ("logs[3]@17", None, "no topic logs"),
     ],
 )

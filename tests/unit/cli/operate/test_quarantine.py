@@ -62,7 +62,7 @@ def test_show(kept: Sequence[Kept]) -> None:
     assert "content-type: text/plain" in run("show", "4").output
     assert run("show", "4", "--raw").stdout_bytes == b"\xff\x00"
     missing = run("show", "3")
-    assert "nothing lies in quarantine at 3" in str(missing.exception)
+    assert "there is nothing in quarantine at 3" in str(missing.exception)
 
 
 def test_show_has_the_address_that_sns_wants_opened(monkeypatch: pytest.MonkeyPatch) -> None:
