@@ -337,6 +337,11 @@ RULES = (
         tests="contract/test_consumer.py::test_polls_without_time_to_wait_let_others_run[kafka]",
     ),
     rule(
+        "a broker that throttles is asked on",
+        Edit(KAFKA_CONSUMER, "max(lane.pace.next_at, self._throttled_until.get(lane.node, 0))", "lane.pace.next_at"),
+        tests="unit/kafka/test_throttling.py",
+    ),
+    rule(
         "a broker is not told where a place was sought to",
         Edit(KAFKA_SESSION, "        elif self._told.get(tp) != position:", "        elif tp not in self._told:"),
         tests="unit/kafka/test_fetch_session.py",
