@@ -206,7 +206,7 @@ class Simulation:
             await asyncio.sleep(0.01)
         await self.world.cluster.settle()
         with contextlib.suppress(AssertionError):  # what is not so by then is what the judge finds
-            await until(lambda: not self.not_settled())
+            await until(lambda: not self.not_settled(), 10)
 
     def not_settled(self) -> list[str]:
         """Who is not ready, or does not hold the full fold yet (I6)."""
