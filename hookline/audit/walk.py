@@ -116,9 +116,7 @@ class Walk:
             self._blocked = Stop(Topic(error.topic), error.offset, error.reason)
         if self._reader.rewind is not None:
             at = self._reader.rewind
-            self.stopped = Stop(
-                Topic.DELIVERIES, at, "the first decision's token names this offset, which is not a Fence"
-            )
+            self.stopped = Stop(Topic.DELIVERIES, at, "the first decision's token names this offset, not a Fence")
 
     def _may_go(self, read: Read, positions: Positions) -> bool:
         decision, mark = decision_of(read.record), self._mark

@@ -166,9 +166,7 @@ async def _set(cluster: KafkaCluster, found: Topics, keep: Keep) -> list[str]:
         for answer in await admin.alter_configs(wanted):
             for code, why, _, name in answer.resources:
                 if code:
-                    raise TopicsUnfit(
-                        f"{name} could not be given the setting it needs: {why or for_code(code).__name__}"
-                    )
+                    raise TopicsUnfit(f"{name} could not be given its setting: {why or for_code(code).__name__}")
     return [
         f"{s.name}: {key} was {s.config.get(key)}, is {value} now"
         for s, right in other

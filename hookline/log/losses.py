@@ -16,11 +16,7 @@ log = structlog.get_logger()
 DOUBT_S = 0.01
 """Between two looks at whether a log is still the one that was read: a few fetches tell."""
 
-LOST_LOGS = Counter(
-    "hookline_lost_logs",
-    "Times that a log turned out to have lost records that were already read",
-    ["topic", "partition"],
-)
+LOST_LOGS = Counter("hookline_lost_logs", "Times that a log turned out to have lost records", ["topic", "partition"])
 
 
 def say_lost(error: OffsetOutOfRange, then: str) -> None:

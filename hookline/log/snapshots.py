@@ -190,9 +190,7 @@ async def read_checkpoint(
     if checkpoint is not None:
         end = (await offsets.ends([place := Place(Topic.SNAPSHOTS, partition)]))[place]
         if checkpoint.snapshot >= end and not any(starts):
-            log.warning(
-                "the snapshot was lost with its topic: folding the logs from their beginning", partition=partition
-            )
+            log.warning("the snapshot was lost with its topic: folding the logs from the start", partition=partition)
             checkpoint = None
     if checkpoint is None:
         # Where the log no longer begins at 0 (retention), the Fence in force at its first offset may be gone.

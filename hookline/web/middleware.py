@@ -83,9 +83,7 @@ def log_answer(error: LogError) -> LogAnswer:
     """What Kafka will never take is 413: whoever hears 503 sends it again, without end."""
     match error:
         case RecordTooLarge():
-            return LogAnswer(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large for Kafka's topic with its present settings", None
-            )
+            return LogAnswer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large for Kafka's topic as configured", None)
         case NotAuthorised():
             said = "Kafka does not let this service write: an operator must grant it the right"
         case RecordRefused():

@@ -83,9 +83,7 @@ class Commands:
         if plan_of is None or payload is None:
             raise Invalid({"non_field_errors": ["The push of this chain is no longer in the logs."]})
         if not is_whole(chain.repository):
-            raise Invalid(
-                {"non_field_errors": ["The name of its repository was cut off when it was stored: push again."]}
-            )
+            raise Invalid({"non_field_errors": ["Its repository's name was cut off when it was stored: push again."]})
         if not 1 <= from_step <= len(plan_of.steps):
             raise Invalid({"from_step": [f"Must be a step of the chain: 1 to {len(plan_of.steps)}."]})
         async with self._turn:

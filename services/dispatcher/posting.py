@@ -143,9 +143,7 @@ class Posting:
             raise
         except Exception as error:
             metrics.CONTAINED.inc()
-            log.exception(
-                "attempt failed through a bug in this program", chain=attempt.chain.id, step=attempt.post.step
-            )
+            log.exception("attempt failed through a bug of ours", chain=attempt.chain.id, step=attempt.post.step)
             took_ms = round((time.perf_counter() - began) * 1000)
             return Outcome(took_ms, error=AttemptError.BROKEN, detail=f"a bug in Hookline: {type(error).__name__}")
 

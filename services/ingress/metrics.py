@@ -17,9 +17,7 @@ __all__ = [
 ACCEPTED = Counter("hookline_ingress_pushes_accepted", "Pushes appended for the first time", ["source"])
 DUPLICATES = Counter("hookline_ingress_pushes_duplicate", "Pushes appended again within their window", ["source"])
 IGNORED = Counter("hookline_ingress_events_ignored", "Events that start nothing", ["source", "reason"])
-QUARANTINED = Counter(
-    "hookline_ingress_quarantined", "Rejected payloads: bodies or events that cannot be read", ["source"]
-)
+QUARANTINED = Counter("hookline_ingress_quarantined", "Rejected payloads: bodies or events", ["source"])
 QUARANTINE_REPEATS = Counter(
     "hookline_ingress_quarantine_repeats",
     "Rejected payloads that are in quarantine already",

@@ -146,9 +146,7 @@ def verify(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
-            "--jobs", metavar="N", min=1, help="Number of processes. Default: on a long log, one for each processor."
-        ),
+        typer.Option("--jobs", metavar="N", min=1, help="Processes. Default on a long log: one for each processor."),
     ] = None,
     as_json: AsJson = False,
     source: Input = None,

@@ -186,9 +186,7 @@ def check_database(settings: Settings) -> Finding:
 def _check_folder(data_dir: Path) -> Finding:
     where = f"SQLite in {data_dir}"
     if not data_dir.exists():
-        return Finding(
-            Level.ODD, "database", f"{where}: the folder does not exist yet", "it is created at the first start"
-        )
+        return Finding(Level.ODD, "database", f"{where}: the folder does not exist yet", "the first start makes it")
     probe = data_dir / ".doctor"
     try:
         probe.touch()

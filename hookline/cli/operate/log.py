@@ -40,8 +40,7 @@ _SPOT = re.compile(r"(?:([a-z]+)\[)?(\d+)\]?@(\d+)")
 _TYPE = re.compile(r"hookline\.(\w+)\.v(\d+)")
 
 SpotArgument = Annotated[
-    str,
-    typer.Argument(metavar="P@OFFSET", help="Partition and offset, as 3@17; or pushes[3]@17, as in error messages."),
+    str, typer.Argument(metavar="P@OFFSET", help="Partition and offset, as 3@17; or pushes[3]@17, as in errors.")
 ]
 TopicOption = Annotated[Topic | None, typer.Option("--topic", help="The topic, if the place does not name it.")]
 

@@ -29,8 +29,7 @@ HIDDEN = frozenset({"payload", "upstream_callback_url"})
 def try_body(
     name: Annotated[str, typer.Argument(metavar="SOURCE", help="Its name, as `hookline sources` lists it.")],
     header: Annotated[
-        list[str] | None,
-        typer.Option("--header", "-H", help="A header as 'Name: value', for sources that read one; may be repeated."),
+        list[str] | None, typer.Option("--header", "-H", help="'Name: value', for sources that read one; repeatable.")
     ] = None,
     query: Annotated[str, typer.Option("--query", help="What would follow the ? in the URL.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="An object, for machines.")] = False,

@@ -85,9 +85,7 @@ class ReceiverWitness(Protocol):
 def check_secret(secret: str) -> None:
     """Raises ConfigError when that is no hook secret; never repeats it."""
     if not _SECRET.fullmatch(secret):
-        raise ConfigError(
-            "that is not a hook secret: one is whsec_ and base64, as GET /api/hooks/{id}/secret returns it"
-        )
+        raise ConfigError("that is not a hook secret (whsec_ and base64, as GET /api/hooks/{id}/secret returns it)")
 
 
 def verify(secrets: Sequence[str], body: bytes, headers: dict[str, str]) -> tuple[bool | None, str]:

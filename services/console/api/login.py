@@ -67,11 +67,7 @@ def api_guard(sessions: Sessions) -> Middleware:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         session = await sessions.find(token.strip()) if scheme.lower() in ("jwt", "bearer") else None
         if session is None:
-            said = (
-                "Authentication credentials were not provided."
-                if not scheme
-                else "The token is not valid or has expired."
-            )
+            said = "Authentication credentials were not provided." if not scheme else "The token is invalid or expired."
             answer = json_error(HTTPStatus.UNAUTHORIZED, {"detail": f"{said} POST /v2/users/login/ gives one."})
             answer.headers["WWW-Authenticate"] = 'JWT realm="hookline"'
             return answer

@@ -20,7 +20,7 @@ __all__ = ["PipelineApi"]
 NO_CONTENT = 204
 CREATED = 201
 _NEVER_SEEN = (
-    "No push from the registry {} has come yet, and this pipeline accepts no other: leave `registry` out to accept any."
+    "No push from the registry {} has come yet, and this pipeline needs one: leave `registry` out to accept any."
 )
 _NO_DIGEST = "The latest push of {} came without a digest, as its registry sends them: `dedupe: digest` then has no effect, and every push starts it."
 

@@ -173,9 +173,7 @@ def _void_words(event: TimelineEvent, chain: Chain) -> str:
     if event.void == MISFIT:
         has_step = isinstance(step, int) and step <= len(chain.steps)
         return (
-            "it does not name the first intent to halt at this step"
-            if has_step
-            else "this chain does not have that step"
+            "it is not for the first intent to halt at this step" if has_step else "this chain does not have that step"
         )
     if event.topic == "callbacks":
         seal = chain.step(step).seal if isinstance(step, int) else None

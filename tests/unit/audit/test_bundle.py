@@ -218,7 +218,7 @@ async def test_a_file_that_was_cut_in_the_middle_is_found(made: Path, tmp_path: 
 
 
 async def test_something_behind_the_last_line_is_found(made: Path, tmp_path: Path) -> None:
-    assert "behind the last line" in await refused(write(tmp_path / "b", [*lines(made), b"{}\n"]))
+    assert "after the last line" in await refused(write(tmp_path / "b", [*lines(made), b"{}\n"]))
 
 
 async def test_a_last_line_of_another_count_is_found(made: Path, tmp_path: Path) -> None:

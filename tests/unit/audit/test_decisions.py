@@ -228,7 +228,7 @@ BROKEN = {
     "a callback of a step that its chain does not have": Broken(
         "I7", "has 1 steps", lambda s: s.push(), lambda s: s.verdict(chain(s), 2), Topic.CALLBACKS
     ),
-    "delivered with a bad status": Broken("I7", "no delivery", lambda s: s.push(), lambda s: s.delivered(chain(s), status=500)),
+    "delivered with a bad status": Broken("I7", "not a delivery", lambda s: s.push(), lambda s: s.delivered(chain(s), status=500)),
     "failed with a good status": Broken("I7", "is a delivery", lambda s: s.push(), lambda s: s.failed(chain(s), status=302)),
     # ---- I8
     "closed before its deadline": Broken("I8", "deadline was open", delivered, lambda s: s.wait(59).closing(chain(s))),

@@ -84,7 +84,7 @@ async def test_a_verdict_that_its_topic_is_too_small_for_is_413_and_others_are_t
     chain, other = world.push(), world.push()
     async with running(world) as it:
         world.cluster.limits[Topic.CALLBACKS] = 1
-        assert await it.post(chain) == (413, None, {"detail": "too large for Kafka's topic with its present settings"})
+        assert await it.post(chain) == (413, None, {"detail": "too large for Kafka's topic as configured"})
         assert world.callbacks(chain) == []
         del world.cluster.limits[Topic.CALLBACKS]
         assert (await it.post(other))[0] == 200

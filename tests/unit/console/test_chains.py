@@ -268,7 +268,7 @@ async def test_a_run_of_a_repository_whose_name_is_not_kept_whole_is_refused(con
     status, body = await console.call("POST", f"/api/chains/{chain}/run", {})
     assert (status, body) == (
         400,
-        {"non_field_errors": ["The name of its repository was cut off when it was stored: push again."]},
+        {"non_field_errors": ["Its repository's name was cut off when it was stored: push again."]},
     )
     assert commands(console) == []
 

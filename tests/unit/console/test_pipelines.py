@@ -393,7 +393,7 @@ async def test_what_kafka_does_not_take_is_told_apart_from_what_it_did_not_ackno
     console.cluster.limits[Topic.PIPELINES] = 1
     assert await console.call("POST", HUB, body) == (
         413,
-        {"detail": "too large for Kafka's topic with its present settings"},
+        {"detail": "too large for Kafka's topic as configured"},
     )
     console.cluster.limits.clear()
     console.cluster.denied.add(Topic.PIPELINES)

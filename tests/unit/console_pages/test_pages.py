@@ -209,7 +209,7 @@ async def test_a_seal_that_does_not_count_says_why(console: Running, world: Worl
     await console.projected()
     page = await visitor.get(f"/chains/{chain}")
     in_order(
-        page, ["sealed", "it does not name the first intent to halt at this step", "this chain does not have that step"]
+        page, ["sealed", "it is not for the first intent to halt at this step", "this chain does not have that step"]
     )
 
 
@@ -337,7 +337,7 @@ async def test_what_kafka_does_not_take(console: Running, world: World, visitor:
     console.appends.fail = RecordTooLarge("x.commands does not take a record of 5 bytes")
     page = await visitor.send(form)
     assert (page.status, "Retry-After" in page.headers) == (413, False)
-    assert "This is too large for Kafka's topic with its present settings." in page.text
+    assert "This is too large for Kafka's topic as configured." in page.text
     console.appends.fail = NotAuthorised("Kafka does not let us write to x.commands")
     page = await visitor.send(form)
     assert (page.status, page.headers["Retry-After"]) == (503, "5")

@@ -62,7 +62,7 @@ async def test_one_that_quarantine_is_too_small_for_is_413_in_words(ingress: Ing
     before = refused("dockerhub")
     answer = await ingress.post("dockerhub", body("large", 3 * LIMIT))
     assert answer.status == 413
-    assert await answer.json() == {"detail": "too large for Kafka's topic with its present settings"}
+    assert await answer.json() == {"detail": "too large for Kafka's topic as configured"}
     assert "Retry-After" not in answer.headers
     assert refused("dockerhub") == before + 1
     assert await ingress.deliver("dockerhub", body("small")) == {

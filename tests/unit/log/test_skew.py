@@ -86,7 +86,7 @@ def test_a_clock_that_is_off_is_doubtful_until_it_is_right(off_s: int) -> None:
     clocks = Clocks()
     skew = ClockSkew(clocks, 60, "nothing is closed")
     assert skew.doubtful, "nobody has told yet"
-    assert "not compared with the brokers' yet" in skew.words()
+    assert "not been compared with the brokers' yet" in skew.words()
     clocks.ack(skew)
     assert (skew.doubtful, skew.too_far, skew.words()) == (False, False, "")
     clocks.ms += off_s * 1000  # it is set while the process runs: no ack is needed to see it
