@@ -9,7 +9,7 @@ from typing import TypeAlias
 import uvloop
 from aiohttp import web
 
-from hookline.web.memory import spare_the_collector
+from hookline.web.process_memory import spare_the_collector
 
 __all__ = ["IN_FLIGHT", "SECRET", "Program", "ended", "listen", "run"]
 

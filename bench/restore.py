@@ -46,7 +46,7 @@ FITTED = ("seconds", "seconds_from_log", "callbacks_seconds", "callbacks_seconds
 
 
 SETTLED_S = 3.0
-"""After this a service that has become ready has given back what reading took (`hookline/web/memory.py`)."""
+"""After this a service that has become ready has given back what reading took (`hookline/web/process_memory.py`)."""
 
 
 class Grown(NamedTuple):

@@ -2,7 +2,7 @@
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from hookline.log.standing import READER_STATE, State
+from hookline.log.reader_status import READER_STATE, State
 
 __all__ = ["halted", "value_of"]
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 __all__ = ["ENCODINGS", "TOKEN", "URL", "tells"]
 
 TOKEN = "01026b31" + "0f3a9c5e" * 14 + "b7"
-"""As `hookline.chain.tokens` writes one: small hexadecimal letters, over 120 of them."""
+"""As `hookline.chain.callback_tokens` writes one: small hexadecimal letters, over 120 of them."""
 URL = f"https://hooks.example/u/acme/app/hook/{TOKEN}/"
 
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
-from hookline.audit.decisions import Known, judge_decision, words
 from hookline.audit.fences import FenceRow, FenceRows
 from hookline.audit.findings import LOST, Finding, Invariant, Wrong
 from hookline.audit.history import Facts, PartitionHistory, is_sound, says_what_was_asked_for
 from hookline.audit.identity import judge_identity
+from hookline.audit.judge_decisions import Known, judge_decision, words
 from hookline.audit.moments import MomentsJudge, judge_order
 from hookline.audit.pushes import PushJudge
 from hookline.audit.walk import decision_of

@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from hookline.audit.standing import standing
+from hookline.audit.chain_standing import standing
 from hookline.audit.story import Entry
 from hookline.chain.events import (
     CallbackReceived,

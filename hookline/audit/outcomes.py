@@ -25,7 +25,7 @@ def judge_outcome(
     token: int,
     floor: Positions,
 ) -> Iterator[Wrong]:
-    """The arguments are those of `hookline.audit.decisions.Known`.
+    """The arguments are those of `hookline.audit.judge_decisions.Known`.
 
     The record says what its writer had read when the answer came. When the POST began it had read no more than that, and
     no less than what is certain: what its restore read (`floor`), and what it had read when the attempt before failed.

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hookline.audit.checkpoint import open_checkpoint
 from hookline.audit.findings import Finding, Invariant
 from hookline.audit.history import Facts, PartitionHistory
 from hookline.audit.judge import PartitionJudge
+from hookline.audit.judge_checkpoint import open_checkpoint
 from hookline.audit.pipelines import PipelineHistory
 from hookline.audit.pushes import PushJudge, PushReader, payload_hash
 from hookline.audit.source import PartitionSource, Source

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from hookline.broker.broker_answers import check_ports, wait_for_answer
 from hookline.broker.config import HEAP_FLAGS, JVM_FLAGS, LOOPBACK, Node, render, server_properties
 from hookline.broker.folder import DataFolder
 from hookline.broker.jars import KAFKA_VERSION
-from hookline.broker.probe import check_ports, wait_for_answer
 from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
 

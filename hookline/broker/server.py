@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hookline.broker.broker_answers import POLL_S, check_ports, wait_for_answer
 from hookline.broker.config import HEAP_FLAGS, JVM_FLAGS, Membership, Node, render, server_properties
 from hookline.broker.folder import CHOOSE_ANOTHER, DataFolder, process_is_gone
 from hookline.broker.jars import KAFKA_VERSION, Jars, cache_dir
 from hookline.broker.java import find_java
-from hookline.broker.probe import POLL_S, check_ports, wait_for_answer
 from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
 

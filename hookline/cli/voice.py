@@ -9,7 +9,7 @@ from rich.console import Console
 
 from hookline import __version__
 from hookline.cli.local.local_secrets import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
-from hookline.cli.local.probe import NO_ANSWER, local_host
+from hookline.cli.local.readiness import NO_ANSWER, local_host
 from hookline.cli.local.supervisor import TRIES, Unit
 from hookline.cli.terminal import plain, shown_path
 from hookline.clock import Clock

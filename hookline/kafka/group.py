@@ -31,7 +31,7 @@ from hookline.log.records import LOGS, Place, RawRecord, Topic
 
 __all__ = ["KafkaGroup", "MakeReader", "MemberReader"]
 
-SETTLE_S = 68.0
+QUIESCE_S = 68.0
 """How long a rebalance waits for its listener at most; above what the dispatcher gives itself."""
 REBALANCE_MS = 70_000
 """A member that has not joined a new generation by then is out."""
@@ -93,7 +93,7 @@ class KafkaGroup:
         self._under: Membership | None = None
         """What commits are sent under; None while nothing is assigned."""
         self._parting: asyncio.Task[None] | None = None
-        """While the group, or `leave`, waits for the listener to settle."""
+        """While the group, or `leave`, waits for the listener to quiesce."""
         self._places: frozenset[Place] = frozenset()
         self._polling = asyncio.Event()
         self._closed = False
@@ -229,17 +229,17 @@ class KafkaGroup:
         self._tell(lambda: self._listener.assigned(partitions))
 
     async def _part(self) -> None:
-        """Take everything from the listener, and wait until it has settled; all who ask meanwhile wait for the same."""
+        """Take everything from the listener, and wait until it has quiesced; all who ask meanwhile wait for the same."""
         if self._parting is None and self._under is not None:
             self._tell(self._listener.revoked)
-            self._parting = asyncio.create_task(self._settle())
+            self._parting = asyncio.create_task(self._quiesce())
         if self._parting is not None:
             await asyncio.wait({self._parting})
 
-    async def _settle(self) -> None:
+    async def _quiesce(self) -> None:
         try:
-            async with asyncio.timeout(SETTLE_S):
-                await self._listener.settled()
+            async with asyncio.timeout(QUIESCE_S):
+                await self._listener.quiesced()
         except TimeoutError:
             pass  # the listener has said what is left
         except Exception as error:  # noqa: BLE001 - as in `_tell`

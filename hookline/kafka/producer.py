@@ -101,7 +101,7 @@ class KafkaProducer:
             request.cancel()
         if requests:
             await asyncio.wait(requests)
-        self._settle(self._unacked, AppendFailed("no ack: this producer was closed"))
+        self._finish(self._unacked, AppendFailed("no ack: this producer was closed"))
         await abandon_client(self._client)
 
     async def _begin(self) -> None:
@@ -180,7 +180,7 @@ class KafkaProducer:
         refused = meaning in (Meaning.RECORD_REFUSED, Meaning.ALL_REFUSED)
         if meaning is Meaning.ACKED:
             self._troubles.pop(tp, None)
-            self._settle(line.acked(answer.offset, answer.timestamp if answer.timestamp != -1 else None))
+            self._finish(line.acked(answer.offset, answer.timestamp if answer.timestamp != -1 else None))
         elif meaning is Meaning.AGAIN:
             self._again({tp: batch}, name_of(answer.code))
             return
@@ -188,7 +188,7 @@ class KafkaProducer:
             self._fail(f"{tp.topic}[{tp.partition}]: {name_of(answer.code)}", batch.sendings)
             return
         elif meaning is Meaning.ALL_REFUSED or len(batch.sendings) == 1:
-            self._settle(line.refused(refusal(answer.code, answer.message, tp.topic, len(batch.data))))
+            self._finish(line.refused(refusal(answer.code, answer.message, tp.topic, len(batch.data))))
         else:
             line.halve()
         if line.has_work:
@@ -209,7 +209,7 @@ class KafkaProducer:
         self._troubles[tp] = f"{tp.topic}[{tp.partition}] has no leader"
         if tp.topic in self._client.cluster.unauthorized_topics and line.next_batch(self._id).sent == 0:
             del self._due[tp]
-            self._settle(line.refused(refusal(min(RIGHTS), "", tp.topic, 0)))
+            self._finish(line.refused(refusal(min(RIGHTS), "", tp.topic, 0)))
             if line.has_work:
                 self._due[tp] = line
                 self._pump_soon()
@@ -224,7 +224,7 @@ class KafkaProducer:
 
     # ---- what became of it
 
-    def _settle(self, sendings: Iterable[Sending], error: Exception | None = None) -> None:
+    def _finish(self, sendings: Iterable[Sending], error: Exception | None = None) -> None:
         for sending in list(sendings):
             if error is not None:
                 sending.fail(error)
@@ -233,7 +233,7 @@ class KafkaProducer:
     def _fail(self, why: str, sendings: Iterable[Sending]) -> None:
         """Nobody knows whether these are in the log, nor which number is next: this producer sends nothing more."""
         self._broken = True
-        self._settle(sendings, AppendFailed(why))
+        self._finish(sendings, AppendFailed(why))
 
     def _ring(self) -> None:
         """The deadline of the first unacked append has passed: if it is still unacked, this producer is broken and all overdue have failed."""

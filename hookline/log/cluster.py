@@ -94,7 +94,7 @@ class GroupListener(Protocol):
     def revoked(self) -> None:
         """Begin nothing more with any partition."""
 
-    async def settled(self) -> None:
+    async def quiesced(self) -> None:
         """Return when nothing that was begun is under way any more, in Kafka or at a receiver.
 
         After `revoked` the group waits for it, up to a limit, before it gives our partitions to others; commits still

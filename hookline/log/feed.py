@@ -46,7 +46,7 @@ class PlaceFeed:
                 reader.offer(place.topic, records)
         return {place.partition for place in fetched if place.partition in self.readers}
 
-    def settle(self, partition: int) -> None:
+    def adjust(self, partition: int) -> None:
         """After a partition was read: pause a log that holds too much, resume one that has drained, go back if asked."""
         if (reader := self.readers.get(partition)) is None:
             return

@@ -15,9 +15,9 @@ from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
-from hookline.log.reading import Reading
+from hookline.log.reader_interface import Reading
+from hookline.log.reader_status import READER_UNREAD, ReaderStatus, SkipLook
 from hookline.log.records import Place, Positions, logs_of
-from hookline.log.standing import READER_UNREAD, SkipLook, Standing
 
 __all__ = ["Follower"]
 
@@ -38,7 +38,7 @@ class Follower:
         self,
         cluster: Cluster,
         clock: Clock,
-        standings: Sequence[Standing],
+        statuses: Sequence[ReaderStatus],
         reading: Reading,
         *,
         gather_ms: int = 0,
@@ -46,11 +46,11 @@ class Follower:
         hurry_look: Callable[[], None] = lambda: None,
         is_awaited: Callable[[], bool] = lambda: False,
     ) -> None:
-        """standings: one a partition that it follows. gather_ms: `Cluster.consumer`. alive: called at least once a round.
+        """statuses: one a partition that it follows. gather_ms: `Cluster.consumer`. alive: called at least once a round.
 
         hurry_look: called when a log has lost records: the topic may have been made anew. is_awaited: does somebody wait for it?
         """
-        self.standings = {s.partition: s for s in standings if s.partition is not None}
+        self.statuses = {s.partition: s for s in statuses if s.partition is not None}
         self.readers: dict[int, PartitionReader] = {}
         """By partition that was restored."""
         self.trouble: str | None = None
@@ -79,13 +79,13 @@ class Follower:
     @property
     def current(self) -> bool:
         """Is every partition restored? One that is halted holds up no other, unless none is left."""
-        states = self.standings.values()
+        states = self.statuses.values()
         return any(s.halt is None for s in states) and all(s.is_current or s.halt is not None for s in states)
 
     def progress(self) -> str:
         """How far it is, in words: which partitions are not current, and why; what is wrong just now."""
-        behind = [s for s in self.standings.values() if s.halt is not None or not s.is_current]
-        said = [f"{len(self.standings) - len(behind)} of {len(self.standings)} partitions are current"]
+        behind = [s for s in self.statuses.values() if s.halt is not None or not s.is_current]
+        said = [f"{len(self.statuses) - len(behind)} of {len(self.statuses)} partitions are current"]
         return "; ".join([*said, *(f"partition {s.partition}: {s}" for s in behind)])
 
     def hurry(self) -> None:
@@ -125,10 +125,10 @@ class Follower:
                 waits = causes.waits(self._read_on().values())
             now = await ends()
             lost = causes.check(waits, now)
-            for partition, standing in self.standings.items():
-                if standing.lack(lost.get(partition)):
+            for partition, status in self.statuses.items():
+                if status.lack(lost.get(partition)):
                     self._reading.moved(partition)
-                READER_UNREAD.labels(standing.reader, partition).set(self._unread(partition, now))
+                READER_UNREAD.labels(status.reader, partition).set(self._unread(partition, now))
 
     def _unread(self, partition: int, ends: Mapping[Place, int]) -> float:
         if not ends or (reader := self.readers.get(partition)) is None:
@@ -144,7 +144,7 @@ class Follower:
             await stack.enter_async_context(self._reading.session(offsets))
             consumer = await self._cluster.consumer(gather_ms=self._gather_ms)
             stack.push_async_callback(consumer.close)
-            await self._restore(self.standings.values(), offsets)
+            await self._restore(self.statuses.values(), offsets)
             feed = Feed(consumer)
             feed.assign(self._read_on().values())
             self._consumer, self._feed = consumer, feed
@@ -152,7 +152,7 @@ class Follower:
             self.trouble, self.is_refused = None, False
             self._restore_at = self._clock.monotonic() + LOST_RETRY_S
             stack.push_async_callback(self._give_up_restoring)
-            await self._advance(feed, self.standings)  # what was held when Kafka went away
+            await self._advance(feed, self.statuses)  # what was held when Kafka went away
             while True:
                 await self._round(feed, offsets)
 
@@ -175,7 +175,7 @@ class Follower:
             if (reader := self.readers.pop(error.partition, None)) is not None:
                 feed.stop(reader)
             self._goals.pop(error.partition, None)
-            self.standings[error.partition].restoring("a log has lost what was read of it")
+            self.statuses[error.partition].restoring("a log has lost what was read of it")
             self._reading.moved(error.partition)
             self._restore_at = 0.0
             self._hurry_look()
@@ -189,28 +189,28 @@ class Follower:
         async with self._turn:
             stopped = await self._reading.take(asked)
         for partition in asked:
-            feed.settle(partition)
+            feed.adjust(partition)
             self._look_at_goal(partition)
             if (error := stopped.get(partition)) is not None:
                 feed.stop(self.readers[partition])
                 self._stop(partition, error)
         if self.current and not was_current:
-            log.info("restored", readers=self._names(), partitions=len(self.standings))
+            log.info("restored", readers=self._names(), partitions=len(self.statuses))
 
     async def _pass_skipped(self, feed: Feed) -> None:
         """Let those go on that stopped at a record which an operator skipped. Raises LogUnavailable."""
-        for standing, skip in await self._skips.found(self.standings.values()):
-            assert standing.partition is not None, "it follows partitions"
-            self._reading.skip(standing.partition, skip)
-            feed.start(self.readers[standing.partition])
-            await self._advance(feed, [standing.partition])  # it holds what was fetched before it stopped
+        for status, skip in await self._skips.found(self.statuses.values()):
+            assert status.partition is not None, "it follows partitions"
+            self._reading.skip(status.partition, skip)
+            feed.start(self.readers[status.partition])
+            await self._advance(feed, [status.partition])  # it holds what was fetched before it stopped
 
     # Restoring
 
     def _has_restored(self, offsets: Offsets) -> bool:
         """Have those just been restored that had not begun? Begins it where it is time. Raises what went wrong with it."""
         if self._restoring is None:
-            waiting = [s for p, s in self.standings.items() if p not in self.readers and s.stopped is None]
+            waiting = [s for p, s in self.statuses.items() if p not in self.readers and s.stopped is None]
             if waiting and self._clock.monotonic() >= self._restore_at:
                 self._restore_at = self._clock.monotonic() + LOST_RETRY_S
                 self._restoring = asyncio.create_task(self._restore(waiting, offsets))
@@ -227,17 +227,17 @@ class Follower:
             await asyncio.wait({self._restoring})
             self._restoring = None
 
-    async def _restore(self, standings: Iterable[Standing], offsets: Offsets) -> None:
+    async def _restore(self, statuses: Iterable[ReaderStatus], offsets: Offsets) -> None:
         """Begin these, and tell them how far to read. Raises what is no partition's own; SnapshotLost if none can begin."""
         slots = asyncio.Semaphore(RESTORES_AT_ONCE)
         gone: list[str] = []
 
-        async def begin(standing: Standing) -> None:
+        async def begin(status: ReaderStatus) -> None:
             async with slots:
-                if (lost := await self._begin(standing, offsets)) is not None:
+                if (lost := await self._begin(status, offsets)) is not None:
                     gone.append(str(lost))
 
-        tasks = [asyncio.create_task(begin(standing)) for standing in standings]
+        tasks = [asyncio.create_task(begin(status)) for status in statuses]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -248,13 +248,13 @@ class Follower:
             raise SnapshotLost("; ".join(gone))
         await self._aim(offsets)
 
-    async def _begin(self, standing: Standing, offsets: Offsets) -> SnapshotLost | None:
+    async def _begin(self, status: ReaderStatus, offsets: Offsets) -> SnapshotLost | None:
         """None where it has begun, or stopped."""
-        partition = standing.partition
+        partition = status.partition
         assert partition is not None, "it follows partitions"
 
         def progress(records: int) -> None:
-            standing.restoring(f"reading its snapshot, {records} records so far")
+            status.restoring(f"reading its snapshot, {records} records so far")
 
         try:
             reader = await self._reading.begin(partition, offsets, progress)
@@ -263,51 +263,51 @@ class Follower:
         except SnapshotLost as error:
             # The group may have committed a newer one since we asked; nobody but this partition waits for that.
             said = f"waits for a newer snapshot: {error}"
-            if str(standing) != said:
+            if str(status) != said:
                 log.warning("a snapshot is gone, looking again", reason=str(error))
-            standing.restoring(said)
+            status.restoring(said)
             return error
         else:
             if self.readers.get(partition) is not reader:
                 self.readers[partition], self._from[partition] = reader, reader.positions
-                standing.restoring("snapshot read")
+                status.restoring("snapshot read")
         finally:
             self._alive()
         return None
 
     async def _aim(self, offsets: Offsets) -> None:
         """Those that are not current are once they have read to where their logs end now. Raises LogUnavailable."""
-        behind = [partition for partition in self._read_on() if not self.standings[partition].is_current]
+        behind = [partition for partition in self._read_on() if not self.statuses[partition].is_current]
         ends = await offsets.ends([place for partition in behind for place in logs_of(partition)])
         for partition in behind:
             self._goals[partition] = Positions.among(ends, partition)
             self._look_at_goal(partition)
 
     def _look_at_goal(self, partition: int) -> None:
-        standing, goal = self.standings[partition], self._goals.get(partition)
-        if goal is None or standing.is_current:
+        status, goal = self.statuses[partition], self._goals.get(partition)
+        if goal is None or status.is_current:
             return
         at = self.readers[partition].positions
         if at.reached(goal):
-            standing.current()
+            status.current()
             self._reading.moved(partition)
-        elif standing.halt is None:
+        elif status.halt is None:
             done, total = (sum(p) - sum(self._from[partition]) for p in (at, goal))
-            standing.restoring(f"{min(done, total)} of {total} events read")
+            status.restoring(f"{min(done, total)} of {total} events read")
 
     # Small things
 
     def _stop(self, partition: int, error: Undecodable) -> None:
-        self.standings[partition].stop(error)
+        self.statuses[partition].stop(error)
         self._skips.soon()
         self._reading.moved(partition)
 
     def _read_on(self) -> dict[int, PartitionReader]:
         """Those that are read: begun, and not stopped."""
-        return {p: reader for p, reader in self.readers.items() if self.standings[p].stopped is None}
+        return {p: reader for p, reader in self.readers.items() if self.statuses[p].stopped is None}
 
     def _names(self) -> str:
-        return ", ".join(sorted({standing.reader for standing in self.standings.values()}))
+        return ", ".join(sorted({status.reader for status in self.statuses.values()}))
 
     def _disconnect(self) -> None:
         self._consumer = self._feed = None

@@ -15,7 +15,7 @@ from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.feed import Feed
 from hookline.log.folding import fold_record
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.reading import SnapshotReading
+from hookline.log.reader_interface import SnapshotReading
 from hookline.log.records import Positions, Topic, logs_of
 from hookline.log.skips import find_skip, skip_to
 from hookline.log.snapshots import Restored
@@ -37,7 +37,7 @@ class OpenPartition:
 
 
 class _Fold:
-    """`hookline.log.reading.Taker`."""
+    """`hookline.log.reader_interface.Taker`."""
 
     def __init__(self) -> None:
         self.fold = PartitionFold()
@@ -99,7 +99,7 @@ async def _read(
             if (found := await find_skip(cluster, stopped)) is None:
                 raise stopped
             reader.skip(skip_to(found))
-        feed.settle(number)
+        feed.adjust(number)
         progress(part.taken - before)
     unread = sum(max(0, end - at) for end, at in zip(ends, part.restored_at, strict=True))
     return OpenPartition(number, tuple(part.fold.chains.values()), unread)

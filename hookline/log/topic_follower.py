@@ -9,7 +9,7 @@ import structlog
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, OffsetOutOfRange, Undecodable
 from hookline.log.cluster import Cluster
-from hookline.log.standing import Standing, until_skipped
+from hookline.log.reader_status import ReaderStatus, until_skipped
 
 __all__ = ["TopicFollower", "WholeTopic"]
 
@@ -43,7 +43,7 @@ class TopicFollower:
         on_lost: Callable[[OffsetOutOfRange], None],
     ) -> None:
         """name: of what is read, in words, metrics and log. on_lost: forgets what was read, or raises where that cannot be."""
-        self.standing = Standing(name)
+        self.status = ReaderStatus(name)
         self._topic = topic
         self._cluster = cluster
         self._clock = clock
@@ -55,12 +55,12 @@ class TopicFollower:
     def trouble(self) -> str:
         """Why it was not read lately, in words; "" where it was."""
         is_late = self._clock.monotonic() - self._trouble_at < LATELY_S
-        return f"{self.standing.reader} is not read: {self._trouble}" if self._trouble and is_late else ""
+        return f"{self.status.reader} is not read: {self._trouble}" if self._trouble and is_late else ""
 
     @property
     def stopped(self) -> str:
         """At which record it stands, in words; "" where it does not."""
-        return f"{self.standing.reader} {self.standing}" if self.standing.halt is not None else ""
+        return f"{self.status.reader} {self.status}" if self.status.halt is not None else ""
 
     async def run(self) -> NoReturn:
         while True:
@@ -72,11 +72,11 @@ class TopicFollower:
             except OffsetOutOfRange as error:
                 self._on_lost(error)
             except Undecodable as error:
-                await until_skipped(self.standing, error, self._cluster, self._clock)
+                await until_skipped(self.status, error, self._cluster, self._clock)
 
     def _note(self, reason: str) -> None:
         """Said once as long as it is the same."""
         before, self._trouble = self._trouble if self.trouble else "", reason
         self._trouble_at = self._clock.monotonic()
         if before != reason:
-            log.warning("a topic is read again", topic=self.standing.reader, reason=reason)
+            log.warning("a topic is read again", topic=self.status.reader, reason=reason)

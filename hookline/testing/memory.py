@@ -17,7 +17,7 @@ __all__ = ["MemoryCluster"]
 class MemoryCluster(MemoryBroker):
     """The broker and its clients.
 
-    For tests: `log`, `append`, `down`, `settle` of the broker; `members`, and their `expire` and `stall`.
+    For tests: `log`, `append`, `down`, `land_all` of the broker; `members`, and their `expire` and `stall`.
     """
 
     members: list[MemoryGroup]

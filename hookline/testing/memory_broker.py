@@ -187,7 +187,7 @@ class MemoryBroker:
                 group.commits.pop(place, None)
         self.notify()
 
-    async def settle(self) -> None:
+    async def land_all(self) -> None:
         """Wait until all that was held back has landed or is lost."""
         while self._under_way:
             await asyncio.wait(self._under_way)

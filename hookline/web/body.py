@@ -66,7 +66,7 @@ async def _gather(request: web.Request, limit: int, room: Room | None) -> bytes:
 
 def let_go(error: BaseException) -> None:
     """Forget where an error was raised. aiohttp's stream keeps the error that ended it, the error its frames, and these the
-    stream and all that was read of it: a ring that only the collector would free, and it comes seldom (`hookline.web.memory`)."""
+    stream and all that was read of it: a ring that only the collector would free, and it comes seldom (`hookline.web.process_memory`)."""
     at: BaseException | None = error
     while at is not None:
         at.__traceback__ = None

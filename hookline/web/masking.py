@@ -14,7 +14,7 @@ MASK = "***"
 _NOT_ALNUM = re.compile(r"[^A-Za-z0-9]")
 LONGEST = 20
 SHORTEST = 100
-"""Hexadecimal digits; a token has more (`hookline.chain.tokens`), and no digest that is about has as many but one (SHA-512)."""
+"""Hexadecimal digits; a token has more (`hookline.chain.callback_tokens`), and no digest that is about has as many but one (SHA-512)."""
 ENCODINGS = 3
 """One in another that are looked through."""
 _HEX = "3[0-9]|[46][1-6]"

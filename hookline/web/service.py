@@ -21,7 +21,7 @@ from hookline.web.door import DoorRunner
 from hookline.web.health import Status, admin_app
 from hookline.web.linger import linger_middleware
 from hookline.web.logging import configure_logging
-from hookline.web.memory import give_back, spare_the_collector
+from hookline.web.process_memory import give_back, spare_the_collector
 
 __all__ = ["Service", "app_runner", "run", "serve"]
 
@@ -32,7 +32,7 @@ DRAIN_S = 20.0
 KEEPALIVE_S = 75.0
 READ_BUFFER = 32 * 1024
 """Bytes of a body that wait for a handler which does not read them; about twice that is where reading stops."""
-SETTLE_S = 1.0
+READY_LOOK_S = 1.0
 """Between two looks at whether the service has become ready."""
 LINGER_S = 1.0
 """Seconds that connections get on SIGTERM to be used once more: their next answer says that it was the last. Closed between
@@ -142,10 +142,10 @@ async def _linger(public: web.AppRunner) -> None:
 
 
 async def _until(stopping: asyncio.Event, service: Service) -> None:
-    settling = asyncio.create_task(_settle(service))
+    giving_back = asyncio.create_task(_give_back_when_ready(service))
     waits = {asyncio.create_task(stopping.wait()), asyncio.create_task(service.wait())}
     done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for task in (*pending, settling):
+    for task in (*pending, giving_back):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -153,7 +153,7 @@ async def _until(stopping: asyncio.Event, service: Service) -> None:
         task.result()
 
 
-async def _settle(service: Service) -> None:
+async def _give_back_when_ready(service: Service) -> None:
     """Give memory back each time that the service has become ready: it has read what it restores from."""
     was_ready = False
     while True:
@@ -161,7 +161,7 @@ async def _settle(service: Service) -> None:
         if is_ready and not was_ready:
             give_back()
         was_ready = is_ready
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(READY_LOOK_S)
 
 
 async def _listen(app: web.Application, address: _Address, *, drain_s: float) -> web.AppRunner:

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from hookline.chain.callback_tokens import open_token
 from hookline.chain.keys import KeyRing
-from hookline.chain.tokens import open_token
 from hookline.clock import Clock
 from hookline.errors import (
     HooklineError,

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from hookline.chain.callback_tokens import CallbackToken
 from hookline.chain.events import CallbackReceived
 from hookline.chain.ids import ChainId, partition_of
-from hookline.chain.tokens import CallbackToken
 from hookline.errors import Unavailable
 from hookline.log.codec import encode
 from hookline.log.records import Draft, Place, Topic

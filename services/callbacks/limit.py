@@ -5,7 +5,7 @@ import math
 
 from cachetools import FIFOCache
 
-from hookline.chain.tokens import CallbackToken
+from hookline.chain.callback_tokens import CallbackToken
 from hookline.clock import Clock
 from hookline.errors import TooMany
 from hookline.web.token_bucket import TokenBucket

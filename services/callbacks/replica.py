@@ -14,10 +14,10 @@ from hookline.errors import LogUnavailable, Unavailable
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.ends import SharedEnds
 from hookline.log.follower import Follower
-from hookline.log.reading import SnapshotReading
+from hookline.log.reader_interface import SnapshotReading
+from hookline.log.reader_status import ReaderStatus
 from hookline.log.records import Place, logs_of
-from hookline.log.standing import Standing
-from services.callbacks.memory import EndedChains
+from services.callbacks.replica_memory import EndedChains
 from services.callbacks.tail import Tail
 
 __all__ = ["Replica"]
@@ -41,15 +41,15 @@ class Replica(SnapshotReading):
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         """look: called when a log has lost records: the topic may have been made anew. alive: called by its loop in each round."""
-        ended, standings = EndedChains(clock.monotonic), [Standing("callbacks", p) for p in range(partitions)]
+        ended, statuses = EndedChains(clock.monotonic), [ReaderStatus("callbacks", p) for p in range(partitions)]
         self.tails = tuple(
-            Tail(s, ended, lambda: self._follower.hurry(), partial(self._in_doubt, p)) for p, s in enumerate(standings)
+            Tail(s, ended, lambda: self._follower.hurry(), partial(self._in_doubt, p)) for p, s in enumerate(statuses)
         )
         super().__init__(cluster, log_id, dict(enumerate(self.tails)), alive)
         self._follower = Follower(
             cluster,
             clock,
-            standings,
+            statuses,
             self,
             gather_ms=GATHER_MS,
             alive=alive,

@@ -1,4 +1,4 @@
-"""One partition as callbacks knows it: chains, and who waits until something was read (`hookline.log.reading.Taker`)."""
+"""One partition as callbacks knows it: chains, and who waits until something was read (`hookline.log.reader_interface.Taker`)."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from hookline.chain.state import Chain
 from hookline.errors import Unavailable, Undecodable
 from hookline.log.losses import until_sure
 from hookline.log.reader import PartitionReader, Read
+from hookline.log.reader_status import ReaderStatus
 from hookline.log.records import Positions, Topic
 from hookline.log.snapshots import Restored
-from hookline.log.standing import Standing
-from services.callbacks.memory import EndedChains, PartitionMemory
+from services.callbacks.replica_memory import EndedChains, PartitionMemory
 
 __all__ = ["Tail"]
 
@@ -31,12 +31,12 @@ class Tail:
     """Positions are those of what was folded, so whoever waits for one finds everything below it in `chain`."""
 
     def __init__(
-        self, standing: Standing, ended: EndedChains, hurry: Callable[[], None], in_doubt: Callable[[], bool]
+        self, status: ReaderStatus, ended: EndedChains, hurry: Callable[[], None], in_doubt: Callable[[], bool]
     ) -> None:
         """hurry: called when somebody begins to wait for what is not read. in_doubt: may a log have lost what was read of it?"""
-        assert standing.partition is not None, "a tail is one partition's"
-        self.partition = standing.partition
-        self._standing = standing
+        assert status.partition is not None, "a tail is one partition's"
+        self.partition = status.partition
+        self._status = status
         self._ended = ended
         self._reader: PartitionReader | None = None
         self._memory: PartitionMemory | None = None
@@ -47,11 +47,11 @@ class Tail:
     @property
     def current(self) -> bool:
         """Once True, True until a log loses records: behind or not, what it knows is a prefix that began at a snapshot."""
-        return self._standing.is_current
+        return self._status.is_current
 
     @property
     def stopped(self) -> Undecodable | None:
-        return self._standing.stopped
+        return self._status.stopped
 
     @property
     def awaited(self) -> bool:
@@ -64,7 +64,7 @@ class Tail:
 
     def progress(self) -> str:
         """How far it is, in words."""
-        return str(self._standing)
+        return str(self._status)
 
     # Taker
 
@@ -78,7 +78,7 @@ class Tail:
 
     def moved(self) -> None:
         """Answer those who waited for what is read now, or who would wait in vain."""
-        refusal = self._refusal() if self._standing.halt is not None or not self.current else None
+        refusal = self._refusal() if self._status.halt is not None or not self.current else None
         positions = self.positions
         for wait in self._waits:
             if wait.reached.done():
@@ -98,7 +98,7 @@ class Tail:
 
     def check(self) -> None:
         """Raises Unavailable while it is restoring, and while it is stopped."""
-        if self._standing.halt is not None or not self.current:
+        if self._status.halt is not None or not self.current:
             raise self._refusal()
 
     async def reach(self, topic: Topic, offset: int) -> None:
@@ -118,6 +118,6 @@ class Tail:
 
     def _refusal(self) -> Unavailable:
         # Not the words of progress(): they name topics and offsets, which are nothing to a receiver.
-        if self._standing.halt is not None:
+        if self._status.halt is not None:
             return Unavailable("this part of the log cannot be read", retry_after_s=STOPPED_RETRY_S)
         return Unavailable("starting: the log is not read yet")

@@ -67,7 +67,7 @@ async def rebuild(
             if projecting.done():
                 projecting.result()
             if halted := projector.progress.halted:
-                raise Unavailable("; ".join(str(standing) for standing in halted.values()))
+                raise Unavailable("; ".join(str(status) for status in halted.values()))
             say("waiting for the old database to be dropped" if left is None else f"{left:,} records to go")
             await clock.sleep(LOOK_S)
     finally:

@@ -20,7 +20,6 @@ from hookline.web.log_service import LogService
 from hookline.web.tasks import until_one_ends
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
-from services.console.hook_secrets import HookSecrets
 from services.console.hook_urls import Resolve, resolve_name
 from services.console.login_limit import LoginLimit
 from services.console.pages.app import add_pages
@@ -28,6 +27,7 @@ from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
+from services.console.secret_access import HookSecrets
 from services.console.session_store import open_session_store
 from services.console.sessions import Sessions
 

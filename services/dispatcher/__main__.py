@@ -9,7 +9,7 @@ from hookline.log.records import Topic
 from hookline.settings import Settings
 from hookline.web.hook_rules import HookRules
 from hookline.web.service import run
-from services.dispatcher.guard import AddressGuard
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.resolver import GetAddresses, system_addresses
 from services.dispatcher.sender import Sender
 from services.dispatcher.service import Dispatcher, Pace

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, TypedDict
 
+from hookline.chain.callback_tokens import CallbackToken, callback_path, sign_token
 from hookline.chain.decide import Post
 from hookline.chain.events import HookAttemptFailed, HookDelivered, ReadTo
 from hookline.chain.ids import ChainId, webhook_id
@@ -10,7 +11,6 @@ from hookline.chain.keys import KeyRing
 from hookline.chain.payloads import payload_json
 from hookline.chain.retries import MAX_RETRY_AFTER_S, next_attempt_at
 from hookline.chain.state import Chain
-from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.web.masking import mask_tokens
 from services.dispatcher.sender import HookPost, Outcome
 

@@ -75,14 +75,14 @@ class Checkpoints:
             self._task = asyncio.create_task(self._take())
             self._task.add_done_callback(self._done)
 
-    async def settled(self) -> None:
+    async def written(self) -> None:
         """Wait for the one that is under way, if any."""
         if self._task is not None:
             await asyncio.wait({self._task})
 
     async def finish(self) -> None:
         """Take a last one, if anything was read since. Failing is no harm: the next owner reads more."""
-        await self.settled()
+        await self.written()
         if self._unsaved:
             await self._take()
 

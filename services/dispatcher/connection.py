@@ -58,12 +58,12 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - else a transport would only log it, and the hook wait for its timeout
             self._fault = error
             self.close()
-            self._settle()
+            self._release()
             return
         if self._answered is None:
             self.close()  # nobody asked: what comes next could be taken for an answer
         elif self.answer.done:
-            self._settle()
+            self._release()
 
     def eof_received(self) -> None:
         """They send no more. Nothing is sent into a connection that ends: its transport closes it."""
@@ -76,9 +76,9 @@ class Connection(asyncio.Protocol):
     def _ended(self) -> None:
         self.is_open = False
         self.answer.end()
-        self._settle()
+        self._release()
 
-    def _settle(self) -> None:
+    def _release(self) -> None:
         answered, self._answered = self._answered, None
         if answered is not None and not answered.done():
             answered.set_result(None)

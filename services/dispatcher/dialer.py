@@ -12,9 +12,9 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 
 from hookline.web.hook_proxy import HookProxy
 from hookline.web.hook_url import HookUrl
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.answer_reader import AnswerReader
 from services.dispatcher.connection import Connection
-from services.dispatcher.guard import AddressGuard
 from services.dispatcher.resolver import Resolver
 from services.dispatcher.tunnel import ProxyFailed, open_tunnel
 

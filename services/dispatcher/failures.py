@@ -15,10 +15,10 @@ from hookline.chain.events import AttemptError
 from hookline.chain.retries import is_elsewhere
 from hookline.web.hook_url import HookUrl
 from hookline.web.masking import mask_tokens, mask_url
+from services.dispatcher.address_guard import BlockedAddress
 from services.dispatcher.answer_reader import MAX_HEAD, AnswerReader, Oddity
 from services.dispatcher.certificates import CertificateRefused, refusal_words
 from services.dispatcher.dialer import PROXY_PHASES, Phase
-from services.dispatcher.guard import BlockedAddress
 from services.dispatcher.resolver import LOOKUP_S, NameFailed
 from services.dispatcher.tunnel import ProxyFailed
 

@@ -8,10 +8,10 @@ from hookline.chain.fold import PartitionFold
 from hookline.chain.state import Chain
 from hookline.errors import Fenced, LogTruncated
 from hookline.log.reader import PartitionReader
+from hookline.log.reader_status import ReaderStatus
 from hookline.log.records import Positions, logs_of
 from hookline.log.skips import Skip
 from hookline.log.snapshots import committed, read_checkpoint
-from hookline.log.standing import Standing
 from services.dispatcher import metrics
 from services.dispatcher.checkpoint import Checkpoints
 from services.dispatcher.surroundings import Surroundings
@@ -56,10 +56,10 @@ async def restored(
     transport: Transport,
     around: Surroundings,
     skips: Iterable[Skip],
-    standing: Standing,
+    status: ReaderStatus,
     fail: Callable[[Exception], None],
 ) -> Incarnation:
-    """Of that partition, from the group's commit, whose Fence lies below our token; standing: told how far it is.
+    """Of that partition, from the group's commit, whose Fence lies below our token; status: told how far it is.
 
     Raises Fenced, ForeignLog, LogTruncated, SnapshotLost, Undecodable, LogUnavailable.
     """
@@ -67,10 +67,10 @@ async def restored(
     checkpoint = await committed(transport.offsets, number, transport.log_id)
     if checkpoint is not None and checkpoint.fence > token:
         raise Fenced(f"partition {number}: the commit names fence {checkpoint.fence}, above our token {token}")
-    standing.restoring("reading its snapshot")
+    status.restoring("reading its snapshot")
 
     def progress(records: int) -> None:
-        standing.restoring(f"reading its snapshot: {records} records")
+        status.restoring(f"reading its snapshot: {records} records")
 
     found = await read_checkpoint(transport.cluster, transport.offsets, number, checkpoint, progress=progress)
     reader = PartitionReader(number, found.positions, found.fence, found.positions.deliveries, skips)

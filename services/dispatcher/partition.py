@@ -28,9 +28,9 @@ from hookline.log.causes import LostCause
 from hookline.log.codec import encode
 from hookline.log.losses import say_lost
 from hookline.log.reader import Read
+from hookline.log.reader_status import ReaderStatus, until_skipped
+from hookline.log.reader_status import State as Stands
 from hookline.log.skips import Skip, covering
-from hookline.log.standing import Standing, until_skipped
-from hookline.log.standing import State as Stands
 from services.dispatcher import metrics
 from services.dispatcher.brake import Brake
 from services.dispatcher.incarnation import UNKNOWN, Incarnation, ends_now, restored
@@ -55,7 +55,7 @@ class Partition:
 
     def __init__(self, number: int, transport: Transport, around: Surroundings) -> None:
         self.number = number
-        self.standing = Standing("dispatcher", number)
+        self.status = ReaderStatus("dispatcher", number)
         self._is_parked = False
         self._transport = transport
         self._around = around
@@ -68,14 +68,14 @@ class Partition:
         self._assigned.set()
         self._fencing = asyncio.Lock()
         self._draining = False
-        self.standing.restoring("waiting for its turn")
+        self.status.restoring("waiting for its turn")
         self._task = asyncio.create_task(self._live())
 
     @property
     def state(self) -> State:
         if self._is_parked:
             return State.PARKED
-        match self.standing.state:
+        match self.status.state:
             case Stands.RESTORING:
                 return State.RESTORING
             case Stands.CURRENT:
@@ -93,9 +93,9 @@ class Partition:
             case State.PARKED:
                 return f"{State.PARKED}: the group is rebalancing"
             case State.RESTORING:
-                return f"{State.RESTORING}: {self.standing}"
+                return f"{State.RESTORING}: {self.status}"
             case State.RUNNING | State.STOPPED:
-                return str(self.standing)
+                return str(self.status)
 
     # ---- called by the poll loop and the group
 
@@ -106,7 +106,7 @@ class Partition:
         try:
             for read in now.reader.read():
                 self._take(now.worker, read)
-            self._transport.feed.settle(self.number)
+            self._transport.feed.adjust(self.number)
             self._advance(now)
         except Exception as error:  # noqa: BLE001 - crash only: `_live` restores from the log
             self._fail(error)
@@ -140,10 +140,10 @@ class Partition:
         if (now := self._incarnation) is None:
             return
         self._transport.feed.stop(now.reader)
-        if self.state is State.RUNNING or self.standing.halt is not None:
+        if self.state is State.RUNNING or self.status.halt is not None:
             now.worker.pause()
             self._is_parked = True
-            self.standing.restoring("parked")
+            self.status.restoring("parked")
 
     def unpark(self) -> None:
         """Assigned again. Goes on once `deliveries` was read to its end: a Fence above ours there ends the incarnation.
@@ -164,8 +164,8 @@ class Partition:
             return
         if lost is not None:
             now.worker.pause()
-            self.standing.lack(lost)
-        elif self.standing.lack(None):
+            self.status.lack(lost)
+        elif self.status.lack(None):
             self._read_on(now, "reading on: the cause is there")
 
     @property
@@ -177,7 +177,7 @@ class Partition:
         """What is wrong with single chains and records of it, one line each."""
         return iter(()) if self.worker is None else self.worker.troubles.words()
 
-    async def settled(self) -> None:
+    async def quiesced(self) -> None:
         """No POST is open, every append (our Fence, too) acked, every commit answered: another may have the partition.
 
         Only after `park` or `begin_drain`, which begin no more of them.
@@ -185,8 +185,8 @@ class Partition:
         async with self._fencing:
             pass
         if (now := self._incarnation) is not None:
-            await now.worker.settled()
-            await now.checkpoints.settled()
+            await now.worker.quiesced()
+            await now.checkpoints.written()
 
     def begin_drain(self) -> None:
         """SIGTERM: decide and begin nothing any more."""
@@ -196,7 +196,7 @@ class Partition:
 
     async def drained(self) -> None:
         """Settled, and a last checkpoint taken, so that the next owner has little to read."""
-        await self.settled()
+        await self.quiesced()
         if (now := self._incarnation) is not None and self.state is State.RUNNING:
             await now.checkpoints.finish()
 
@@ -205,7 +205,7 @@ class Partition:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         await self._drop()
-        self.standing.close()
+        self.status.close()
 
     # ---- an incarnation
 
@@ -218,7 +218,7 @@ class Partition:
                 self._restoring("checking whether the record was skipped")
                 await self._drop()
                 transport, clock = self._transport, self._around.clock
-                self._skips.add(await until_skipped(self.standing, error, transport.cluster, clock))
+                self._skips.add(await until_skipped(self.status, error, transport.cluster, clock))
                 continue
             except ForeignLog as error:
                 self._transport.end(error)
@@ -237,7 +237,7 @@ class Partition:
 
     def _restoring(self, detail: str) -> None:
         self._is_parked = False
-        self.standing.restoring(detail)
+        self.status.restoring(detail)
 
     def _report(self, error: Exception, pause_s: float) -> None:
         cause = type(error).__name__
@@ -255,7 +255,7 @@ class Partition:
         self._failed = asyncio.get_running_loop().create_future()
         token = await self._fence()
         now = self._incarnation = await restored(
-            self.number, token, self._transport, self._around, self._skips, self.standing, self._fail
+            self.number, token, self._transport, self._around, self._skips, self.status, self._fail
         )
         if self._assigned.is_set():
             self._transport.feed.start(now.reader)
@@ -274,15 +274,15 @@ class Partition:
         if self._draining or not self._assigned.is_set():
             return
         if self.state is State.RUNNING:
-            now.worker.settle()
+            now.worker.decide_touched()
         elif self.state is State.RESTORING and now.ends is not UNKNOWN:
             if now.reader.positions.reached(now.ends):
-                self.standing.current()
+                self.status.current()
                 now.running_since = self._around.clock.monotonic()
                 self._report_running(now)
                 now.worker.run()
             else:
-                self.standing.restoring(f"{now.left} events to read")
+                self.status.restoring(f"{now.left} events to read")
 
     def _report_running(self, now: Incarnation) -> None:
         seconds = now.running_since - now.began_at

@@ -21,12 +21,12 @@ from hookline.web.hook_proxy import HookProxy
 from hookline.web.hook_rules import ANY_URL, HookNotAllowed, HookRules
 from hookline.web.hook_url import HookUrl, HookUrlError, parse_hook_url
 from hookline.web.http_date import parse_http_date
+from services.dispatcher.address_guard import AddressGuard, BlockedAddress
 from services.dispatcher.answer_reader import AnswerReader
 from services.dispatcher.certificates import client_context
 from services.dispatcher.connection import Connection, Exchange
 from services.dispatcher.dialer import Dial, Dialer, Phase, Progress
 from services.dispatcher.failures import Failure, not_connected, of_answer, timed_out, unanswered
-from services.dispatcher.guard import AddressGuard, BlockedAddress
 from services.dispatcher.kept_connections import KeptConnections, Origin
 from services.dispatcher.resolver import GetAddresses, Resolver, system_addresses
 

@@ -17,10 +17,10 @@ from hookline.errors import AppendFailed, HooklineError, LogUnavailable, NameTak
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.feed import PlaceFeed
+from hookline.log.reader_status import READER_UNREAD
 from hookline.log.records import LOGS, Draft, Place, logs_of
 from hookline.log.skew import ClockSkew
 from hookline.log.snapshots import DISPATCHER_GROUP, clock_probe
-from hookline.log.standing import READER_UNREAD
 from hookline.log.watch import CheckLog, LogState
 from hookline.log.writer import Writer
 from hookline.settings import Settings
@@ -138,7 +138,7 @@ class Dispatcher(LogService):
             partition.begin_drain()
         # Where the log is not the one that was read, a last checkpoint would keep the next start from reading this one.
         partitions = self._partitions.values() if not self.has_ended else ()
-        await self._in_time(p.settled() if self.is_ending else p.drained() for p in partitions)
+        await self._in_time(p.quiesced() if self.is_ending else p.drained() for p in partitions)
         await super().stop()
 
     async def abandon(self) -> None:
@@ -161,9 +161,9 @@ class Dispatcher(LogService):
         for partition in self._partitions.values():
             partition.park()
 
-    async def settled(self) -> None:
+    async def quiesced(self) -> None:
         """A POST that is open now would be repeated by the next owner, who cannot know of it."""
-        await self._in_time(partition.settled() for partition in self._partitions.values())
+        await self._in_time(partition.quiesced() for partition in self._partitions.values())
 
     def assigned(self, partitions: frozenset[int]) -> None:
         self._assigned_once = True

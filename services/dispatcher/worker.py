@@ -122,20 +122,20 @@ class Worker:
             return None
         return 0 if self._restored else self.timers.next_due
 
-    async def settled(self) -> None:
+    async def quiesced(self) -> None:
         """Wait until no POST is open and every append is acked; only after `pause`, which lets no more begin."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
     def turn(self) -> None:
-        """After each poll: `settle`, and look at those whose time has come, and those that a restore left.
+        """After each poll: `decide_touched`, and look at those whose time has come, and those that a restore left.
 
         Of these only a part at a time: the rest comes after the next poll, behind what was read by then.
         """
         if self._held and not self._around.skew.doubtful:
             self._touched |= self._held
             self._held.clear()
-        self.settle()
+        self.decide_touched()
         if not self._running:
             return
         for _ in range(min(LOOKS_A_TURN, len(self._restored))):
@@ -144,7 +144,7 @@ class Worker:
             if not self.troubles.is_aside(chain_id):
                 self._look_at(chain_id)
 
-    def settle(self) -> None:
+    def decide_touched(self) -> None:
         """After reading: decide for every chain that was touched."""
         if not self._running:
             return

@@ -19,8 +19,8 @@ from services.ingress.allowance import Allowance, Rates
 from services.ingress.credentials import CredentialId, Credentials
 from services.ingress.delivery import Delivery
 from services.ingress.intake import Intake, Tally
+from services.ingress.push_records import Receipt
 from services.ingress.reading import clean
-from services.ingress.records import Receipt
 from services.ingress.source import Source
 from services.ingress.turns import Turns
 

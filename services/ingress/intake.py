@@ -22,7 +22,7 @@ from services.ingress.contents import Contents, Unread, contents_of
 from services.ingress.delivery import IgnoredReason, Push
 from services.ingress.digests import DigestTail, Tag, goes_by_digest, tag_of
 from services.ingress.kept_once import BodyKey, KeptOnce
-from services.ingress.records import Receipt, push_received, quarantined
+from services.ingress.push_records import Receipt, push_received, quarantined
 from services.ingress.repeats import Remembered
 from services.ingress.scope import Scope
 

@@ -23,7 +23,7 @@ from services.ingress.checks import Algorithm, Check, Encoding, Hmac, SecretHead
 from services.ingress.expression import Expression
 from services.ingress.mapping import FIELDS, BodyMapping
 from services.ingress.name_grammar import is_registry
-from services.ingress.records import KEPT_HEADERS
+from services.ingress.push_records import KEPT_HEADERS
 from services.ingress.reference import host_of
 from services.ingress.standard_webhooks import MESSAGE_ID, StandardWebhooks
 

@@ -12,7 +12,7 @@ from hookline.errors import Unreadable
 from services.ingress.cloud_event import STRUCTURED
 from services.ingress.contents import contents_of
 from services.ingress.delivery import Delivery, Push
-from services.ingress.records import Receipt, push_received
+from services.ingress.push_records import Receipt, push_received
 from services.ingress.source import Source
 from services.ingress.sources import discover
 

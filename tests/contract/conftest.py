@@ -37,7 +37,7 @@ async def cluster(request: pytest.FixtureRequest, topic_prefix: str) -> AsyncIte
     memory = MemoryCluster(PARTITIONS, faults=Faults(int(seed)) if seed else None)
     memory.append(encode_setting(LogId(log_id=LOG_ID), now_ms=START))
     yield memory
-    await memory.settle()
+    await memory.land_all()
 
 
 @pytest.fixture

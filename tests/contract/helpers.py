@@ -132,7 +132,7 @@ class Member:
         self.partitions = None
         self.told.append(None)
 
-    async def settled(self) -> None:
+    async def quiesced(self) -> None:
         await self.may_part.wait()
 
     def assigned(self, partitions: frozenset[int]) -> None:

@@ -53,7 +53,7 @@ async def read_all(feed: Feed, reader: PartitionReader, ends: Positions) -> list
     while not reader.positions.reached(ends):
         await feed.poll(0.2)
         reads += reader.read()
-        feed.settle(reader.partition)
+        feed.adjust(reader.partition)
     return reads
 
 

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidReplicationFactorError
 
-from hookline.audit.cluster import open_cluster
+from hookline.audit.cluster_source import open_cluster
 from hookline.chain.pipeline import LogId
 from hookline.errors import AppendFailed, ConfigError, LogUnavailable, TopicsUnfit
 from hookline.kafka import admin as kafka_admin

@@ -31,7 +31,7 @@ from hookline.settings import Settings
 from hookline.testing.embedded_cluster import EmbeddedCluster
 from hookline.web.service import Service, app_runner
 from services.callbacks.service import CallbacksService
-from services.dispatcher.guard import AddressGuard
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.partition import State
 from services.dispatcher.sender import Sender
 from services.dispatcher.service import Dispatcher

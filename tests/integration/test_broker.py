@@ -15,9 +15,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.protocol.admin import CreateTopicsRequest_v3
 
 from hookline.broker import EmbeddedBroker
+from hookline.broker.broker_answers import answers
 from hookline.broker.config import CONTROLLER_OFFSET
 from hookline.broker.jars import Jars
-from hookline.broker.probe import answers
 from hookline.broker_login import BrokerLogin
 from hookline.errors import BrokerError
 from hookline.testing.embedded_cluster import EmbeddedCluster

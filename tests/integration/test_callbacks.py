@@ -178,7 +178,7 @@ async def commit(world: KafkaWorld, checkpoint: Checkpoint, partition: int) -> N
         def revoked(self) -> None:
             self.mine = frozenset()
 
-        async def settled(self) -> None: ...
+        async def quiesced(self) -> None: ...
 
         def assigned(self, partitions: frozenset[int]) -> None:
             self.mine = partitions

@@ -18,7 +18,7 @@ from hookline.log.records import Place, RawRecord, Topic
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.hook_url import parse_hook_url
-from services.dispatcher.guard import AddressGuard
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.sender import Sender
 from services.dispatcher.service import Dispatcher, Pace
 from tests.kit.waiting import until

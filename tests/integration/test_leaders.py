@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from hookline.audit.cluster import open_cluster
+from hookline.audit.cluster_source import open_cluster
 from hookline.audit.findings import Finding
 from hookline.audit.verify import verify
 from hookline.chain.events import (

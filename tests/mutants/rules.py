@@ -33,7 +33,7 @@ READER, SNAPSHOTS, KAFKA_GROUP = "hookline/log/reader.py", "hookline/log/snapsho
 KAFKA_CURSOR, KAFKA_BATCHES = "hookline/kafka/cursor.py", "hookline/kafka/batches.py"
 KAFKA_CONSUMER, KAFKA_SESSION = "hookline/kafka/consumer.py", "hookline/kafka/session.py"
 FOLD, DECIDE, STATE = "hookline/chain/fold.py", "hookline/chain/decide.py", "hookline/chain/state.py"
-IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/tokens.py"
+IDS, TOKENS = "hookline/chain/ids.py", "hookline/chain/callback_tokens.py"
 WORKER, PARTITION = "services/dispatcher/worker.py", "services/dispatcher/partition.py"
 INCARNATION, FOLLOWER = "services/dispatcher/incarnation.py", "hookline/log/follower.py"
 CHECKPOINT, DISPATCHER = "services/dispatcher/checkpoint.py", "services/dispatcher/service.py"
@@ -77,14 +77,14 @@ RULES = (
         "a partition whose cause is lost is restored again and again, each time with a Fence",
         Edit(
             PARTITION,
-            "            now.worker.pause()\n            self.standing.lack(lost)\n",
-            "            self._fail(LogUnavailable(str(lost)))\n            self.standing.lack(lost)\n",
+            "            now.worker.pause()\n            self.status.lack(lost)\n",
+            "            self._fail(LogUnavailable(str(lost)))\n            self.status.lack(lost)\n",
         ),
         tests=f"{LOST_CAUSES}::test_its_partition_stops_and_no_other_until_the_cause_is_there",
     ),
     rule(
         "a partition whose cause is lost POSTs on",
-        Edit(PARTITION, "            now.worker.pause()\n            self.standing.lack(lost)\n", "            pass\n"),
+        Edit(PARTITION, "            now.worker.pause()\n            self.status.lack(lost)\n", "            pass\n"),
         tests=LOST_CAUSES,
     ),
     rule(
@@ -99,12 +99,12 @@ RULES = (
     ),
     rule(
         "callbacks goes on in a partition whose cause is lost",
-        Edit(FOLLOWER, "if standing.lack(lost.get(partition)):", "if standing.lack(None):"),
+        Edit(FOLLOWER, "if status.lack(lost.get(partition)):", "if status.lack(None):"),
         tests="unit/callbacks/test_refusals.py",
     ),
     rule(
         "the console says nothing of a lost cause",
-        Edit(FOLLOWER, "if standing.lack(lost.get(partition)):", "if standing.lack(None):"),
+        Edit(FOLLOWER, "if status.lack(lost.get(partition)):", "if status.lack(None):"),
         tests="unit/console/test_service.py",
     ),
     rule(
@@ -227,7 +227,7 @@ RULES = (
             "        if isinstance(event, Decision):\n"
             "            self._decisions.unread.read_back(event)\n"
             "            self._touched.update(self.fold.fold(event, self.reader.position(Topic.DELIVERIES), 0))\n"
-            "            self.settle()\n\n"
+            "            self.decide_touched()\n\n"
             "    # ---- reading\n",
         ),
         Edit(
@@ -327,7 +327,7 @@ RULES = (
     ),
     rule(
         "a last checkpoint is taken of a log that is another one",
-        Edit(DISPATCHER, "p.settled() if self.is_ending else p.drained()", "p.drained()"),
+        Edit(DISPATCHER, "p.quiesced() if self.is_ending else p.drained()", "p.drained()"),
         tests="unit/dispatcher/test_topics_changed.py",
     ),
     # ---- the poll loop
@@ -383,7 +383,7 @@ RULES = (
     ),
     rule(
         "callbacks goes on with the memory of a log that is gone",
-        Edit("hookline/log/reading.py", "        self._readers.pop(error.partition, None)\n", ""),
+        Edit("hookline/log/reader_interface.py", "        self._readers.pop(error.partition, None)\n", ""),
         tests="unit/callbacks/test_refusals.py",
     ),
     rule(
@@ -926,7 +926,7 @@ RULES = (
     ),
     rule(
         "audit: what a later snapshot knows of deliveries is not asked",
-        Edit(AUDIT + "checkpoint.py", "if known >= ends.deliveries:", "if False:"),
+        Edit(AUDIT + "judge_checkpoint.py", "if known >= ends.deliveries:", "if False:"),
         tests=LIES_OF_LOGS,
     ),
     rule(
@@ -940,7 +940,7 @@ RULES = (
     ),
     rule(
         "a snapshot's payload is not unpacked before it is compared",
-        Edit(AUDIT + "checkpoint.py", "            unpack_payload(payload)\n", "            pass\n"),
+        Edit(AUDIT + "judge_checkpoint.py", "            unpack_payload(payload)\n", "            pass\n"),
         tests="unit/audit/test_lies_of_snapshots.py::test_a_payload_that_does_not_unpack_is_found",
     ),
     rule(

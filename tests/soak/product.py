@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 
-from hookline.audit.cluster import open_cluster
+from hookline.audit.cluster_source import open_cluster
 from hookline.audit.console import open_console
 from hookline.audit.findings import Finding
 from hookline.audit.verify import verify

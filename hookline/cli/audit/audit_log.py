@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hookline.audit.bundle_file import BundleSource
-from hookline.audit.cluster import open_cluster
+from hookline.audit.cluster_source import open_cluster
 from hookline.audit.source import Origin, Source
 from hookline.audit.story import Selection
 from hookline.chain.ids import ChainId

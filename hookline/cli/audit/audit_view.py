@@ -10,11 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from hookline.audit.bundle import LastLine
+from hookline.audit.chain_standing import standing, words
 from hookline.audit.findings import Finding
 from hookline.audit.lines import hooks_of, what
 from hookline.audit.replay import Left, Run, Stood
 from hookline.audit.source import Origin
-from hookline.audit.standing import standing, words
 from hookline.audit.story import Entry
 from hookline.audit.verify import Figures
 from hookline.chain.events import SkipRequested, written_at

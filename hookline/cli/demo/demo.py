@@ -19,7 +19,7 @@ from hookline.cli.demo.demo_client import DemoClient
 from hookline.cli.demo.demo_story import PIPELINE, REPOSITORY, Story
 from hookline.cli.demo.demo_system import DemoSystem, color_environment, ports_to_use
 from hookline.cli.local.local_secrets import ADMIN_PASSWORD, INGRESS_TOKENS, SecretFile
-from hookline.cli.local.probe import local_host
+from hookline.cli.local.readiness import local_host
 from hookline.cli.terminal import make_console, plain, print_rule, shown_path
 from hookline.clock import SystemClock
 from hookline.settings import load_settings

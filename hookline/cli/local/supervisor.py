@@ -73,7 +73,7 @@ class RestartPolicy:
 
 
 class Supervisor:
-    """Of one unit. `first_ready` is set once it has been ready, `settled` then or once it was given up.
+    """Of one unit. `first_ready` is set once it has been ready, `first_outcome` then or once it was given up.
 
     is_needed: what cannot stay up ends `keep`; else it is tried on, slowly.
     """
@@ -81,7 +81,7 @@ class Supervisor:
     def __init__(self, unit: Unit, clock: Clock, witness: Witness, *, is_needed: bool = True) -> None:
         self.unit = unit
         self.first_ready = asyncio.Event()
-        self.settled = asyncio.Event()
+        self.first_outcome = asyncio.Event()
         self.is_needed = is_needed
         self.is_given_up = False
         self._clock = clock
@@ -109,7 +109,7 @@ class Supervisor:
         if not self.is_given_up:
             self._witness.given_up(self.unit, how, SLOW_PAUSE_S)
         self.is_given_up = True
-        self.settled.set()
+        self.first_outcome.set()
         return SLOW_PAUSE_S
 
     async def _live_once(self) -> tuple[bool, str]:
@@ -129,7 +129,7 @@ class Supervisor:
                 readiness.result()
                 self.is_given_up = False
                 self.first_ready.set()
-                self.settled.set()
+                self.first_outcome.set()
                 self._witness.became_ready(self.unit, self._clock.monotonic() - began)
             return was_ready, await death
         finally:

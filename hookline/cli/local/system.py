@@ -90,7 +90,7 @@ class LocalSystem:
                 for supervisor in kept:
                     if supervisor.is_needed:
                         await supervisor.first_ready.wait()
-                await self._settle([supervisor for supervisor in kept if not supervisor.is_needed])
+                await self._first_outcomes([supervisor for supervisor in kept if not supervisor.is_needed])
                 self._voice.all_ready([s.unit.name for s in kept if not s.first_ready.is_set()])
         except* HooklineError as failed:
             raise _first(failed) from None
@@ -100,14 +100,14 @@ class LocalSystem:
         group.create_task(supervisor.keep())
         return supervisor
 
-    async def _settle(self, supervisors: Sequence[Supervisor]) -> None:
+    async def _first_outcomes(self, supervisors: Sequence[Supervisor]) -> None:
         """Wait until each of them was ready once or is given up, but not for long."""
 
-        async def settled() -> None:
+        async def all_known() -> None:
             for supervisor in supervisors:
-                await supervisor.settled.wait()
+                await supervisor.first_outcome.wait()
 
-        waits = {asyncio.create_task(settled()), asyncio.create_task(self._clock.sleep(PATIENCE_S))}
+        waits = {asyncio.create_task(all_known()), asyncio.create_task(self._clock.sleep(PATIENCE_S))}
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 
 from hookline.broker import Broker
-from hookline.cli.local.probe import ask_ready
 from hookline.cli.local.process import Child
+from hookline.cli.local.readiness import ask_ready
 from hookline.errors import ProcessFailed
 from hookline.web.health import Status
 

@@ -19,8 +19,8 @@ from hookline.cli.local.data_dir import DataDir
 from hookline.cli.local.environment import child_environment
 from hookline.cli.local.local_secrets import SecretFile, check_strength
 from hookline.cli.local.ports import SERVICES, check_ports, service_port
-from hookline.cli.local.probe import console_url, ready_url
 from hookline.cli.local.process import Child, launcher
+from hookline.cli.local.readiness import console_url, ready_url
 from hookline.cli.local.system import LocalSystem
 from hookline.cli.local.units import BrokerUnit, ServiceUnit
 from hookline.cli.operate.topics import make_topics

@@ -12,7 +12,7 @@ import aiohttp
 from hookline.broker.java import find_java
 from hookline.cli.installed import SAFE_PATH, service_command
 from hookline.cli.local.ports import SERVICES, service_port
-from hookline.cli.local.probe import ask_ready, ready_url
+from hookline.cli.local.readiness import ask_ready, ready_url
 from hookline.cli.operate.topics import unreachable
 from hookline.errors import ConfigError, HooklineError, LogUnavailable, Undecodable
 from hookline.kafka.fitness import fitness, narrow

@@ -14,10 +14,10 @@ from services.console.api.login import LOGIN, LOGOUT, LoginApi, api_guard
 from services.console.api.paging import PUBLIC_URL
 from services.console.api.pipelines import PipelineApi
 from services.console.commands import Commands
-from services.console.hook_secrets import HookSecrets
 from services.console.login_limit import LoginLimit
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import History
+from services.console.secret_access import HookSecrets
 from services.console.sessions import Sessions
 from services.console.trail import trail_middleware
 

@@ -5,15 +5,15 @@ import asyncio
 from aiohttp import web
 
 from hookline.errors import Invalid
-from services.console.api.answers import hook_json, push_json, timeline_json
 from services.console.api.bodies import query_flag, query_time, read_object
+from services.console.api.json_shapes import hook_json, push_json, timeline_json
 from services.console.api.login import not_fresh
 from services.console.api.paging import envelope, link_of, page_asked
 from services.console.commands import Commands
 from services.console.forms import parse_repository, parse_rotation
-from services.console.hook_secrets import HookSecrets
 from services.console.pipelines import Pipelines
 from services.console.readmodel.history import ChainRow, History
+from services.console.secret_access import HookSecrets
 from services.console.sessions import Sessions
 from services.console.trail import SESSION, USER, note
 from services.console.why import why_nothing

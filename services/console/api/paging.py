@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from aiohttp import web
 
 from hookline.errors import Invalid
-from services.console.api.answers import Json
+from services.console.api.json_shapes import Json
 
 __all__ = ["PUBLIC_URL", "PageAsked", "envelope", "link_of", "page_asked"]
 

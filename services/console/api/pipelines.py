@@ -6,8 +6,8 @@ from aiohttp import web
 
 from hookline.chain.pipeline import Dedupe, Pipeline
 from hookline.errors import Invalid
-from services.console.api.answers import Json, history_json, pipeline_json
 from services.console.api.bodies import query_flag, read_object
+from services.console.api.json_shapes import Json, history_json, pipeline_json
 from services.console.api.paging import envelope, link_of, page_asked
 from services.console.commands import Commands
 from services.console.forms import parse_form, parse_pattern

@@ -8,8 +8,8 @@ from hookline.clock import Clock
 from hookline.web.middleware import Handler
 from services.console.api.app import Parts
 from services.console.pages.chains import ChainPages
-from services.console.pages.guard import LOGIN, LOGOUT, STATIC, pages_guard
 from services.console.pages.login import LoginPages
+from services.console.pages.login_guard import LOGIN, LOGOUT, STATIC, pages_guard
 from services.console.pages.pipelines import PipelinePages
 from services.console.pages.pushes import PushPages
 from services.console.pages.rendering import Renderer, static_file

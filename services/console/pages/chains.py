@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hookline.errors import Invalid, LogError, Unavailable
 from services.console.commands import Commands
-from services.console.pages.guard import read_form, see_other
+from services.console.pages.login_guard import read_form, see_other
 from services.console.pages.picture import picture, summary
 from services.console.pages.pushes import shown_push
 from services.console.pages.rendering import Renderer

@@ -9,7 +9,7 @@ from hookline.web.client_address import client_address
 from services.console.api.login import LOGIN_BYTES
 from services.console.login_limit import LoginLimit, sign_in
 from services.console.pages.addresses import local_path
-from services.console.pages.guard import LOGIN, cookie_name, is_https, read_form, see_other
+from services.console.pages.login_guard import LOGIN, cookie_name, is_https, read_form, see_other
 from services.console.pages.rendering import Renderer
 from services.console.sessions import FRESH_S, SESSION_S, Sessions
 from services.console.trail import SESSION, USER, note

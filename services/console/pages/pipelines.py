@@ -12,7 +12,7 @@ from hookline.errors import Invalid
 from services.console.api.paging import link_of, page_asked
 from services.console.forms import parse_pattern, parse_rotation
 from services.console.pages.addresses import repository_path
-from services.console.pages.guard import read_form, see_other
+from services.console.pages.login_guard import read_form, see_other
 from services.console.pages.paging import shown
 from services.console.pages.pushes import shown_push
 from services.console.pages.rendering import Renderer

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from services.console.hook_secrets import HookSecrets
 from services.console.pages.login import LoginPages
 from services.console.pages.rendering import Renderer
+from services.console.secret_access import HookSecrets
 from services.console.sessions import Sessions
 from services.console.trail import SESSION
 

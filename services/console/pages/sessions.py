@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from services.console.api.paging import page_asked
-from services.console.pages.guard import read_form, see_other
+from services.console.pages.login_guard import read_form, see_other
 from services.console.pages.paging import shown
 from services.console.pages.rendering import Renderer
 from services.console.sessions import Sessions

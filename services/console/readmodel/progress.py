@@ -7,8 +7,8 @@ from hookline.chain.ids import partition_of
 from hookline.errors import Unavailable, Undecodable
 from hookline.log.ends import SharedEnds
 from hookline.log.follower import Follower
+from hookline.log.reader_status import ReaderStatus
 from hookline.log.records import Place, Positions
-from hookline.log.standing import Standing
 from services.console.metrics import LAG_SECONDS, SET_ASIDE
 from services.console.readmodel.rows import SetAside
 
@@ -38,15 +38,15 @@ class Progress:
         self._follower = follower
 
     @property
-    def halted(self) -> Mapping[int, Standing]:
+    def halted(self) -> Mapping[int, ReaderStatus]:
         """By partition, those that are stopped: at a record that cannot be read, or whose cause is lost."""
-        standings = {} if self._follower is None else self._follower.standings
-        return {partition: standing for partition, standing in standings.items() if standing.halt is not None}
+        statuses = {} if self._follower is None else self._follower.statuses
+        return {partition: status for partition, status in statuses.items() if status.halt is not None}
 
     @property
     def stopped(self) -> Mapping[int, Undecodable]:
         """By partition, the record that this version cannot read."""
-        return {p: stopped for p, standing in self.halted.items() if (stopped := standing.stopped) is not None}
+        return {p: stopped for p, status in self.halted.items() if (stopped := status.stopped) is not None}
 
     @property
     def behind(self) -> int:
@@ -67,7 +67,7 @@ class Progress:
             said.append(
                 f"read {done:,} records, {self.behind:,} to go" if self.behind else f"read all {done:,} records"
             )
-        said += [f"partition {partition}: {standing}" for partition, standing in self.halted.items()]
+        said += [f"partition {partition}: {status}" for partition, status in self.halted.items()]
         return "; ".join(said)
 
     def asks(self, ends: SharedEnds | None) -> None:
@@ -133,8 +133,8 @@ class Progress:
 
     def _reached(self, partitions: set[int], ends: Mapping[Place, int]) -> bool:
         for partition in partitions:
-            if (standing := self.halted.get(partition)) is not None:
-                raise Unavailable(f"partition {partition} is {standing}", 60)
+            if (status := self.halted.get(partition)) is not None:
+                raise Unavailable(f"partition {partition} is {status}", 60)
             at = self.positions.get(partition)
             if at is None or not at.reached(Positions.among(ends, partition)):
                 return False

@@ -14,9 +14,9 @@ from hookline.log.ends import SharedEnds
 from hookline.log.follower import Follower
 from hookline.log.losses import say_lost
 from hookline.log.reader import PartitionReader
+from hookline.log.reader_status import ReaderStatus
 from hookline.log.records import Place, Positions, Topic, logs_of
 from hookline.log.skips import Skip
-from hookline.log.standing import Standing
 from hookline.log.watch import CheckLog
 from hookline.web.tasks import until_one_ends
 from services.console.readmodel.database import REBUILD_COMMAND, Database
@@ -50,7 +50,7 @@ class _Session:
 
 
 class Projector:
-    """`run` projects until it is cancelled (`hookline.log.reading.Reading`). `progress` tells how far it has got."""
+    """`run` projects until it is cancelled (`hookline.log.reader_interface.Reading`). `progress` tells how far it has got."""
 
     def __init__(
         self,
@@ -74,8 +74,8 @@ class Projector:
     async def run(self, partitions: int) -> None:
         """Tries again while Kafka or the database is away. Raises ForeignLog, TopicsUnfit and OffsetOutOfRange: then the log is
         not the one that the database was filled from, or what was not read yet is gone."""
-        standings = [Standing("console", partition) for partition in range(partitions)]
-        follower = Follower(self._cluster, self._clock, standings, self, gather_ms=GATHER_MS, alive=self._alive)
+        statuses = [ReaderStatus("console", partition) for partition in range(partitions)]
+        follower = Follower(self._cluster, self._clock, statuses, self, gather_ms=GATHER_MS, alive=self._alive)
         self.progress.follow(follower)
         await until_one_ends(follower.run(), follower.watch(self._ends, LOOK_S))
 

@@ -13,11 +13,11 @@ from random import Random
 from typing import Any
 
 from hookline.audit.bundle_file import BundleSource
+from hookline.audit.chain_standing import standing
 from hookline.audit.export import export
 from hookline.audit.findings import Finding
 from hookline.audit.replay import Run, stood
 from hookline.audit.source import Source
-from hookline.audit.standing import standing
 from hookline.audit.story import Selection
 from hookline.audit.verify import verify
 from hookline.chain.events import HaltReason, Verdict

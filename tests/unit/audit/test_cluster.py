@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from hookline.audit.cluster import CHUNK, HELD, open_cluster
+from hookline.audit.cluster_source import CHUNK, HELD, open_cluster
 from hookline.audit.export import export
 from hookline.audit.findings import Finding
 from hookline.audit.replay import Run, replay, stood

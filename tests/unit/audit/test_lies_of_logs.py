@@ -13,7 +13,7 @@ from hookline.log.records import LOGS, Place, Topic, damaged
 from hookline.log.snapshots import Snapshot, write_snapshot
 from services.ingress.rereading import Rereader
 from tests.unit.audit.sources import Records, judge
-from tests.unit.audit.test_checkpoint import LOG_ID, ToRecords, busy, fold_all, taken
+from tests.unit.audit.test_judge_checkpoint import LOG_ID, ToRecords, busy, fold_all, taken
 from tests.unit.audit.test_verify import Spot, change, spots
 from tests.unit.audit.true_log import TrueLog, true_log
 

@@ -11,7 +11,7 @@ from hookline.chain.payloads import payload_json
 from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import Checkpoint, Snapshot, named_by, write_snapshot
 from tests.unit.audit.sources import Records, judge
-from tests.unit.audit.test_checkpoint import LOG_ID, ToRecords, busy, checkpoint, fold_all
+from tests.unit.audit.test_judge_checkpoint import LOG_ID, ToRecords, busy, checkpoint, fold_all
 
 
 def flipped(raw: RawRecord, bit: int) -> RawRecord:

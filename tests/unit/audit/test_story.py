@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from hookline.audit.chain_standing import words
 from hookline.audit.lines import as_fields, what
 from hookline.audit.replay import Left, Run, replay, stood
-from hookline.audit.standing import words
 from hookline.audit.story import Entry, Selection
 from hookline.chain.events import AttemptError, HaltReason, Verdict
 from hookline.chain.ids import ChainId

@@ -14,7 +14,7 @@ from hookline.log.codec import encode_setting
 from hookline.log.records import RawRecord
 from services.ingress.contents import contents_of
 from services.ingress.delivery import Delivery
-from services.ingress.records import Receipt, push_received
+from services.ingress.push_records import Receipt, push_received
 from services.ingress.sources import discover
 from tests.kit.events import LOG_ID, START
 from tests.unit.audit.script import SECOND, Script

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from hookline.broker.broker_answers import answers, check_ports, wait_for_answer
 from hookline.broker.config import CONTROLLER_OFFSET, Node
-from hookline.broker.probe import answers, check_ports, wait_for_answer
 from hookline.errors import BrokerError
 from tests.kafka import free_broker_port
 

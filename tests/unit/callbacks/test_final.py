@@ -13,7 +13,7 @@ from hookline.log.reader import PartitionReader
 from hookline.log.records import LOGS, Place, Positions, RawRecord, Topic
 from hookline.log.snapshots import Restored
 from services.callbacks.answers import Answer, judge
-from services.callbacks.memory import EndedChains, PartitionMemory
+from services.callbacks.replica_memory import EndedChains, PartitionMemory
 from tests.kit.clocks import HandClock
 from tests.unit.callbacks.world import World
 

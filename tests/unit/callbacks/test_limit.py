@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
+from hookline.chain.callback_tokens import CallbackToken
 from hookline.chain.ids import ChainId
-from hookline.chain.tokens import CallbackToken
 from hookline.errors import TooMany
 from hookline.testing.manual_clock import ManualClock
 from services.callbacks.limit import PER_S, CallbackLimit

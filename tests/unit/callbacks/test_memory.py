@@ -6,7 +6,7 @@ from hookline.chain.state import Chain, FirstVerdict
 from hookline.log.codec import Record, decode
 from hookline.log.records import Place, Positions, Topic
 from hookline.log.snapshots import Restored
-from services.callbacks.memory import KEEP_ENDED_S, EndedChains, PartitionMemory
+from services.callbacks.replica_memory import KEEP_ENDED_S, EndedChains, PartitionMemory
 from tests.kit.clocks import HandClock
 from tests.kit.events import halted
 from tests.unit.callbacks.world import World, push_event

@@ -13,9 +13,9 @@ from hookline.chain.ids import ChainId, partition_of
 from hookline.errors import ForeignLog, LogUnavailable, Refused, TopicsUnfit
 from hookline.log import snapshots
 from hookline.log.cluster import Consumer
+from hookline.log.reader_status import READER_STOPPED
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.log.snapshots import DISPATCHER_GROUP
-from hookline.log.standing import READER_STOPPED
 from hookline.log.watch import LogState
 from services.callbacks.service import CallbacksService
 from tests.kit.clocks import HandClock

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import pytest
 
+from hookline.chain.callback_tokens import CallbackToken
 from hookline.chain.events import HaltReason, Verdict
 from hookline.chain.fold import PartitionFold
 from hookline.chain.ids import ChainId
 from hookline.chain.state import UNCAUSED, Chain
-from hookline.chain.tokens import CallbackToken
 from hookline.errors import LogError, Unavailable
 from hookline.log.cluster import Consumer
 from hookline.log.reader import PartitionReader
@@ -133,7 +133,7 @@ class Run:
             await asyncio.gather(*(self.receiver() for _ in range(4)))
             self.worker.eager = True
             await until(lambda: self.worker.open == 0)
-            await self.cluster.settle()
+            await self.cluster.land_all()
             await self.repeat_all()
 
     async def repeat_all(self) -> None:

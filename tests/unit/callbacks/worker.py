@@ -70,7 +70,7 @@ class _Incarnation:
             while True:
                 await feed.poll(0.005)
                 self._read()
-                feed.settle(PARTITION)
+                feed.adjust(PARTITION)
                 if self._reader.positions.reached(ends):
                     await self._decide(producer)
                     self._worker.open = len(self._fold.chains)

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 from aiohttp import ClientResponse, ClientSession, web
 
+from hookline.chain.callback_tokens import CallbackToken, callback_path, sign_token
 from hookline.chain.events import CallbackReceived, Event, PushReceived, ReadTo, StepSealed
 from hookline.chain.ids import ChainId, partition_of
 from hookline.chain.keys import KeyRing
-from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.log.codec import decode, encode
 from hookline.log.records import LOGS, Draft, Place, Positions, Topic
 from hookline.settings import IPNetwork

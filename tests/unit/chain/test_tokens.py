@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hookline.chain.callback_tokens import CallbackToken, callback_path, open_token, sign_token
 from hookline.chain.ids import ChainId
 from hookline.chain.keys import KeyRing
-from hookline.chain.tokens import CallbackToken, callback_path, open_token, sign_token
 from hookline.errors import TokenError
 from tests.kit.events import START
 from tests.unit.chain.test_ids import chain_ids

@@ -27,13 +27,13 @@ from hookline.web.hook_rules import HookRules
 from hookline.web.service import app_runner
 from services.console.api.app import Parts, build_app
 from services.console.commands import Commands
-from services.console.hook_secrets import HookSecrets
 from services.console.login_limit import LoginLimit
 from services.console.pages.app import add_pages
 from services.console.pipelines import Pipelines
 from services.console.readmodel.database import open_database
 from services.console.readmodel.history import History
 from services.console.readmodel.projector import Projector
+from services.console.secret_access import HookSecrets
 from services.console.session_store import open_session_store
 from services.console.sessions import Sessions
 from tests.kit.waiting import until

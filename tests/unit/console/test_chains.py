@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from hookline.chain.artifacts import ArtifactType
+from hookline.chain.callback_tokens import CallbackToken, callback_path, sign_token
 from hookline.chain.events import CancelRequested, HaltReason, RedeliveryRequested, Verdict
 from hookline.chain.hook_secrets import is_run_of, signing
 from hookline.chain.ids import ChainId
 from hookline.chain.pipeline import Pipeline
-from hookline.chain.tokens import CallbackToken, callback_path, sign_token
 from hookline.errors import AppendFailed
 from hookline.log.codec import decode, decode_setting
 from hookline.log.records import Draft, Place, Topic
@@ -422,7 +422,7 @@ async def test_a_stopped_partition_is_said_and_refused(console: Running) -> None
 
 
 async def test_a_skipped_record_is_passed_over(console: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hookline.log.standing.LOOK_S", 0.05)
+    monkeypatch.setattr("hookline.log.reader_status.LOOK_S", 0.05)
     chain = started(console)
     await console.projected()
     place = console.writing.partition_of(chain.push_id)

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from hookline.chain.ids import ChainId
 from hookline.clock import SystemClock
 from hookline.errors import ConfigError, DatabaseBroken, ForeignLog, OffsetOutOfRange, TopicsUnfit, Unavailable
+from hookline.log.reader_status import READER_STATE, State
 from hookline.log.records import LOGS, Draft, Place, Topic
-from hookline.log.standing import READER_STATE, State
 from hookline.log.watch import LogState
 from hookline.settings import Settings
 from hookline.testing.memory import MemoryCluster

@@ -16,6 +16,7 @@ from prometheus_client import generate_latest
 
 from hookline.audit.lines import as_fields, hooks_of, what
 from hookline.audit.story import Entry
+from hookline.chain.callback_tokens import CallbackToken
 from hookline.chain.decide import Post
 from hookline.chain.events import (
     EVENTS,
@@ -31,7 +32,6 @@ from hookline.chain.events import (
 )
 from hookline.chain.fold import rerun, start
 from hookline.chain.ids import ChainId
-from hookline.chain.tokens import CallbackToken
 from hookline.cli.operate.record_view import shown
 from hookline.log.codec import decode, encode
 from hookline.log.records import Place

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookline.chain.artifacts import ArtifactType
+from hookline.chain.callback_tokens import CallbackToken, sign_token
 from hookline.chain.events import HaltReason, Plan, Verdict
 from hookline.chain.ids import ChainId
 from hookline.chain.pipeline import Pipeline
-from hookline.chain.tokens import CallbackToken, sign_token
 from tests.unit.console.histories import push
 from tests.unit.console.running import KEYS, PASSWORD, Running
 

@@ -28,19 +28,19 @@ READING = (
 )
 """Behind these frames begins what a whole partition does."""
 DECIDING_TO_RECORDING = (
-    "hookline/chain/decide", "hookline/chain/retries", "hookline/chain/tokens", "hookline/chain/payloads",
+    "hookline/chain/decide", "hookline/chain/retries", "hookline/chain/callback_tokens", "hookline/chain/payloads",
     "hookline/chain/ids", "hookline/chain/keys", "hookline/chain/state", "hookline/web/hook_url", "hookline/web/http_date",
     "hookline/web/masking", "hookline/log/codec", "services/dispatcher/answer_reader", "services/dispatcher/attempt",
     "services/dispatcher/chunk_reader", "services/dispatcher/connection", "services/dispatcher/decisions", "services/dispatcher/dialer",
-    "services/dispatcher/failures", "services/dispatcher/guard", "services/dispatcher/kept_connections",
+    "services/dispatcher/failures", "services/dispatcher/address_guard", "services/dispatcher/kept_connections",
     "services/dispatcher/posting", "services/dispatcher/resolver", "services/dispatcher/sender", "services/dispatcher/slots",
     "services/dispatcher/timers", "services/dispatcher/unread", "services/dispatcher/worker",
 )  # fmt: skip
 """Where chains are decided, queued, signed, sent, answered and recorded."""
 NOT_ONE_CHAINS = frozenset({
     # What reads and keeps the log of a whole partition: what fails there ends the incarnation, rightly.
-    "worker.take", "worker.settle", "worker.turn", "worker.run", "worker.pause", "worker.close", "worker.spawn", "worker._done",
-    "worker.next_due", "worker.settled", "worker._look_at", "worker.attends", "worker.is_running",
+    "worker.take", "worker.decide_touched", "worker.turn", "worker.run", "worker.pause", "worker.close", "worker.spawn", "worker._done",
+    "worker.next_due", "worker.quiesced", "worker._look_at", "worker.attends", "worker.is_running",
     "timers.next_due", "timers.pop_due", "timers._prune", "unread.read_back", "codec.decode", "codec._headers",
     "decisions._written", "decisions._sealed", "decisions._refusal",
     # What names the chain that is at fault.

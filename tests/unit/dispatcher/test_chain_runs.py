@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from pydantic_core import from_json
 
+from hookline.chain.callback_tokens import open_token
 from hookline.chain.events import (
     AttemptError,
     ChainCompleted,
@@ -15,7 +16,6 @@ from hookline.chain.events import (
     StepClosing,
     Verdict,
 )
-from hookline.chain.tokens import open_token
 from hookline.testing.memory import MemoryCluster
 from services.dispatcher.sender import HookPost, Outcome
 from tests.kit.waiting import until

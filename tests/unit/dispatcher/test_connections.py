@@ -7,7 +7,7 @@ import pytest
 
 from hookline.chain.events import AttemptError
 from hookline.clock import SystemClock
-from services.dispatcher.guard import AddressGuard
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.kept_connections import IDLE_S
 from services.dispatcher.sender import HookPost, Sender
 from tests.kit.waiting import until

@@ -12,7 +12,7 @@ from hookline.log.codec import encode
 from hookline.log.records import Draft, Place, RawRecord, Topic
 from hookline.testing.memory import MemoryCluster
 from hookline.web.hook_url import HookUrl
-from services.dispatcher.guard import AddressGuard
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.metrics import SET_ASIDE
 from services.dispatcher.sender import Sender
 from tests.kit.waiting import until

@@ -34,7 +34,7 @@ async def test_a_rebalance_waits_for_open_posts_and_their_events(world: World, a
         world.push()
         await until(lambda: world.receivers.posts)
         dispatcher.revoked()
-        settling = asyncio.create_task(dispatcher.settled())
+        settling = asyncio.create_task(dispatcher.quiesced())
         world.push()  # not begun any more
         assert await stays_open(settling)
         answered.set()
@@ -85,7 +85,7 @@ async def test_a_rebalance_waits_for_a_fence_that_is_on_its_way(world: World) ->
         dispatcher.assigned(frozenset({0, 1}))
         await asyncio.sleep(0)
         dispatcher.revoked()
-        settling = asyncio.create_task(dispatcher.settled())
+        settling = asyncio.create_task(dispatcher.quiesced())
         assert await stays_open(settling)
         landed.set()
         await settling

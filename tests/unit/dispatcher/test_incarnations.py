@@ -457,6 +457,6 @@ async def test_a_commit_without_an_answer_cannot_land_behind_a_later_one() -> No
             pushes = len(world.cluster.log(Place(Topic.PUSHES, 0)))
             await until(lambda n=pushes: len(world.decisions(HookDelivered)) == n)
         before = membership.commits[Place(Topic.PUSHES, 0)]
-        await world.cluster.settle()
+        await world.cluster.land_all()
         after = membership.commits[Place(Topic.PUSHES, 0)]
     assert after.offset >= before.offset, "the late one was refused"

@@ -121,7 +121,7 @@ class Play:
     def close(self) -> None:
         for process in self.processes:
             self.run(process.bury())
-        self.run(self.world.cluster.settle())
+        self.run(self.world.cluster.land_all())
         self.loop.close()
 
 

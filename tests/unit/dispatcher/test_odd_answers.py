@@ -18,8 +18,8 @@ from hookline.clock import SystemClock
 from hookline.log.codec import decode, encode
 from hookline.log.records import Place, RawRecord, Topic
 from hookline.testing.memory import MemoryCluster
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.attempt import Attempt
-from services.dispatcher.guard import AddressGuard
 from services.dispatcher.sender import Outcome, Sender
 from tests.unit.dispatcher.harness import KEY, World, plan
 from tests.unit.dispatcher.instant_dial import InstantDial

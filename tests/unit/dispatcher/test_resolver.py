@@ -10,9 +10,9 @@ import pytest
 
 from hookline.chain.events import AttemptError
 from hookline.clock import SystemClock
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.certificates import client_context
 from services.dispatcher.dialer import Dialer
-from services.dispatcher.guard import AddressGuard
 from services.dispatcher.resolver import ADDRESSES_S, FAILURE_S, NameFailed, Resolver
 from services.dispatcher.sender import Sender
 from tests.kit.waiting import until

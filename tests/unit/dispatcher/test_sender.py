@@ -15,10 +15,10 @@ from hookline.chain.events import AttemptError, HookPlan, SecretBefore
 from hookline.chain.keys import KeyRing
 from hookline.clock import SystemClock
 from hookline.errors import KeyMissing
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.answer_reader import KEPT_ANSWER, MAX_ANSWER
 from services.dispatcher.certificates import client_context
 from services.dispatcher.dialer import Dialer
-from services.dispatcher.guard import AddressGuard
 from services.dispatcher.resolver import Resolver
 from services.dispatcher.sender import HookPost, Sender
 from tests.unit.dispatcher.harness import KEY

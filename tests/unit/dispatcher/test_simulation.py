@@ -13,10 +13,10 @@ from uuid import UUID
 
 import pytest
 
+from hookline.chain.callback_tokens import open_token
 from hookline.chain.events import AttemptError, PushReceived, Verdict
 from hookline.chain.ids import partition_of
 from hookline.chain.state import UNCAUSED
-from hookline.chain.tokens import open_token
 from hookline.errors import LogError, Unavailable
 from hookline.log.watch import LogState
 from hookline.testing.faults import Faults
@@ -196,7 +196,7 @@ class Simulation:
 
     async def quiet(self) -> None:
         """Move the clock until nothing is open, then until every worker has read all."""
-        await self.world.cluster.settle()
+        await self.world.cluster.land_all()
         while self.calls:
             await asyncio.wait(set(self.calls), timeout=10)
         for _ in range(400):
@@ -204,7 +204,7 @@ class Simulation:
                 break
             self.world.clock.advance(5)
             await asyncio.sleep(0.01)
-        await self.world.cluster.settle()
+        await self.world.cluster.land_all()
         with contextlib.suppress(AssertionError):  # what is not so by then is what the judge finds
             await until(lambda: not self.not_settled(), 10)
 

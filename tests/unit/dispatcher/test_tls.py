@@ -10,9 +10,9 @@ import uvloop
 
 from hookline.chain.events import AttemptError
 from hookline.clock import SystemClock
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.certificates import CertificateRefused, client_context, refusal_words
 from services.dispatcher.dialer import Dialer
-from services.dispatcher.guard import AddressGuard
 from services.dispatcher.resolver import Resolver
 from services.dispatcher.sender import Outcome, Sender
 from tests.unit.dispatcher.certificate_maker import Signed, make_authority, make_certificate, pem, server_context

@@ -18,9 +18,9 @@ from hookline.settings import IPNetwork
 from hookline.testing.memory import MemoryCluster
 from hookline.web.hook_proxy import parse_hook_proxy
 from services.dispatcher import metrics
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.certificates import client_context
 from services.dispatcher.dialer import MAX_TUNNELS, Dialer
-from services.dispatcher.guard import AddressGuard
 from services.dispatcher.resolver import Resolver
 from services.dispatcher.sender import Outcome, Sender
 from services.dispatcher.tunnel import MAX_HEAD

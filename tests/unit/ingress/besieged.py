@@ -8,7 +8,7 @@ import uvloop
 
 from hookline.clock import SystemClock
 from hookline.web.logging import configure_logging
-from hookline.web.memory import give_back, spare_the_collector
+from hookline.web.process_memory import give_back, spare_the_collector
 from tests.unit.ingress.conftest import running
 
 

@@ -241,7 +241,7 @@ async def test_a_record_of_a_newer_version_stops_it(ingress: Ingress) -> None:
     tail = DigestTail(ingress.cluster, PARTITIONS)
     reading = asyncio.create_task(tail.run())
     asking = asyncio.create_task(tail.turn([Tag(None, "acme/app", "v1")]).__aenter__())
-    with pytest.raises(Undecodable, match=r"pushes\[3\]@\d+: not a PushReceived of a version"):
+    with pytest.raises(Undecodable, match=r"pushes\[3\]@\d+: not a PushReceived of a known version"):
         await reading
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)

@@ -176,7 +176,7 @@ async def test_a_changed_secrets_file_counts_without_a_restart(cluster: MemoryCl
             with capture_logs() as said:
                 replace(wrong) if wrong else file.unlink()
                 await until(lambda said=said: any(line["log_level"] == "error" for line in said))
-            assert "stays good" in str(said)
+            assert "stay valid" in str(said)
             assert "third" not in str(said)
             assert await it.harbor("second") == 202
         replace('harbor = ["second"]')

@@ -16,7 +16,7 @@ from hookline.chain.registry_names import RegistryNames
 from services.ingress.contents import Contents, contents_of
 from services.ingress.delivery import Delivery, Ignored, IgnoredReason
 from services.ingress.name_grammar import is_digest, is_registry, is_repository, is_tag
-from services.ingress.records import Receipt, push_received
+from services.ingress.push_records import Receipt, push_received
 from tests.unit.ingress.conftest import LOG_ID, NOW, READER, SOURCES
 from tests.unit.ingress.test_name_grammar import BAD, GOOD
 from tests.unit.ingress.test_producers import FILES, HANDSHAKES, STARTS

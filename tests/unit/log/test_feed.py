@@ -21,7 +21,7 @@ def put(cluster: MemoryCluster, *records: RawRecord) -> None:
 async def read(feed: Feed, reader: PartitionReader) -> int:
     await feed.poll(0.01)
     count = sum(1 for _ in reader.read())
-    feed.settle(reader.partition)
+    feed.adjust(reader.partition)
     return count
 
 

@@ -15,10 +15,10 @@ from hookline.errors import Unfoldable
 from hookline.log.codec import encode, type_of
 from hookline.log.follower import Follower
 from hookline.log.reader import PartitionReader, Read
-from hookline.log.reading import SnapshotReading
+from hookline.log.reader_interface import SnapshotReading
+from hookline.log.reader_status import ReaderStatus, State
 from hookline.log.records import Draft, Place, Topic
 from hookline.log.snapshots import Restored
-from hookline.log.standing import Standing, State
 from hookline.testing.memory import MemoryCluster
 from tests.kit.events import plan, push
 from tests.kit.waiting import until
@@ -31,7 +31,7 @@ FAULTY = b"faulty"
 
 
 class Counts:
-    """`hookline.log.reading.Taker`: how many events of each type there are in a partition."""
+    """`hookline.log.reader_interface.Taker`: how many events of each type there are in a partition."""
 
     def __init__(self) -> None:
         self.types = Counter[str]()
@@ -54,16 +54,16 @@ class Counts:
 
 @contextlib.asynccontextmanager
 async def following(cluster: MemoryCluster) -> AsyncIterator[tuple[Follower, list[Counts]]]:
-    counts, standings = [Counts() for _ in range(PARTITIONS)], [Standing("counts", p) for p in range(PARTITIONS)]
-    follower = Follower(cluster, SystemClock(), standings, SnapshotReading(cluster, LOG_ID, dict(enumerate(counts))))
+    counts, statuses = [Counts() for _ in range(PARTITIONS)], [ReaderStatus("counts", p) for p in range(PARTITIONS)]
+    follower = Follower(cluster, SystemClock(), statuses, SnapshotReading(cluster, LOG_ID, dict(enumerate(counts))))
     running = asyncio.create_task(follower.run())
     try:
         yield follower, counts
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        for standing in standings:
-            standing.close()
+        for status in statuses:
+            status.close()
 
 
 def pushed(cluster: MemoryCluster, partition: int, key: bytes | None = None) -> int:
@@ -79,7 +79,7 @@ def broken(cluster: MemoryCluster, partition: int) -> int:
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hookline.log.standing.LOOK_S", 0.02)
+    monkeypatch.setattr("hookline.log.reader_status.LOOK_S", 0.02)
 
 
 async def test_it_is_current_once_it_has_read_what_was_there_and_reads_on() -> None:
@@ -110,7 +110,7 @@ async def test_a_record_that_cannot_be_taken_stops_its_partition_and_no_other_un
             bad = broken(cluster, 0) if kind == "unreadable" else pushed(cluster, 0, FAULTY)
         pushed(cluster, 0)
         pushed(cluster, 1)
-        await until(lambda: follower.standings[0].state is State.STOPPED and sum(counts[1].types.values()) == 1)
+        await until(lambda: follower.statuses[0].state is State.STOPPED and sum(counts[1].types.values()) == 1)
         assert f"1 of 2 partitions are current; partition 0: stopped: pushes[0]@{bad}: " in follower.progress()
         said = f'hookline_reader_stopped_offset{{partition="0",reader="counts",topic="pushes"}} {bad}.0'
         assert said in generate_latest().decode()
@@ -118,7 +118,7 @@ async def test_a_record_that_cannot_be_taken_stops_its_partition_and_no_other_un
         skip = SkipRequested(topic="pushes", offset=bad, by="ada", requested_at=1, reason="broken")
         cluster.append(encode(skip, 0, now_ms=1))
         await until(lambda: counts[0].types[PUSHED] == 1)
-        await until(lambda: follower.standings[0].state is State.CURRENT)
+        await until(lambda: follower.statuses[0].state is State.CURRENT)
         assert said not in generate_latest().decode()
 
 
@@ -127,7 +127,7 @@ async def test_where_every_partition_is_stopped_it_is_not_current() -> None:
     for partition in range(PARTITIONS):
         broken(cluster, partition)
     async with following(cluster) as (follower, _):
-        await until(lambda: all(standing.halt is not None for standing in follower.standings.values()))
+        await until(lambda: all(status.halt is not None for status in follower.statuses.values()))
         assert not follower.current
 
 

@@ -38,7 +38,7 @@ async def many(cluster: MemoryCluster, count: int = 100) -> list[int | None]:
         if producer.broken:
             producer = await cluster.producer()
         acks.append(await try_append(producer, n))
-    await cluster.settle()
+    await cluster.land_all()
     return acks
 
 
@@ -68,7 +68,7 @@ async def test_one_producers_appends_land_in_order_and_with_no_hole(seed: int) -
     cluster = MemoryCluster(2, faults=Faults(seed, late=0.1, refused=0.1))
     producer = await cluster.producer()
     await asyncio.gather(*(try_append(producer, n) for n in range(30)))
-    await cluster.settle()
+    await cluster.land_all()
     assert values(cluster) == list(range(len(values(cluster))))
 
 
@@ -104,7 +104,7 @@ async def test_of_what_a_broken_producer_had_under_way_a_beginning_may_still_lan
         await asyncio.sleep(0)
         await producer.close()
         await asyncio.gather(*sends)
-        await cluster.settle()
+        await cluster.land_all()
         landed.add(tuple(values(cluster)))
     assert landed >= {(), (0,), (0, 1)}
     assert all(record == tuple(range(len(record))) for record in landed)
@@ -172,7 +172,7 @@ async def test_a_late_commit_lands_only_if_its_generation_still_fits() -> None:
             await group.commit(everywhere(5))
         before = dict(cluster.membership("g").commits)
         await group.leave()
-        await cluster.settle()
+        await cluster.land_all()
         assert cluster.membership("g").commits == before, "it was of an old generation"
         landed.add(bool(before))
     assert landed == {True, False}

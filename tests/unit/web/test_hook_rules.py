@@ -9,7 +9,7 @@ from hookline.settings import load_settings
 from hookline.web.hook_rules import HookRules
 from hookline.web.hook_url import HookUrlError
 from services.console.hook_urls import accepted, warning_of
-from services.dispatcher.guard import AddressGuard
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.sender import HookPost, Sender
 from tests.unit.dispatcher.instant_dial import InstantDial
 from tests.unit.dispatcher.raw_receiver import OK

@@ -10,7 +10,7 @@ from hookline.clock import SystemClock
 from hookline.web.hook_rules import ANY_URL
 from hookline.web.hook_url import HookUrlError, parse_hook_url
 from services.console.hook_urls import accepted
-from services.dispatcher.guard import AddressGuard
+from services.dispatcher.address_guard import AddressGuard
 from services.dispatcher.sender import Sender
 from tests.unit.dispatcher.instant_dial import InstantDial
 from tests.unit.dispatcher.raw_receiver import OK

@@ -7,7 +7,7 @@ import pytest
 from hookline.broker_login import KAFKA_PASSWORD
 from hookline.cli.local.environment import child_environment
 from hookline.cli.local.local_secrets import ADMIN_PASSWORD, INGRESS_TOKENS, MASTER_KEYS
-from hookline.cli.local.probe import console_url
+from hookline.cli.local.readiness import console_url
 from hookline.settings import Settings
 
 SECRETS = {MASTER_KEYS: "k1:key", ADMIN_PASSWORD: "password", INGRESS_TOKENS: "token"}

@@ -13,7 +13,7 @@ from hookline.log.causes import LostCause
 from hookline.log.cluster import Cluster
 from hookline.log.skips import LOOK_S, Skip, find_skip, skip_to
 
-__all__ = ["READER_STATE", "READER_STOPPED", "READER_UNREAD", "SkipLook", "Standing", "State", "until_skipped"]
+__all__ = ["READER_STATE", "READER_STOPPED", "READER_UNREAD", "ReaderStatus", "SkipLook", "State", "until_skipped"]
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class State(IntEnum):
     LOST = 3
 
 
-class Standing:
+class ReaderStatus:
     """One reader in one partition, or (partition None) in all that it reads at once.
 
     Restoring, until it is current; and meanwhile or later halted: at a record that cannot be read or folded (rule 7 of design
@@ -165,25 +165,25 @@ class SkipLook:
         """One has just stopped: its record may have been skipped long ago."""
         self._next_at = 0.0
 
-    async def found(self, standings: Iterable[Standing]) -> list[tuple[Standing, Skip]]:
+    async def found(self, statuses: Iterable[ReaderStatus]) -> list[tuple[ReaderStatus, Skip]]:
         """Of those that stopped, the ones that go on now, and what they pass over. Raises LogUnavailable."""
         if self._clock.monotonic() < self._next_at:
             return []
         self._next_at = self._clock.monotonic() + LOOK_S
-        stopped = [(standing, standing.stopped) for standing in standings]
+        stopped = [(status, status.stopped) for status in statuses]
         return [
-            (standing, standing.go_on(found))
-            for standing, error in stopped
+            (status, status.go_on(found))
+            for status, error in stopped
             if error is not None and (found := await find_skip(self._cluster, error)) is not None
         ]
 
 
-async def until_skipped(standing: Standing, error: Undecodable, cluster: Cluster, clock: Clock) -> Skip:
+async def until_skipped(status: ReaderStatus, error: Undecodable, cluster: Cluster, clock: Clock) -> Skip:
     """Stopped at that record until an operator has skipped it; not for a moment where that was long ago."""
     while (found := await _find(error, cluster)) is None:
-        standing.stop(error)
+        status.stop(error)
         await clock.sleep(LOOK_S)
-    return standing.go_on(found)
+    return status.go_on(found)
 
 
 async def _find(error: Undecodable, cluster: Cluster) -> SkipRequested | None:

@@ -33,7 +33,7 @@ class Taker(Protocol):
         """Take the next record. Raises Unfoldable."""
 
     def moved(self) -> None:
-        """Some were taken, or its standing has changed: whoever waits for that may look."""
+        """Some were taken, or its status has changed: whoever waits for that may look."""
 
     def lose(self) -> None:
         """A log has lost what was read of it: forget all. Begun anew."""
@@ -61,7 +61,7 @@ class Reading(Protocol):
         """Pass over that record of the logs, at which it stopped, and go on."""
 
     def moved(self, partition: int) -> None:
-        """Its standing has changed."""
+        """Its status has changed."""
 
 
 class SnapshotReading:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hookline.web.memory import give_back
+from hookline.web.process_memory import give_back
 
 
 class Node:
