@@ -105,7 +105,7 @@ class ReaderStatus:
             topic=error.topic,
             partition=error.partition,
             offset=error.offset,
-            reason=error.reason,
+            reason=str(error),
         )
 
     def go_on(self, found: SkipRequested) -> Skip:

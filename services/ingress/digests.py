@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hookline.chain.pipeline import Dedupe, Pipeline
 from hookline.errors import LogUnavailable, Undecodable
+from hookline.explain import explain
 from hookline.log.cluster import Cluster, Consumer
 from hookline.log.ends import SharedEnds
 from hookline.log.losses import until_sure
@@ -231,7 +232,6 @@ def _seen(raw: RawRecord) -> _Seen:
             raise ValueError("not a PushReceived of a known version")
         return _Seen.model_validate_json(raw.value or b"").model_copy(update={"appended_at": raw.timestamp})
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:3])
-        raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, said) from None
+        raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, explain(error)) from None
     except ValueError as error:
         raise Undecodable(raw.place.topic, raw.place.partition, raw.offset, str(error)) from None

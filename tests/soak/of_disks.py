@@ -134,7 +134,9 @@ async def _until_others_go_on(stage: Stage, spot: str, partition: int, began: in
     """How many decisions came in other partitions since a dispatcher named the batch. Raises RuntimeError where its own did not
     stand still, TimeoutError where no other went on."""
     async with asyncio.timeout(STOPPED_S):
-        await until(lambda: any(spot in stage.log_file(name).read_text() for name in DISPATCHERS), STOPPED_S, POLL_S)
+        await until(
+            lambda: any(spot in stage.log_file(name).read_text() for name in DISPATCHERS), STOPPED_S, pause_s=POLL_S
+        )
         named = now_ms()
         while True:
             log = [e for e in await read_log(stage.servers, PREFIX, ("deliveries",)) if e.kind != "Fence"]
@@ -165,7 +167,7 @@ async def _leave_behind(stage: Stage, topic: str, file: Path) -> None:
     So an operator of a single broker lets it begin another segment, and stops it in order once. What a later fault kills is safe then.
     """
     await stage.brokers.set_of(topic, "segment.ms", "1")
-    await until(lambda: newest_segment(file.parent) != file, STOPPED_S, POLL_S)
+    await until(lambda: newest_segment(file.parent) != file, STOPPED_S, pause_s=POLL_S)
     await stage.brokers.set_of(topic, "segment.ms", None)
     await asyncio.to_thread(stage.brokers.all[0].stop)
     await stage.brokers.start()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
 from hookline.chain.events import SkipRequested
 from hookline.clock import SystemClock
@@ -120,6 +121,19 @@ async def test_a_record_that_cannot_be_taken_stops_its_partition_and_no_other_un
         await until(lambda: counts[0].types[PUSHED] == 1)
         await until(lambda: follower.statuses[0].state is State.CURRENT)
         assert said not in generate_latest().decode()
+
+
+async def test_the_log_says_once_for_each_stop_which_reader_and_which_record() -> None:
+    cluster = MemoryCluster(PARTITIONS)
+    with capture_logs() as lines:
+        async with following(cluster) as (follower, _):
+            await until(lambda: follower.current)
+            bad = [broken(cluster, partition) for partition in range(PARTITIONS)]
+            await until(lambda: all(status.halt is not None for status in follower.statuses.values()))
+    said = [
+        (line["reader"], line["reason"].partition(": ")[0]) for line in lines if line["event"] == "partition stopped"
+    ]
+    assert sorted(said) == [("counts", f"pushes[{partition}]@{offset}") for partition, offset in enumerate(bad)]
 
 
 async def test_where_every_partition_is_stopped_it_is_not_current() -> None:
