@@ -26,8 +26,6 @@ none. It costs nothing: a leader that was deposed and does not know it gives wha
 later leader has, too; and whether a log is still the one that was read, `Cursor` asks of its records.
 """
 NO_SESSION, FIRST_EPOCH, LAST_EPOCH = 0, 0, 2**31 - 1
-SESSION_ERRORS = frozenset({70, 71, 106})
-"""FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR: it begins anew."""
 
 Offsets = Mapping[TopicPartition, int]
 

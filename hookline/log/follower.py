@@ -16,7 +16,7 @@ from hookline.log.cluster import Cluster, Consumer, Offsets
 from hookline.log.feed import Feed
 from hookline.log.reader import PartitionReader
 from hookline.log.reader_interface import Reading
-from hookline.log.reader_status import READER_UNREAD, ReaderStatus, SkipLook
+from hookline.log.reader_status import READER_UNREAD, RETRY_S, ReaderStatus, SkipLook
 from hookline.log.records import Place, Positions, logs_of
 
 __all__ = ["Follower"]
@@ -24,8 +24,6 @@ __all__ = ["Follower"]
 log = structlog.get_logger()
 
 POLL_S = 1.0
-RETRY_S = 0.5
-"""Seconds between two tries while Kafka does not answer."""
 LOST_RETRY_S = 2.0
 """Seconds until a partition is restored again whose snapshot is gone: the group may have committed a newer one."""
 RESTORES_AT_ONCE = 4
@@ -55,7 +53,7 @@ class Follower:
         """By partition that was restored."""
         self.trouble: str | None = None
         """Why it does not read just now."""
-        self.is_refused = False
+        self._is_refused = False
         """Is that because Kafka does not let us? Then an operator must mend it."""
         self._cluster = cluster
         self._clock = clock
@@ -107,9 +105,9 @@ class Follower:
                 await self._session()
             except (LogUnavailable, SnapshotLost, Unavailable) as error:
                 is_refused = isinstance(error, Refused)
-                if self.trouble is None or is_refused is not self.is_refused:
+                if self.trouble is None or is_refused is not self._is_refused:
                     log.warning("reading waits", readers=self._names(), reason=str(error))
-                self.trouble, self.is_refused = str(error), is_refused
+                self.trouble, self._is_refused = str(error), is_refused
                 await self._clock.sleep(RETRY_S)
             self._alive()
 
@@ -149,7 +147,7 @@ class Follower:
             feed.assign(self._read_on().values())
             self._consumer, self._feed = consumer, feed
             stack.callback(self._disconnect)
-            self.trouble, self.is_refused = None, False
+            self.trouble, self._is_refused = None, False
             self._restore_at = self._clock.monotonic() + LOST_RETRY_S
             stack.push_async_callback(self._give_up_restoring)
             await self._advance(feed, self.statuses)  # what was held when Kafka went away

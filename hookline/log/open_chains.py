@@ -101,5 +101,4 @@ async def _read(
             reader.skip(skip_to(found))
         feed.adjust(number)
         progress(part.taken - before)
-    unread = sum(max(0, end - at) for end, at in zip(ends, part.restored_at, strict=True))
-    return OpenPartition(number, tuple(part.fold.chains.values()), unread)
+    return OpenPartition(number, tuple(part.fold.chains.values()), part.restored_at.behind(ends))

@@ -13,7 +13,16 @@ from hookline.log.causes import LostCause
 from hookline.log.cluster import Cluster
 from hookline.log.skips import LOOK_S, Skip, find_skip, skip_to
 
-__all__ = ["READER_STATE", "READER_STOPPED", "READER_UNREAD", "ReaderStatus", "SkipLook", "State", "until_skipped"]
+__all__ = [
+    "READER_STATE",
+    "READER_STOPPED",
+    "READER_UNREAD",
+    "RETRY_S",
+    "ReaderStatus",
+    "SkipLook",
+    "State",
+    "until_skipped",
+]
 
 log = structlog.get_logger()
 
@@ -32,6 +41,10 @@ READER_UNREAD = Gauge(
     "Events of a partition's four logs that a reader has not read; NaN while Kafka does not say",
     ["reader", "partition"],
 )
+
+
+RETRY_S = 0.5
+"""Seconds between two tries of whoever reads, while Kafka does not answer."""
 
 
 class State(IntEnum):
@@ -58,6 +71,7 @@ class ReaderStatus:
         """What it cannot get past."""
         self._is_current = False
         self._detail = "starting"
+        self._gauge = READER_STATE.labels(reader, self._label)
         self._tell()
 
     @property
@@ -143,7 +157,7 @@ class ReaderStatus:
         self._tell()
 
     def _tell(self) -> None:
-        READER_STATE.labels(self.reader, self._label).set(self.state)
+        self._gauge.set(self.state)
 
 
 def _place(halt: Undecodable | LostCause) -> tuple[str, int, int]:

@@ -78,6 +78,10 @@ class Positions(NamedTuple):
         whoever takes ends asks `beyond` first."""
         return all(mine >= end for mine, end in zip(self, ends, strict=True))
 
+    def behind(self, ends: "Positions") -> int:
+        """Offsets from here to those ends; a log that has been read past its own counts none."""
+        return sum(max(0, end - mine) for mine, end in zip(self, ends, strict=True))
+
     def beyond(self, ends: "Positions") -> Topic | None:
         """A log that ends below what was read of it. ends: taken after these positions were reached.
 

@@ -9,14 +9,12 @@ import structlog
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, OffsetOutOfRange, Undecodable
 from hookline.log.cluster import Cluster
-from hookline.log.reader_status import ReaderStatus, until_skipped
+from hookline.log.reader_status import RETRY_S, ReaderStatus, until_skipped
 
 __all__ = ["TopicFollower", "WholeTopic"]
 
 log = structlog.get_logger()
 
-RETRY_S = 0.5
-"""Seconds between two tries while Kafka does not answer."""
 LATELY_S = 15.0
 """Above what a try to read a topic takes where Kafka does not answer."""
 
@@ -32,7 +30,7 @@ class WholeTopic(Protocol):
 
 
 class TopicFollower:
-    """`run` until cancelled; `words` tells meanwhile what is wrong."""
+    """`run` until cancelled; `trouble` and `stopped` tell meanwhile what is wrong."""
 
     def __init__(
         self,

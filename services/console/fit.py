@@ -39,6 +39,6 @@ def compare(database: Database, log: LogState, ends: Mapping[int, Positions]) ->
         at, (aside, named) = load_positions(connection), load_set_aside(connection, NAMED)
     check_partitions(at, ends)
     check_positions(at, ends)
-    behind = sum(max(0, end - mine) for p in at for end, mine in zip(ends[p], at[p], strict=True))
+    behind = sum(at[p].behind(ends[p]) for p in at)
     said = f"{database.shown} is of log {log.log_id}, {behind:,} records behind"
     return f"{said}, {aside:,} set aside: {'; '.join(map(str, named))}" if aside else said

@@ -105,4 +105,4 @@ def _left(database: Database, ends: dict[int, Positions]) -> int | None:
         if not has_tables(connection) or rebuild_asked(connection):
             return None
         at = load_positions(connection)
-    return sum(max(0, end - mine) for p in ends for end, mine in zip(ends[p], at.get(p, Positions()), strict=True))
+    return sum(at.get(p, Positions()).behind(ends[p]) for p in ends)

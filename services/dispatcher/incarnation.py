@@ -40,11 +40,6 @@ class Incarnation:
     def reader(self) -> PartitionReader:
         return self.worker.reader
 
-    @property
-    def left(self) -> int:
-        """Events to read before it runs."""
-        return sum(max(0, end - mine) for mine, end in zip(self.reader.positions, self.ends, strict=True))
-
     def ran_s(self, now: float) -> float:
         """How long it has been RUNNING; 0 where it never was."""
         return max(0.0, now - self.running_since)

@@ -195,7 +195,7 @@ class Partition:
             self.worker.pause()
 
     async def drained(self) -> None:
-        """Settled, and a last checkpoint taken, so that the next owner has little to read."""
+        """Quiesced, and a last checkpoint taken, so that the next owner has little to read."""
         await self.quiesced()
         if (now := self._incarnation) is not None and self.state is State.RUNNING:
             await now.checkpoints.finish()
@@ -282,7 +282,7 @@ class Partition:
                 self._report_running(now)
                 now.worker.run()
             else:
-                self.status.restoring(f"{now.left} events to read")
+                self.status.restoring(f"{now.reader.positions.behind(now.ends)} events to read")
 
     def _report_running(self, now: Incarnation) -> None:
         seconds = now.running_since - now.began_at
