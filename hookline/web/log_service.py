@@ -2,24 +2,27 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable
 from hookline.log.cluster import Cluster
+from hookline.log.reader_status import RETRY_S
 from hookline.log.records import Topic
 from hookline.log.watch import CheckLog, LogState, LogWatch
 from hookline.web.health import Status
 
-__all__ = ["CONNECT_PAUSE_S", "DEAD_LOOP_S", "LogService"]
+__all__ = ["DEAD_LOOP_S", "LogService"]
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 DEAD_LOOP_S = 60.0
 """Liveness: a loop that has not come round for so long is stuck, whatever Kafka or a database does."""
-CONNECT_PAUSE_S = 0.5
-"""Before Kafka is asked again, where it did not answer."""
 
 
 class LogService(ABC):
@@ -36,8 +39,8 @@ class LogService(ABC):
         self._beat_at = clock.monotonic()
 
     @abstractmethod
-    async def work(self, state: LogState, partitions: int) -> None:
-        """All that it does, once Kafka has answered, until cancelled. Calls `beat` in each round of its main loop.
+    async def work(self, state: LogState) -> None:
+        """All that it does, once Kafka has said how the topics are, until cancelled. Calls `beat` in each round of its main loop.
 
         Raises what a restart may mend, and what an operator must; whatever it raises ends the process.
         """
@@ -92,17 +95,21 @@ class LogService(ABC):
         return Status(self.beat_age_s < DEAD_LOOP_S and not self.has_ended, said)
 
     async def _run(self) -> None:
-        state, partitions = await self._connect()
-        self.connecting = ""
-        await self.work(state, partitions)
+        await self.work(await self._until_answered(self.watch.look))
 
-    async def _connect(self) -> tuple[LogState, int]:
-        """The topics as they are, and how many partitions they have, as soon as Kafka says. Raises TopicsUnfit."""
+    async def count_partitions(self) -> int:
+        """How many the four logs have, as soon as Kafka says. Raises TopicsUnfit."""
+        return await self._until_answered(lambda: self.cluster.partitions(Topic.PUSHES))
+
+    async def _until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
-                return await self.watch.look(), await self.cluster.partitions(Topic.PUSHES)
+                answer = await ask()
             except LogUnavailable as error:
                 self.connecting = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))
+            else:
+                self.connecting = ""
+                return answer
             self.beat()
-            await self.clock.sleep(CONNECT_PAUSE_S)
+            await self.clock.sleep(RETRY_S)

@@ -45,13 +45,14 @@ class CallbacksService(LogService):
     def ready(self) -> Status:
         """Not while it cannot read or write, whatever was read before: others may fare better, and an operator must know."""
         if self._replica is None:
-            return Status(False, self.watch.noted(self.connecting))
+            return Status(False, self.watch.noted(self.connecting or "starting"))
         parts = (self.watch.denied, self._replica.progress(), self._skew.words())
         said = "; ".join(part for part in parts if part)
         is_ready = self._replica.current and self._replica.reads and not self.watch.denied
         return Status(is_ready, self.watch.noted(said))
 
-    async def work(self, state: LogState, partitions: int) -> None:
+    async def work(self, state: LogState) -> None:
+        partitions = await self.count_partitions()
         replica = self._replica = Replica(
             self.cluster, partitions, state.log_id, self.clock, self.watch.hurry, self.beat
         )

@@ -9,6 +9,7 @@ from aiohttp import web
 from hookline.clock import Clock
 from hookline.errors import LogUnavailable, OffsetOutOfRange, Unavailable
 from hookline.log.cluster import Cluster
+from hookline.log.reader_status import RETRY_S
 from hookline.log.table import PipelineTable
 from hookline.log.topic_follower import TopicFollower
 from hookline.log.watch import CheckLog, LogState
@@ -32,8 +33,6 @@ from services.console.session_store import open_session_store
 from services.console.sessions import Sessions
 
 __all__ = ["Console"]
-
-RETRY_S = 0.5
 
 
 class Console(LogService):
@@ -83,11 +82,14 @@ class Console(LogService):
         self.app: web.Application = build_app(parts, settings)
         add_pages(self.app, parts, clock, new_id)
 
-    async def work(self, state: LogState, partitions: int) -> None:
+    async def work(self, state: LogState) -> None:
         """Raises TopicsUnfit, ForeignLog, OffsetOutOfRange, DatabaseBroken."""
         self._writer.start()
         await until_one_ends(
-            self._projector.run(partitions), self._pipelines.run(), self._catch_up_first(), self.watch.run()
+            self._projector.run(await self.count_partitions()),
+            self._pipelines.run(),
+            self._catch_up_first(),
+            self.watch.run(),
         )
 
     async def close(self) -> None:

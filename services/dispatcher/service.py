@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -17,15 +17,15 @@ from hookline.errors import AppendFailed, HooklineError, LogUnavailable, NameTak
 from hookline.log.causes import LostCauses
 from hookline.log.cluster import Cluster, Offsets
 from hookline.log.feed import PlaceFeed
-from hookline.log.reader_status import READER_UNREAD
-from hookline.log.records import LOGS, Draft, Place, logs_of
+from hookline.log.reader_status import READER_UNREAD, RETRY_S
+from hookline.log.records import LOGS, Draft, Place, Positions, logs_of
 from hookline.log.skew import ClockSkew
 from hookline.log.snapshots import DISPATCHER_GROUP, clock_probe
 from hookline.log.watch import CheckLog, LogState
 from hookline.log.writer import Writer
 from hookline.settings import Settings
 from hookline.web.health import Status
-from hookline.web.log_service import CONNECT_PAUSE_S, LogService
+from hookline.web.log_service import LogService
 from services.dispatcher import metrics
 from services.dispatcher.checkpoint import MIN_EVENTS
 from services.dispatcher.partition import Partition, State
@@ -182,11 +182,12 @@ class Dispatcher(LogService):
 
     # ---- the poll loop
 
-    async def work(self, state: LogState, partitions: int) -> None:
+    async def work(self, state: LogState) -> None:
         """Poll until cancelled. A consumer that gives up is made anew, and all partitions restored."""
+        log_id: UUID | None = state.log_id
         while True:
             try:
-                await self._session()
+                await self._session(log_id or (await self.watch.look()).log_id)
             except NameTaken as error:
                 metrics.NAME_TAKEN.inc()
                 self._detail = self._twin = str(error)
@@ -195,12 +196,12 @@ class Dispatcher(LogService):
             except LogUnavailable as error:
                 self._detail = f"connecting to Kafka: {error}"
                 log.warning("Kafka does not answer", reason=str(error))
-            await asyncio.sleep(CONNECT_PAUSE_S)
+            await asyncio.sleep(RETRY_S)
             self.beat()
+            log_id = None  # by the next session the topics may be others
 
-    async def _session(self) -> None:
+    async def _session(self, log_id: UUID) -> None:
         """One life of consumer, producer and HTTP client; ends by raising."""
-        log_id = (await self.watch.look()).log_id
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(asyncio.create_task(self._keep_watch()).cancel)
             offsets = await self.cluster.offsets()
@@ -289,7 +290,7 @@ class Dispatcher(LogService):
         for number, partition in self._partitions.items():
             partition.lack(lost.get(number))
             if (worker := partition.worker) is not None and Place(LOGS[0], number) in ends:
-                unread = sum(max(0, ends[Place(t, number)] - worker.reader.position(t)) for t in LOGS)
+                unread = worker.reader.positions.behind(Positions.among(ends, number))
                 READER_UNREAD.labels("dispatcher", number).set(unread)
                 metrics.OPEN_CHAINS.labels(number).set(len(worker.fold.chains))
 

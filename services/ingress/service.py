@@ -8,6 +8,7 @@ from hookline.clock import Clock
 from hookline.errors import ConfigError, LogUnavailable, OffsetOutOfRange, Unavailable
 from hookline.log.cluster import Cluster
 from hookline.log.losses import say_lost
+from hookline.log.reader_status import RETRY_S
 from hookline.log.skew import ClockSkew
 from hookline.log.table import PipelineTable
 from hookline.log.topic_follower import TopicFollower, WholeTopic
@@ -28,8 +29,6 @@ __all__ = ["Ingress"]
 
 log = structlog.get_logger()
 
-PAUSE_S = 0.5
-"""Before Kafka is asked again, where it did not answer."""
 WATCH_S = 1.0
 """Between two looks at whether the table is at the end of `pipelines`."""
 CAUGHT_UP_S = 3.0
@@ -71,7 +70,8 @@ class Ingress(LogService):
         said += [clock] if clock and clock != missing else []
         return Status(not missing, self.watch.noted("; ".join(said)))
 
-    async def work(self, state: LogState, partitions: int) -> None:
+    async def work(self, state: LogState) -> None:
+        partitions = await self.count_partitions()
         self._writer.start()
         digests = DigestTail(self.cluster, partitions)
         self._topics = self._follower("pipelines", self._table), self._follower("pushes", digests)
@@ -99,7 +99,7 @@ class Ingress(LogService):
                 await self._table.caught_up(CAUGHT_UP_S)
             except (Unavailable, LogUnavailable) as error:
                 self._behind = str(error)
-                await self.clock.sleep(PAUSE_S)
+                await self.clock.sleep(RETRY_S)
             else:
                 self._behind = ""
                 await self.clock.sleep(WATCH_S)

@@ -69,11 +69,13 @@ class Projector:
         self._alive = alive
         self._sessions: list[_Session] = []
         """The one that is open."""
+        self._places: list[Place] = []
         self._look_at = 0.0
 
     async def run(self, partitions: int) -> None:
         """Tries again while Kafka or the database is away. Raises ForeignLog, TopicsUnfit and OffsetOutOfRange: then the log is
         not the one that the database was filled from, or what was not read yet is gone."""
+        self._places = [place for partition in range(partitions) for place in logs_of(partition)]
         statuses = [ReaderStatus("console", partition) for partition in range(partitions)]
         follower = Follower(self._cluster, self._clock, statuses, self, gather_ms=GATHER_MS, alive=self._alive)
         self.progress.follow(follower)
@@ -94,14 +96,12 @@ class Projector:
     async def _session(self, offsets: Offsets) -> AsyncIterator[None]:
         """As the only one that writes this database."""
         log = await self._check_log()
-        count = await self._cluster.partitions(Topic.PUSHES)
-        places = [place for p in range(count) for place in logs_of(p)]
         session = _Session(ReadModel(self._database), ThreadPoolExecutor(1, "projection"), offsets)
         self._sessions.append(session)
         try:
-            self.progress.asks(SharedEnds(offsets, places, ENDS_S))
+            self.progress.asks(SharedEnds(offsets, self._places, ENDS_S))
             await self._lock(session)
-            starts, ends = await _offsets(offsets, places)
+            starts, ends = await _offsets(offsets, self._places)
             await session.call(session.model.open, log.log_id, starts, ends, log.topics)
             await self._note(session.model)
             yield
